@@ -1,0 +1,1 @@
+//! What the author of a device needs: classes, buses, interrupt lines, guest memory, backends.

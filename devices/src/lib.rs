@@ -1,0 +1,1 @@
+//! The device models a guest sees, and the backends behind them.

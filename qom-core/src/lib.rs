@@ -1,0 +1,1 @@
+//! Types that state their security status, and the object tree and policy that hold them to it.

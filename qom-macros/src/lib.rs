@@ -1,0 +1,1 @@
+//! Attribute macros that make a Rust struct or trait a type of the object model.

@@ -1,0 +1,1 @@
+//! Whole guests, macro diagnostics, policy: tests that start the real program.

@@ -1,0 +1,1 @@
+//! Accelerators, machines, CPUs, memory, boot and the command line of a virtual machine monitor.

@@ -1,0 +1,3 @@
+//! Tasks of the workspace: audit, bench, test.
+
+fn main() {}
