@@ -1,0 +1,137 @@
+//! What is known of a type before anything is created: the record that the macros write.
+
+use std::{any::Any, any::TypeId, fmt, sync::Arc};
+
+use crate::{
+    Boundaries, Children, Configuration, Object, PlanError, PropertyInfo, SecurityStatus,
+    cast::CastTable,
+    instance::{ConstructError, Construction},
+    permit::Permit,
+};
+
+/// One type, as its author declared it. `#[qom_type]` and `#[qom_interface]` write these; a test
+/// may build them by hand.
+pub struct TypeInfo {
+    /// Name by which users and other types know it, in kebab-case; unique in a program.
+    pub name: &'static str,
+    /// First line of the author's documentation.
+    pub description: &'static str,
+    /// Whether it can be instantiated, and how.
+    pub kind: TypeKind,
+    /// Name of the class that it descends from; none for the two roots.
+    pub parent: Option<&'static str>,
+    /// Names of the interfaces that it adds to those of its ancestors.
+    pub interfaces: &'static [&'static str],
+    /// What its author says of its security. Never inherited.
+    pub status: SecurityStatus,
+    /// Boundaries that it adds to those of its ancestors and interfaces.
+    pub boundaries: Boundaries,
+    /// The heading under which help lists it; inherited if not stated.
+    pub category: Option<&'static str>,
+    /// What to use instead, if the type is deprecated.
+    pub deprecated: Option<&'static str>,
+    /// Whether it may still change or go without notice.
+    pub unstable: bool,
+    /// Properties that it adds to those of its ancestors.
+    pub properties: &'static [PropertyInfo],
+    /// Facts for others to find by the class alone, of a type that they agree on. The nearest
+    /// ancestor's is used if a type has none.
+    pub class_data: Option<&'static (dyn Any + Sync)>,
+    /// Who makes these statements.
+    pub statement: Statement,
+}
+
+/// Where a type's statements stand and which crate makes them. Any linked crate may call its own
+/// types secure, so whoever shows a status shows this too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// Name of the crate, from its manifest.
+    pub crate_name: &'static str,
+    /// Version of the crate.
+    pub crate_version: &'static str,
+    /// Source file, as the compiler was given it.
+    pub file: &'static str,
+    /// Line of the type's name in that file.
+    pub line: u32,
+}
+
+impl fmt::Display for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.crate_name, self.crate_version)
+    }
+}
+
+/// Whether a type can be instantiated.
+#[derive(Clone, Copy)]
+pub enum TypeKind {
+    /// A class that only descendants instantiate.
+    Abstract,
+    /// A stateless set of methods that classes of any ancestry may offer.
+    Interface,
+    /// A final class with instances.
+    Concrete(&'static Implementation),
+}
+
+impl TypeKind {
+    /// `abstract`, `interface` or `concrete`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Abstract => "abstract",
+            Self::Interface => "interface",
+            Self::Concrete(_) => "concrete",
+        }
+    }
+}
+
+impl fmt::Debug for TypeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The code behind a concrete type.
+#[derive(Debug)]
+pub struct Implementation {
+    /// The Rust type.
+    pub type_id: fn() -> TypeId,
+    /// Makes an instance out of a judged configuration, with a permit for exactly this type.
+    pub construct: fn(Permit, &mut Construction) -> Result<Arc<dyn Object>, ConstructError>,
+    /// Lists the classes that a handle can be cast to.
+    pub casts: fn(&mut CastTable),
+    /// Lists the children that an instance of this configuration will have.
+    pub children: Option<ChildrenFn>,
+}
+
+/// Tells, for one configuration and before anything is constructed, which children will be made.
+pub type ChildrenFn = fn(&Configuration<'_>, &mut Children) -> Result<(), PlanError>;
+
+impl fmt::Debug for TypeInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TypeInfo")
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .field("parent", &self.parent)
+            .field("status", &self.status)
+            .field("statement", &self.statement)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A Rust type that stands for a QOM type: the `dyn Trait` of a class or interface, or the struct
+/// of a concrete type. The macros implement it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a QOM type",
+    label = "not a QOM type",
+    note = "put `#[qom_type(...)]` or `#[qom_interface]` on its definition; a class is named by its trait, as in `dyn Device`"
+)]
+pub trait ClassType: 'static {
+    /// The record of the type.
+    const INFO: &'static TypeInfo;
+}
+
+/// A type's record on its way into the registry.
+#[derive(Debug)]
+pub struct Registration(pub &'static TypeInfo);
+
+inventory::collect!(Registration);
