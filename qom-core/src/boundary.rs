@@ -102,7 +102,9 @@ impl Boundaries {
 
     /// The members, in the order of [`Boundary::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Boundary> {
-        Boundary::ALL.into_iter().filter(move |boundary| self.contains(*boundary))
+        Boundary::ALL
+            .into_iter()
+            .filter(move |boundary| self.contains(*boundary))
     }
 }
 

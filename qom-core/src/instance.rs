@@ -46,7 +46,9 @@ impl Instance {
     /// `T`'s reading of `null` or nothing is not reached by a type that passed the registry.
     #[doc(hidden)]
     pub fn class_value<T: PropertyType + Default>(&self, name: &str) -> T {
-        self.raw(name).and_then(|value| T::from_json(&value).ok()).unwrap_or_default()
+        self.raw(name)
+            .and_then(|value| T::from_json(&value).ok())
+            .unwrap_or_default()
     }
 
     /// The target of a link that a class declared.
@@ -57,12 +59,22 @@ impl Instance {
 
     pub(crate) fn raw(&self, name: &str) -> Option<Value> {
         let slot = self.slot(name)?;
-        Some(slot.value.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone())
+        Some(
+            slot.value
+                .read()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .clone(),
+        )
     }
 
     pub(crate) fn set_raw(&self, name: &str, value: Value) -> bool {
-        let Some(slot) = self.slot(name) else { return false };
-        *slot.value.write().unwrap_or_else(std::sync::PoisonError::into_inner) = value;
+        let Some(slot) = self.slot(name) else {
+            return false;
+        };
+        *slot
+            .value
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = value;
         true
     }
 
@@ -73,7 +85,9 @@ impl Instance {
 
 impl fmt::Debug for Instance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Instance").field("class", &self.class.name()).finish_non_exhaustive()
+        f.debug_struct("Instance")
+            .field("class", &self.class.name())
+            .finish_non_exhaustive()
     }
 }
 
@@ -119,7 +133,12 @@ impl Construction {
         values: BTreeMap<&'static str, Value>,
         links: BTreeMap<&'static str, Obj>,
     ) -> Self {
-        Self { class, tree, values, links }
+        Self {
+            class,
+            tree,
+            values,
+            links,
+        }
     }
 
     pub(crate) const fn tree(&self) -> TreeId {
@@ -134,12 +153,19 @@ impl Construction {
             .map(|(info, _)| ClassValue {
                 name: info.name,
                 value: RwLock::new(
-                    self.values.get(info.name).cloned().unwrap_or_else(|| info.default_value()),
+                    self.values
+                        .get(info.name)
+                        .cloned()
+                        .unwrap_or_else(|| info.default_value()),
                 ),
                 link: self.links.get(info.name).cloned(),
             })
             .collect();
-        Instance { class: Arc::clone(&self.class), tree: self.tree, class_values }
+        Instance {
+            class: Arc::clone(&self.class),
+            tree: self.tree,
+            class_values,
+        }
     }
 
     /// The value for a field.
@@ -162,7 +188,9 @@ impl Construction {
         &mut self,
         property: &'static str,
     ) -> Result<Link<C>, ConstructError> {
-        let Some(target) = self.links.get(property) else { return Ok(Link::default()) };
+        let Some(target) = self.links.get(property) else {
+            return Ok(Link::default());
+        };
         Link::to(target.clone()).ok_or_else(|| ConstructError::LinkClass {
             property,
             expected: C::INFO.name,

@@ -1,1 +1,89 @@
-//! Types that state their security status, and the object tree and policy that hold them to it.
+//! Types that state, where they are defined, whether they may stand at a security boundary; and
+//! the object tree that lets nothing exist that the user's policy refuses.
+//!
+//! A virtual machine monitor is made of hundreds of types, most of which were never meant to face
+//! a hostile guest. Here each says so itself. `#[qom_type]` writes a [`TypeInfo`] and registers it
+//! at link time; the [`Registry`] checks all of them when the program starts; a [`Tree`] turns a
+//! [`Request`] into a [`Plan`] of every object that it would bring, judges the whole plan by its
+//! [`Policy`], and only then constructs. This crate knows nothing of machines or devices.
+
+#![forbid(unsafe_code)]
+
+extern crate self as qom_core;
+
+mod boundary;
+mod cast;
+mod class;
+mod configuration;
+mod container;
+mod error;
+mod global;
+mod instance;
+mod introspect;
+mod link;
+mod live;
+mod object;
+mod path;
+mod permit;
+mod plan;
+mod policy;
+mod property;
+mod registry;
+mod request;
+mod status;
+mod suggestion;
+mod taint;
+mod tree;
+mod type_info;
+mod value;
+mod verdict;
+
+pub use boundary::{Boundaries, Boundary};
+pub use class::Class;
+pub use configuration::{Configuration, Linked, Source};
+pub use container::Container;
+pub use error::{
+    BoxedError, CreateError, ForeignError, PathError, PlanError, RaiseError, RemoveError, SetError,
+};
+pub use global::{Global, Globals};
+pub use instance::{ConstructError, Instance};
+pub use introspect::{InsecureDescription, PropertyDescription, TypeDescription};
+pub use link::Link;
+pub use live::{Computed, Live};
+pub use object::{Obj, Object};
+pub use permit::{Permit, PermitError, TreeId};
+pub use plan::{Plan, Planned};
+pub use policy::{Action, InsecureTypes, LooseningError, Policy, PolicyStatement, PolicyWordError};
+pub use property::{Access, InsecureCondition, InsecureStatement, PropertyInfo, Storage};
+pub use qom_macros::*;
+pub use registry::{Place, Registry, RegistryError, RegistryErrors};
+pub use request::{ChildRequest, Children, Origin, Request};
+pub use status::SecurityStatus;
+pub use suggestion::{Suggestion, nearest};
+pub use taint::Taint;
+pub use tree::{Completion, Created, NoCompletion, Tree};
+pub use type_info::{
+    ChildrenFn, ClassType, Implementation, Registration, Statement, TypeInfo, TypeKind,
+};
+pub use value::{Given, PropertyType, Size, ValueError, ValueType};
+pub use verdict::{Finding, Refusal};
+
+/// What the macros' expansions name. No part of the interface.
+#[doc(hidden)]
+pub mod __private {
+    pub use std::{
+        any::{Any, TypeId},
+        sync::Arc,
+    };
+
+    pub use inventory;
+    pub use serde_json::Value;
+
+    pub use crate::{
+        cast::{CastTable, put},
+        instance::Construction,
+        link::link_value,
+        live::{ComputedField, LiveField},
+        *,
+    };
+}

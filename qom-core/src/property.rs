@@ -5,7 +5,7 @@ use std::{any::Any, fmt};
 use serde_json::Value;
 
 use crate::{
-    Configuration,
+    Configuration, PlanError,
     value::{Given, ValueError, ValueType},
 };
 
@@ -76,8 +76,9 @@ pub enum InsecureCondition {
     NotDefault,
     /// These.
     Values(fn() -> Vec<Value>),
-    /// Those for which a function says so that sees the whole effective configuration.
-    When(fn(&Configuration<'_>) -> bool),
+    /// Those for which a function says so that sees the whole effective configuration. If it fails,
+    /// so does the creation: nothing is secure because it could not be judged.
+    When(fn(&Configuration<'_>) -> Result<bool, PlanError>),
 }
 
 impl PropertyInfo {
@@ -90,7 +91,11 @@ impl PropertyInfo {
         if let (Some((least, greatest)), Some(number)) = (self.range, integer(&value))
             && !(least..=greatest).contains(&number)
         {
-            return Err(ValueError::OutOfRange { given: given.to_string(), least, greatest });
+            return Err(ValueError::OutOfRange {
+                given: given.to_string(),
+                least,
+                greatest,
+            });
         }
         Ok(value)
     }
@@ -112,7 +117,10 @@ impl PropertyInfo {
 }
 
 fn integer(value: &Value) -> Option<i128> {
-    value.as_u64().map(i128::from).or_else(|| value.as_i64().map(i128::from))
+    value
+        .as_u64()
+        .map(i128::from)
+        .or_else(|| value.as_i64().map(i128::from))
 }
 
 impl fmt::Debug for PropertyInfo {

@@ -9,10 +9,7 @@ use std::fmt;
 /// assert_eq!(qom_core::nearest("xyzzy", ["isa-serial", "ioapic"]), None);
 /// ```
 #[must_use]
-pub fn nearest<'a>(
-    given: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // A name longer than any real one is no misspelling, and the distance is quadratic.
     if given.len() > 128 {
         return None;

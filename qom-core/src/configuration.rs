@@ -1,0 +1,157 @@
+//! The effective configuration of an object that is planned or alive, as judges and planners see it.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde_json::Value;
+
+use crate::{
+    Obj, PropertyType,
+    class::Class,
+    error::PlanError,
+    plan::{LinkTarget, Planned},
+};
+
+/// Where the value of a property came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The property's declaration.
+    Default,
+    /// A global setting for its class.
+    Global,
+    /// Whoever asked for the object.
+    Given,
+}
+
+/// The value of a property and where it came from.
+#[derive(Clone, Debug)]
+pub(crate) struct Setting {
+    pub(crate) value: Value,
+    pub(crate) source: Source,
+}
+
+/// All values of one object, defaults and global settings included, and what it links to.
+#[derive(Clone, Copy)]
+pub struct Configuration<'a> {
+    pub(crate) class: &'a Class,
+    pub(crate) path: &'a str,
+    pub(crate) settings: &'a BTreeMap<&'static str, Setting>,
+    pub(crate) links: &'a BTreeMap<&'static str, LinkTarget>,
+    pub(crate) planned: &'a [Planned],
+}
+
+impl<'a> Configuration<'a> {
+    /// The object's class.
+    #[must_use]
+    pub const fn class(&self) -> &'a Class {
+        self.class
+    }
+
+    /// The object's canonical path, as it is or will be.
+    #[must_use]
+    pub const fn path(&self) -> &'a str {
+        self.path
+    }
+
+    /// The value of a property.
+    ///
+    /// # Errors
+    /// If the class has no such property, or its values are of another type.
+    pub fn get<T: PropertyType>(&self, property: &str) -> Result<T, PlanError> {
+        let setting = self.setting(property)?;
+        typed(self.class, property, &setting.value)
+    }
+
+    /// Where the value of a property came from.
+    ///
+    /// # Errors
+    /// If the class has no such property.
+    pub fn source(&self, property: &str) -> Result<Source, PlanError> {
+        self.setting(property).map(|setting| setting.source)
+    }
+
+    /// What a link points to; none if it is empty.
+    ///
+    /// # Errors
+    /// If the class has no such property.
+    pub fn linked(&self, property: &str) -> Result<Option<Linked<'a>>, PlanError> {
+        self.setting(property)?;
+        Ok(self.links.get(property).and_then(|target| match target {
+            LinkTarget::Existing(object) => Some(Linked::Existing(object)),
+            LinkTarget::Planned(position) => {
+                let planned = self.planned.get(*position)?;
+                Some(Linked::Planned(planned.configuration(self.planned)))
+            }
+        }))
+    }
+
+    fn setting(&self, property: &str) -> Result<&'a Setting, PlanError> {
+        self.settings
+            .get(property)
+            .ok_or_else(|| PlanError::unknown_property(self.class, property))
+    }
+}
+
+fn typed<T: PropertyType>(class: &Class, property: &str, value: &Value) -> Result<T, PlanError> {
+    T::from_json(value).map_err(|source| PlanError::Value {
+        property: class
+            .property(property)
+            .map_or_else(String::new, |(info, _)| info.name.into()),
+        source,
+    })
+}
+
+impl fmt::Debug for Configuration<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Configuration")
+            .field("class", &self.class)
+            .field("path", &self.path)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An object that a link points to: still planned, or alive.
+#[derive(Clone, Debug)]
+pub enum Linked<'a> {
+    /// It precedes the linking object in the same plan.
+    Planned(Configuration<'a>),
+    /// It exists.
+    Existing(&'a Obj),
+}
+
+impl Linked<'_> {
+    /// The object's class.
+    #[must_use]
+    pub fn class(&self) -> &Class {
+        match self {
+            Self::Planned(configuration) => configuration.class,
+            Self::Existing(object) => object.class(),
+        }
+    }
+
+    /// The object's canonical path; empty if it has left the tree.
+    #[must_use]
+    pub fn path(&self) -> String {
+        match self {
+            Self::Planned(configuration) => configuration.path.to_owned(),
+            Self::Existing(object) => object.path().unwrap_or_default(),
+        }
+    }
+
+    /// The value of one of its properties.
+    ///
+    /// # Errors
+    /// If its class has no such property, or its values are of another type.
+    pub fn get<T: PropertyType>(&self, property: &str) -> Result<T, PlanError> {
+        match self {
+            Self::Planned(configuration) => configuration.get(property),
+            Self::Existing(object) => {
+                let class = object.class();
+                let value = object
+                    .get(property)
+                    .ok_or_else(|| PlanError::unknown_property(class, property))?;
+                typed(class, property, &value)
+            }
+        }
+    }
+}

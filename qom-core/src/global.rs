@@ -1,0 +1,83 @@
+//! Values that a user sets for all objects of a class, present and future.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use crate::{class::Class, registry::Registry, value::Given};
+
+/// One global setting: `driver.property=value`.
+#[derive(Debug)]
+pub struct Global {
+    /// Name of the class.
+    pub driver: String,
+    /// Name of the property.
+    pub property: String,
+    /// The value.
+    pub value: Given,
+    used: AtomicBool,
+}
+
+impl Global {
+    /// A setting of `property` for every object whose class is, or descends from, `driver`.
+    pub fn new(
+        driver: impl Into<String>,
+        property: impl Into<String>,
+        value: impl Into<Given>,
+    ) -> Self {
+        Self {
+            driver: driver.into(),
+            property: property.into(),
+            value: value.into(),
+            used: AtomicBool::new(false),
+        }
+    }
+}
+
+impl fmt::Display for Global {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}={}", self.driver, self.property, self.value)
+    }
+}
+
+/// All global settings, in the order in which they were made.
+#[derive(Debug, Default)]
+pub struct Globals(Vec<Global>);
+
+impl Globals {
+    /// The settings given, the first first.
+    #[must_use]
+    pub fn new(globals: Vec<Global>) -> Self {
+        Self(globals)
+    }
+
+    /// Those that hold for a class, in the order in which they were made: of two for one property,
+    /// the later holds, whichever class it names.
+    pub(crate) fn of(&self, class: &Class) -> impl Iterator<Item = (&Global, &Given)> {
+        self.0
+            .iter()
+            .filter(|global| class.is_a(&global.driver))
+            // A setting may name a class of which only some descendants have the property.
+            .filter(|global| {
+                global.driver == class.name() || class.property(&global.property).is_some()
+            })
+            .map(|global| {
+                global.used.store(true, Ordering::Relaxed);
+                (global, &global.value)
+            })
+    }
+
+    /// What is odd about them, once all that was asked for exists.
+    #[must_use]
+    pub fn warnings(&self, registry: &Registry) -> Vec<String> {
+        self.0
+            .iter()
+            .filter(|global| !global.used.load(Ordering::Relaxed))
+            .map(|global| match registry.class(&global.driver) {
+                Some(_) => format!("global {global} not used"),
+                None => format!("global {global} has invalid class name"),
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,529 @@
+//! Plans: every object that requests would bring, worked out before the first side effect.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use serde_json::Value;
+
+use crate::{
+    Children, ClassType, Container, Obj, TreeId,
+    class::Class,
+    configuration::{Configuration, Setting, Source},
+    error::{CreateError, PathError, PlanError},
+    global::Globals,
+    policy::Policy,
+    property::{Access, PropertyInfo},
+    registry::Registry,
+    request::{Origin, Request},
+    suggestion::Suggestion,
+    value::Given,
+    verdict::{Finding, judge},
+};
+
+/// Objects in one plan; a class that announces itself ends here.
+const MOST_OBJECTS: usize = 65_536;
+/// Steps from the root to an object.
+const MOST_LEVELS: usize = 64;
+
+/// What some requests would create, children included, in the order of creation. Nothing has
+/// happened yet; the dry run and the real run use the same plan.
+#[derive(Debug)]
+pub struct Plan {
+    tree: TreeId,
+    objects: Vec<Planned>,
+}
+
+/// One object of a plan.
+#[derive(Debug)]
+pub struct Planned {
+    class: Arc<Class>,
+    path: String,
+    parent: ParentRef,
+    origin: Origin,
+    /// Whether somebody asked for it, rather than a class announcing it.
+    requested: bool,
+    settings: BTreeMap<&'static str, Setting>,
+    links: BTreeMap<&'static str, LinkTarget>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum ParentRef {
+    Existing(Obj),
+    Planned(usize),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum LinkTarget {
+    Existing(Obj),
+    Planned(usize),
+}
+
+impl Plan {
+    /// The objects, in the order of creation.
+    #[must_use]
+    pub fn objects(&self) -> &[Planned] {
+        &self.objects
+    }
+
+    pub(crate) fn tree(&self) -> TreeId {
+        self.tree
+    }
+
+    /// Lists all that require-secure would refuse, with what `policy` makes of each.
+    ///
+    /// # Errors
+    /// If a property's judge fails.
+    pub fn judge(&self, policy: Policy) -> Result<Vec<Finding>, CreateError> {
+        let mut findings = Vec::new();
+        for planned in &self.objects {
+            let configuration = planned.configuration(&self.objects);
+            findings.extend(
+                judge(policy, &configuration, &planned.origin).map_err(|error| {
+                    CreateError::Plan {
+                        origin: planned.origin.clone(),
+                        error,
+                    }
+                })?,
+            );
+        }
+        Ok(findings)
+    }
+
+    /// The effective configuration of the object at that position.
+    #[must_use]
+    pub fn configuration(&self, position: usize) -> Option<Configuration<'_>> {
+        Some(self.objects.get(position)?.configuration(&self.objects))
+    }
+}
+
+impl Planned {
+    /// The object's class.
+    #[must_use]
+    pub fn class(&self) -> &Arc<Class> {
+        &self.class
+    }
+
+    /// The canonical path that it will have.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The last part of the path.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.path
+            .rsplit_once('/')
+            .map_or(&*self.path, |(_, name)| name)
+    }
+
+    /// Who asked for it, or for the object that brings it.
+    #[must_use]
+    pub const fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Whether somebody asked for it, rather than a class announcing it.
+    #[must_use]
+    pub const fn is_requested(&self) -> bool {
+        self.requested
+    }
+
+    pub(crate) const fn parent(&self) -> &ParentRef {
+        &self.parent
+    }
+
+    pub(crate) const fn links(&self) -> &BTreeMap<&'static str, LinkTarget> {
+        &self.links
+    }
+
+    pub(crate) fn values(&self) -> BTreeMap<&'static str, Value> {
+        self.settings
+            .iter()
+            .map(|(name, setting)| (*name, setting.value.clone()))
+            .collect()
+    }
+
+    pub(crate) fn configuration<'a>(&'a self, planned: &'a [Self]) -> Configuration<'a> {
+        Configuration {
+            class: &self.class,
+            path: &self.path,
+            settings: &self.settings,
+            links: &self.links,
+            planned,
+        }
+    }
+}
+
+/// Works requests out against the tree as it is.
+pub(crate) struct Planner<'a> {
+    registry: &'a Registry,
+    globals: &'a Globals,
+    tree: TreeId,
+    root: &'a Obj,
+    resolve: &'a dyn Fn(&str) -> Result<Obj, PathError>,
+    objects: Vec<Planned>,
+    by_path: HashMap<String, usize>,
+}
+
+impl<'a> Planner<'a> {
+    pub(crate) fn new(
+        registry: &'a Registry,
+        globals: &'a Globals,
+        tree: TreeId,
+        root: &'a Obj,
+        resolve: &'a dyn Fn(&str) -> Result<Obj, PathError>,
+    ) -> Self {
+        Self {
+            registry,
+            globals,
+            tree,
+            root,
+            resolve,
+            objects: Vec::new(),
+            by_path: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn finish(self) -> Plan {
+        Plan {
+            tree: self.tree,
+            objects: self.objects,
+        }
+    }
+
+    pub(crate) fn request(&mut self, request: Request) -> Result<(), CreateError> {
+        let origin = request.origin.clone();
+        self.place_request(request)
+            .map_err(|error| CreateError::Plan { origin, error })
+    }
+
+    fn place_request(&mut self, request: Request) -> Result<(), PlanError> {
+        check_name(&request.name)?;
+        let parent = self.container(&request.parent, &request.origin)?;
+        let path = join(&request.parent, &request.name);
+        let Request {
+            type_name,
+            properties,
+            origin,
+            ..
+        } = request;
+        self.object(&type_name, path, parent, properties, origin, true)
+    }
+
+    /// The container at that path; those that are missing are planned too.
+    fn container(&mut self, path: &str, origin: &Origin) -> Result<ParentRef, PlanError> {
+        let mut at = ParentRef::Existing(self.root.clone());
+        let mut so_far = String::new();
+        for name in path.split('/').filter(|name| !name.is_empty()) {
+            so_far = so_far + "/" + name;
+            let existing = match &at {
+                ParentRef::Existing(object) => object.child(name).map(ParentRef::Existing),
+                ParentRef::Planned(_) => None,
+            };
+            let planned = self
+                .by_path
+                .get(&so_far)
+                .map(|position| ParentRef::Planned(*position));
+            at = match existing.or(planned) {
+                Some(found) => found,
+                None => {
+                    self.require_container(&at)?;
+                    check_name(name)?;
+                    self.object(
+                        Container::INFO.name,
+                        so_far.clone(),
+                        at,
+                        Vec::new(),
+                        origin.clone(),
+                        false,
+                    )?;
+                    ParentRef::Planned(self.objects.len() - 1)
+                }
+            };
+        }
+        self.require_container(&at)?;
+        Ok(at)
+    }
+
+    /// What a class announces are all the children that its objects have; only containers take more.
+    fn require_container(&self, parent: &ParentRef) -> Result<(), PlanError> {
+        let class = self.class_of(parent);
+        if class.name() == Container::INFO.name {
+            return Ok(());
+        }
+        let parent = match parent {
+            ParentRef::Existing(object) => object.path().unwrap_or_default(),
+            ParentRef::Planned(position) => self.objects[*position].path.clone(),
+        };
+        Err(PlanError::Unannounced {
+            parent,
+            class: class.name(),
+        })
+    }
+
+    fn class_of(&self, parent: &ParentRef) -> Arc<Class> {
+        match parent {
+            ParentRef::Existing(object) => Arc::clone(object.class()),
+            ParentRef::Planned(position) => Arc::clone(&self.objects[*position].class),
+        }
+    }
+
+    /// Plans one object and then what its class announces for it.
+    fn object(
+        &mut self,
+        type_name: &str,
+        path: String,
+        parent: ParentRef,
+        properties: Vec<(String, Given)>,
+        origin: Origin,
+        requested: bool,
+    ) -> Result<(), PlanError> {
+        if self.objects.len() >= MOST_OBJECTS {
+            return Err(PlanError::TooLarge {
+                limit: "65536 objects",
+                path,
+            });
+        }
+        if path.matches('/').count() > MOST_LEVELS {
+            return Err(PlanError::TooLarge {
+                limit: "64 levels",
+                path,
+            });
+        }
+        let class = self
+            .registry
+            .class(type_name)
+            .ok_or_else(|| PlanError::UnknownType {
+                name: type_name.to_owned(),
+                suggestion: self.registry.suggest(type_name, "object"),
+            })?;
+        let Some(implementation) = class.implementation() else {
+            return Err(PlanError::Abstract { name: class.name() });
+        };
+        let class = Arc::clone(class);
+        let name = path.rsplit_once('/').map_or(&*path, |(_, name)| name);
+        let taken = match &parent {
+            ParentRef::Existing(object) => object.child(name).is_some(),
+            ParentRef::Planned(_) => false,
+        };
+        if taken || self.by_path.contains_key(&path) {
+            return Err(PlanError::Duplicate {
+                name: name.to_owned(),
+                parent: self.class_of(&parent).name(),
+            });
+        }
+        let settings = self.settings(&class, properties)?;
+        let links = self.links(&class, &path, &settings)?;
+        let position = self.objects.len();
+        self.by_path.insert(path.clone(), position);
+        self.objects.push(Planned {
+            class: Arc::clone(&class),
+            path: path.clone(),
+            parent,
+            origin: origin.clone(),
+            requested,
+            settings,
+            links,
+        });
+        let Some(announce) = implementation.children else {
+            return Ok(());
+        };
+        let mut children = Children::of(path.clone());
+        announce(
+            &self.objects[position].configuration(&self.objects),
+            &mut children,
+        )?;
+        for child in children.into_requests() {
+            child.name.split('/').try_for_each(check_name)?;
+            let child_path = join(&path, &child.name);
+            let above = child_path.rsplit_once('/').map_or("", |(above, _)| above);
+            let parent = self.by_path.get(above).copied().unwrap_or(position);
+            self.object(
+                &child.type_name,
+                child_path,
+                ParentRef::Planned(parent),
+                child.properties,
+                origin.clone(),
+                false,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Defaults, then global settings, then what was given.
+    fn settings(
+        &self,
+        class: &Arc<Class>,
+        properties: Vec<(String, Given)>,
+    ) -> Result<BTreeMap<&'static str, Setting>, PlanError> {
+        let mut settings: BTreeMap<&'static str, Setting> = class
+            .properties()
+            .filter(|(info, _)| info.access != Access::Computed)
+            .map(|(info, _)| {
+                (
+                    info.name,
+                    Setting {
+                        value: info.default_value(),
+                        source: Source::Default,
+                    },
+                )
+            })
+            .collect();
+        for (global, given) in self.globals.of(class) {
+            let (info, value) =
+                checked(class, &global.property, given).map_err(|source| PlanError::Global {
+                    global: global.to_string(),
+                    source: Box::new(source),
+                })?;
+            settings.insert(
+                info.name,
+                Setting {
+                    value,
+                    source: Source::Global,
+                },
+            );
+        }
+        for (property, given) in &properties {
+            let (info, value) = checked(class, property, given)?;
+            settings.insert(
+                info.name,
+                Setting {
+                    value,
+                    source: Source::Given,
+                },
+            );
+        }
+        for (info, _) in class.properties() {
+            let unset = settings
+                .get(info.name)
+                .is_some_and(|setting| setting.source == Source::Default);
+            if info.required && unset {
+                return Err(PlanError::Missing {
+                    property: info.name,
+                });
+            }
+        }
+        Ok(settings)
+    }
+
+    fn links(
+        &self,
+        class: &Class,
+        path: &str,
+        settings: &BTreeMap<&'static str, Setting>,
+    ) -> Result<BTreeMap<&'static str, LinkTarget>, PlanError> {
+        let mut links = BTreeMap::new();
+        for (info, _) in class.properties() {
+            let Some(expected) = info.link else { continue };
+            let target = match settings.get(info.name).map(|setting| &setting.value) {
+                Some(Value::String(target)) if !target.is_empty() => target,
+                _ => continue,
+            };
+            let found = self.find(info, target)?;
+            let (found_class, found_path) = match &found {
+                LinkTarget::Existing(object) => (object.class(), object.path().unwrap_or_default()),
+                LinkTarget::Planned(position) => {
+                    let planned = &self.objects[*position];
+                    (&planned.class, planned.path.clone())
+                }
+            };
+            if !found_class.is_a(expected) {
+                return Err(PlanError::LinkClass {
+                    property: info.name,
+                    expected,
+                    found: found_class.name(),
+                });
+            }
+            if path
+                .strip_prefix(&found_path)
+                .is_some_and(|rest| rest.starts_with('/'))
+            {
+                return Err(PlanError::LinkAncestor {
+                    property: info.name,
+                    target: target.clone(),
+                });
+            }
+            links.insert(info.name, found);
+        }
+        Ok(links)
+    }
+
+    /// An absolute path, or a partial one that fits one object of the plan and the tree together.
+    fn find(&self, info: &PropertyInfo, target: &str) -> Result<LinkTarget, PlanError> {
+        let ambiguous = || PlanError::Ambiguous {
+            path: target.to_owned(),
+        };
+        let planned = if target.starts_with('/') {
+            self.by_path.get(target).copied()
+        } else {
+            let tail = format!("/{target}");
+            let mut fitting =
+                (0..self.objects.len()).filter(|at| self.objects[*at].path.ends_with(&tail));
+            let first = fitting.next();
+            if fitting.next().is_some() {
+                return Err(ambiguous());
+            }
+            first
+        };
+        match ((self.resolve)(target), planned) {
+            (Ok(object), None) => Ok(LinkTarget::Existing(object)),
+            (Err(PathError::NotFound(_)), Some(position)) => Ok(LinkTarget::Planned(position)),
+            (Err(PathError::NotFound(_)), None) => Err(PlanError::LinkMissing {
+                property: info.name,
+                target: target.to_owned(),
+                suggestion: Suggestion::of(target, self.objects.iter().map(Planned::name)),
+            }),
+            (Ok(_), Some(_)) | (Err(PathError::Ambiguous(_)), _) => Err(ambiguous()),
+        }
+    }
+}
+
+/// Finds a property and checks a value for it.
+pub(crate) fn checked(
+    class: &Class,
+    property: &str,
+    given: &Given,
+) -> Result<(&'static PropertyInfo, Value), PlanError> {
+    let (info, _) = class
+        .property(property)
+        .ok_or_else(|| PlanError::unknown_property(class, property))?;
+    if info.access == Access::Computed {
+        return Err(PlanError::ReadOnly {
+            class: class.name(),
+            property: info.name,
+        });
+    }
+    if info.link.is_some() && *given == Given::Json(Value::Null) {
+        return Ok((info, Value::Null));
+    }
+    let value = info.parse(given).map_err(|source| PlanError::Value {
+        property: property.to_owned(),
+        source,
+    })?;
+    Ok((info, value))
+}
+
+fn join(parent: &str, name: &str) -> String {
+    let parent = parent.trim_end_matches('/');
+    if parent.is_empty() || parent.starts_with('/') {
+        format!("{parent}/{name}")
+    } else {
+        format!("/{parent}/{name}")
+    }
+}
+
+fn check_name(name: &str) -> Result<(), PlanError> {
+    let fits = (1..=255).contains(&name.len())
+        && !name.contains('/')
+        && !name.chars().any(char::is_control);
+    if fits {
+        Ok(())
+    } else {
+        Err(PlanError::Name {
+            name: name.escape_debug().to_string(),
+        })
+    }
+}

@@ -1,0 +1,494 @@
+//! All types of a program, collected at link time and checked before anything starts.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use thiserror::Error;
+
+use crate::{
+    SecurityStatus,
+    class::Class,
+    suggestion::Suggestion,
+    type_info::{Registration, Statement, TypeInfo, TypeKind},
+};
+
+/// The types of a program, sorted by name.
+///
+/// It is built once and checked when it is built. Classes are resolved when they are first asked
+/// for, so that a start pays for the types it uses.
+pub struct Registry {
+    infos: Vec<&'static TypeInfo>,
+    /// Position of each type's parent.
+    parents: Vec<Option<usize>>,
+    classes: Vec<OnceLock<Arc<Class>>>,
+}
+
+/// One thing that is wrong with the types that were linked.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RegistryError {
+    /// Two types of one name.
+    #[error("type '{name}' is defined twice: at {first} and at {second}")]
+    Duplicate {
+        /// The name.
+        name: &'static str,
+        /// One place.
+        first: Place,
+        /// The other.
+        second: Place,
+    },
+    /// A parent or interface that no linked crate defines.
+    #[error(
+        "type '{name}' at {place} names {relation} '{missing}', which no linked crate defines{suggestion}"
+    )]
+    Unknown {
+        /// The type.
+        name: &'static str,
+        /// Where it is defined.
+        place: Place,
+        /// `parent` or `interface`.
+        relation: &'static str,
+        /// The name that leads nowhere.
+        missing: &'static str,
+        /// A name that may have been meant.
+        suggestion: Suggestion,
+    },
+    /// A parent or interface of the wrong kind.
+    #[error("type '{name}' at {place} names {relation} '{other}', which is {found}")]
+    Kind {
+        /// The type.
+        name: &'static str,
+        /// Where it is defined.
+        place: Place,
+        /// `parent` or `interface`.
+        relation: &'static str,
+        /// The name that is of the wrong kind.
+        other: &'static str,
+        /// What that is.
+        found: &'static str,
+    },
+    /// A type that descends from itself.
+    #[error("type '{name}' at {place} descends from itself: {chain}")]
+    Cycle {
+        /// The type.
+        name: &'static str,
+        /// Where it is defined.
+        place: Place,
+        /// The way round.
+        chain: String,
+    },
+    /// A secure type that descends from an insecure class.
+    #[error(
+        "type '{name}' at {place} is declared as secure, but its ancestor '{ancestor}' at \
+         {ancestor_place} is declared as insecure: {reason}"
+    )]
+    SecureOverInsecure {
+        /// The type.
+        name: &'static str,
+        /// Where it is defined.
+        place: Place,
+        /// The insecure class.
+        ancestor: &'static str,
+        /// Where that is defined.
+        ancestor_place: Place,
+        /// Why that is insecure.
+        reason: &'static str,
+    },
+    /// Two declarations of one property in a class and its ancestors.
+    #[error(
+        "type '{name}' at {place} declares property '{property}', which '{other}' declares too"
+    )]
+    DuplicateProperty {
+        /// The type.
+        name: &'static str,
+        /// Where it is defined.
+        place: Place,
+        /// The property.
+        property: &'static str,
+        /// The other type that declares it.
+        other: &'static str,
+    },
+    /// A crate that the program names for its types, and that has none.
+    #[error(
+        "crate '{name}' was named for its types but registered none: it was not linked, or \
+         defines no type"
+    )]
+    EmptyCrate {
+        /// Name of the crate.
+        name: String,
+    },
+}
+
+/// A place in the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file, as the compiler was given it.
+    pub file: &'static str,
+    /// The line.
+    pub line: u32,
+}
+
+impl From<Statement> for Place {
+    fn from(statement: Statement) -> Self {
+        Self {
+            file: statement.file,
+            line: statement.line,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// Everything that is wrong with the types that were linked, sorted by type.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub struct RegistryErrors(pub Vec<RegistryError>);
+
+impl fmt::Display for RegistryErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Registry {
+    /// The types that were linked into this program.
+    ///
+    /// # Errors
+    /// If they contradict each other. The answer is the same for the life of the process.
+    pub fn global() -> Result<&'static Arc<Self>, &'static RegistryErrors> {
+        static GLOBAL: OnceLock<Result<Arc<Registry>, RegistryErrors>> = OnceLock::new();
+        GLOBAL
+            .get_or_init(|| {
+                Self::new(inventory::iter::<Registration>().map(|registration| registration.0))
+                    .map(Arc::new)
+            })
+            .as_ref()
+    }
+
+    /// A registry of the types given, which are checked.
+    ///
+    /// # Errors
+    /// All that is wrong with them.
+    pub fn new(types: impl IntoIterator<Item = &'static TypeInfo>) -> Result<Self, RegistryErrors> {
+        let mut infos: Vec<_> = types.into_iter().collect();
+        infos.sort_unstable_by_key(|info| (info.name, info.statement.file, info.statement.line));
+        let mut errors = Vec::new();
+        for pair in infos.windows(2) {
+            if let [first, second] = pair
+                && first.name == second.name
+            {
+                errors.push(RegistryError::Duplicate {
+                    name: first.name,
+                    first: first.statement.into(),
+                    second: second.statement.into(),
+                });
+            }
+        }
+        if !errors.is_empty() {
+            return Err(RegistryErrors(errors));
+        }
+        let index: HashMap<&'static str, usize> = infos
+            .iter()
+            .enumerate()
+            .map(|(position, info)| (info.name, position))
+            .collect();
+        let parents = resolve_names(&infos, &index, &mut errors);
+        if errors.is_empty() {
+            check_cycles(&infos, &index, &parents, &mut errors);
+        }
+        if errors.is_empty() {
+            check_statuses(&infos, &parents, &mut errors);
+            check_properties(&infos, &index, &parents, &mut errors);
+        }
+        if !errors.is_empty() {
+            return Err(RegistryErrors(errors));
+        }
+        let classes = infos.iter().map(|_| OnceLock::new()).collect();
+        Ok(Self {
+            infos,
+            parents,
+            classes,
+        })
+    }
+
+    /// Checks that each of these crates registered something. A crate that nothing refers to is
+    /// left out by the linker without a word, and its types with it.
+    ///
+    /// # Errors
+    /// Names each crate that registered nothing.
+    pub fn require_crates(&self, crates: &[&str]) -> Result<(), RegistryErrors> {
+        let same = |a: &str, b: &str| {
+            a.len() == b.len()
+                && a.bytes()
+                    .zip(b.bytes())
+                    .all(|(a, b)| a == b || (a == b'-' && b == b'_'))
+        };
+        let missing: Vec<_> = crates
+            .iter()
+            .filter(|name| {
+                let name = name.replace('-', "_");
+                !self
+                    .infos
+                    .iter()
+                    .any(|info| same(info.statement.crate_name, &name))
+            })
+            .map(|name| RegistryError::EmptyCrate {
+                name: (*name).to_owned(),
+            })
+            .collect();
+        if missing.is_empty() {
+            Ok(())
+        } else {
+            Err(RegistryErrors(missing))
+        }
+    }
+
+    /// All types, sorted by name.
+    pub fn types(&self) -> impl Iterator<Item = &'static TypeInfo> + '_ {
+        self.infos.iter().copied()
+    }
+
+    /// All classes, sorted by name.
+    pub fn classes(&self) -> impl Iterator<Item = &Arc<Class>> {
+        (0..self.infos.len()).map(|position| self.resolve(position))
+    }
+
+    /// The class of that name.
+    #[must_use]
+    pub fn class(&self, name: &str) -> Option<&Arc<Class>> {
+        self.position(name).map(|position| self.resolve(position))
+    }
+
+    /// The name most like one that does not exist, among concrete types that descend from `class`.
+    #[must_use]
+    pub fn suggest(&self, name: &str, class: &str) -> Suggestion {
+        let names = self
+            .classes()
+            .filter(|candidate| !candidate.is_abstract() && candidate.is_a(class))
+            .map(|candidate| candidate.name());
+        Suggestion::of(name, names)
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.infos
+            .binary_search_by_key(&name, |info| info.name)
+            .ok()
+    }
+
+    /// No recursion without end: the registry has no cycle.
+    fn resolve(&self, position: usize) -> &Arc<Class> {
+        self.classes[position].get_or_init(|| {
+            let info = self.infos[position];
+            let parent = self.parents[position].map(|parent| Arc::clone(self.resolve(parent)));
+            let interfaces = info
+                .interfaces
+                .iter()
+                .filter_map(|name| self.class(name).map(Arc::clone))
+                .collect();
+            Arc::new(Class::new(info, parent, interfaces))
+        })
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry")
+            .field("types", &self.infos.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Finds each type's parent, and reports parents and interfaces that are missing or no such thing.
+fn resolve_names(
+    infos: &[&'static TypeInfo],
+    index: &HashMap<&'static str, usize>,
+    errors: &mut Vec<RegistryError>,
+) -> Vec<Option<usize>> {
+    let unknown = |info: &TypeInfo, relation, missing| RegistryError::Unknown {
+        name: info.name,
+        place: info.statement.into(),
+        relation,
+        missing,
+        suggestion: Suggestion::of(missing, infos.iter().map(|info| info.name)),
+    };
+    let wrong = |info: &TypeInfo, relation, other: &TypeInfo| RegistryError::Kind {
+        name: info.name,
+        place: info.statement.into(),
+        relation,
+        other: other.name,
+        found: match other.kind {
+            TypeKind::Abstract => "a class, not an interface",
+            TypeKind::Interface => "an interface, not a class",
+            TypeKind::Concrete(_) => "a concrete type, and those are final",
+        },
+    };
+    let mut parents = Vec::with_capacity(infos.len());
+    for info in infos {
+        let parent = info.parent.and_then(|name| {
+            let found = index.get(name).copied();
+            match found.map(|position| infos[position]) {
+                None => errors.push(unknown(info, "parent", name)),
+                Some(parent) if !matches!(parent.kind, TypeKind::Abstract) => {
+                    errors.push(wrong(info, "parent", parent));
+                }
+                Some(_) => {}
+            }
+            found
+        });
+        parents.push(parent);
+        for name in info.interfaces {
+            match index.get(name).map(|position| infos[*position]) {
+                None => errors.push(unknown(info, "interface", name)),
+                Some(other) if !matches!(other.kind, TypeKind::Interface) => {
+                    errors.push(wrong(info, "interface", other));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    parents
+}
+
+/// Reports types that are their own ancestor, by parents or by interfaces.
+fn check_cycles(
+    infos: &[&'static TypeInfo],
+    index: &HashMap<&'static str, usize>,
+    parents: &[Option<usize>],
+    errors: &mut Vec<RegistryError>,
+) {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Mark {
+        New,
+        Open,
+        Done,
+    }
+    let mut marks = vec![Mark::New; infos.len()];
+    for start in 0..infos.len() {
+        // Depth first with a stack of our own: (type, which of its edges comes next).
+        let mut stack = vec![(start, 0)];
+        while let Some((at, edge)) = stack.pop() {
+            if edge == 0 {
+                if marks[at] != Mark::New {
+                    continue;
+                }
+                marks[at] = Mark::Open;
+            }
+            let next = match edge {
+                0 => parents[at],
+                _ => infos[at]
+                    .interfaces
+                    .get(edge - 1)
+                    .and_then(|name| index.get(name))
+                    .copied(),
+            };
+            if edge > infos[at].interfaces.len() {
+                marks[at] = Mark::Done;
+                continue;
+            }
+            stack.push((at, edge + 1));
+            match next {
+                Some(next) if marks[next] == Mark::Open => {
+                    let from = stack
+                        .iter()
+                        .position(|(open, _)| *open == next)
+                        .unwrap_or(0);
+                    let mut chain: Vec<_> = stack[from..]
+                        .iter()
+                        .map(|(open, _)| infos[*open].name)
+                        .collect();
+                    chain.push(infos[next].name);
+                    errors.push(RegistryError::Cycle {
+                        name: infos[next].name,
+                        place: infos[next].statement.into(),
+                        chain: chain.join(" -> "),
+                    });
+                }
+                Some(next) if marks[next] == Mark::New => stack.push((next, 0)),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Reports secure types with an insecure class above them.
+fn check_statuses(
+    infos: &[&'static TypeInfo],
+    parents: &[Option<usize>],
+    errors: &mut Vec<RegistryError>,
+) {
+    for (position, info) in infos.iter().enumerate() {
+        if info.status != SecurityStatus::Secure {
+            continue;
+        }
+        let chain = std::iter::successors(parents[position], |parent| parents[*parent]);
+        for ancestor in chain.map(|parent| infos[parent]) {
+            if let SecurityStatus::Insecure { reason } = ancestor.status {
+                errors.push(RegistryError::SecureOverInsecure {
+                    name: info.name,
+                    place: info.statement.into(),
+                    ancestor: ancestor.name,
+                    ancestor_place: ancestor.statement.into(),
+                    reason,
+                });
+            }
+        }
+    }
+}
+
+/// Reports properties that are declared twice in a type, its ancestors and its interfaces.
+fn check_properties(
+    infos: &[&'static TypeInfo],
+    index: &HashMap<&'static str, usize>,
+    parents: &[Option<usize>],
+    errors: &mut Vec<RegistryError>,
+) {
+    for (position, info) in infos.iter().enumerate() {
+        if info.properties.is_empty() {
+            continue;
+        }
+        let mut seen: BTreeMap<&'static str, &'static str> = BTreeMap::new();
+        let chain = std::iter::successors(parents[position], |parent| parents[*parent]);
+        for ancestor in chain.map(|parent| infos[parent]) {
+            seen.extend(
+                ancestor
+                    .properties
+                    .iter()
+                    .map(|property| (property.name, ancestor.name)),
+            );
+            for interface in ancestor
+                .interfaces
+                .iter()
+                .filter_map(|name| index.get(name))
+            {
+                let interface = infos[*interface];
+                seen.extend(
+                    interface
+                        .properties
+                        .iter()
+                        .map(|property| (property.name, interface.name)),
+                );
+            }
+        }
+        for property in info.properties {
+            if let Some(other) = seen.insert(property.name, info.name) {
+                errors.push(RegistryError::DuplicateProperty {
+                    name: info.name,
+                    place: info.statement.into(),
+                    property: property.name,
+                    other,
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Requests: what somebody asks to be created, and who asks.
+
+use std::{collections::BTreeSet, fmt};
+
+use serde_json::Value;
+
+use crate::{ClassType, value::Given};
+
+/// Who asked for an object, as messages show it: the option, configuration line or command.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin(String);
+
+impl Origin {
+    /// An origin in the words that the asker used, such as `-device isa-serial,id=s0`.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One object that somebody asks for.
+///
+/// ```
+/// use qom_core::{Origin, Request};
+///
+/// let request = Request::new("isa-serial", "/machine/peripheral", "serial1")
+///     .set("iobase", "0x2f8")
+///     .from(Origin::new("-device isa-serial,id=serial1,iobase=0x2f8"));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub(crate) type_name: String,
+    pub(crate) parent: String,
+    pub(crate) name: String,
+    pub(crate) properties: Vec<(String, Given)>,
+    pub(crate) origin: Origin,
+}
+
+impl Request {
+    /// Asks for an object of type `type_name`, to be called `name` in the container at `parent`.
+    pub fn new(
+        type_name: impl Into<String>,
+        parent: impl Into<String>,
+        name: impl Into<String>,
+    ) -> Self {
+        let type_name = type_name.into();
+        let origin = Origin(type_name.clone());
+        Self {
+            type_name,
+            parent: parent.into(),
+            name: name.into(),
+            properties: Vec::new(),
+            origin,
+        }
+    }
+
+    /// Gives a property a value. The last of several for one property holds.
+    #[must_use]
+    pub fn set(mut self, property: impl Into<String>, value: impl Into<Given>) -> Self {
+        self.properties.push((property.into(), value.into()));
+        self
+    }
+
+    /// Says who asks. If nobody says, messages name the type.
+    #[must_use]
+    pub fn from(mut self, origin: Origin) -> Self {
+        self.origin = origin;
+        self
+    }
+}
+
+/// A child that a class announces for one configuration.
+#[derive(Clone, Debug)]
+pub struct ChildRequest {
+    pub(crate) type_name: String,
+    pub(crate) name: String,
+    pub(crate) properties: Vec<(String, Given)>,
+}
+
+impl ChildRequest {
+    /// Gives a property of the child a value.
+    pub fn set(&mut self, property: &str, value: impl Into<Given>) -> &mut Self {
+        self.properties.push((property.to_owned(), value.into()));
+        self
+    }
+
+    /// Points a link of the child to the object at that path, which must precede it in the plan or
+    /// exist already. A `null` path leaves the link empty.
+    pub fn link(&mut self, property: &str, path: Option<String>) -> &mut Self {
+        self.set(property, path.map_or(Value::Null, Value::String))
+    }
+}
+
+/// The children that a class announces, in the order of their creation.
+#[derive(Debug)]
+pub struct Children {
+    path: String,
+    requests: Vec<ChildRequest>,
+    containers: BTreeSet<String>,
+}
+
+impl Children {
+    pub(crate) fn of(path: String) -> Self {
+        Self {
+            path,
+            requests: Vec::new(),
+            containers: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn into_requests(self) -> Vec<ChildRequest> {
+        self.requests
+    }
+
+    /// Announces a child by its name and the name of its type, which any linked crate may define.
+    /// A name with slashes stands in containers, which are announced with it.
+    pub fn add(&mut self, name: impl Into<String>, type_name: &str) -> &mut ChildRequest {
+        let name = name.into();
+        for (slash, _) in name.match_indices('/') {
+            let container = &name[..slash];
+            if self.containers.insert(container.to_owned()) {
+                self.requests.push(ChildRequest {
+                    type_name: crate::Container::INFO.name.to_owned(),
+                    name: container.to_owned(),
+                    properties: Vec::new(),
+                });
+            }
+        }
+        self.requests.push(ChildRequest {
+            type_name: type_name.to_owned(),
+            name,
+            properties: Vec::new(),
+        });
+        let last = self.requests.len() - 1;
+        &mut self.requests[last]
+    }
+
+    /// Announces an empty container, for what users add later.
+    pub fn add_container(&mut self, name: &str) {
+        if self.containers.insert(name.to_owned()) {
+            self.add(name, crate::Container::INFO.name);
+        }
+    }
+
+    /// The path that a child of this name will have, for links between siblings.
+    #[must_use]
+    pub fn path_of(&self, name: &str) -> String {
+        format!("{}/{name}", self.path)
+    }
+}

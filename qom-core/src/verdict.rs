@@ -1,0 +1,197 @@
+//! Verdicts: what the policy makes of each object of a plan, and why.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::{
+    Boundaries, SecurityStatus, Statement,
+    class::Class,
+    configuration::Configuration,
+    error::PlanError,
+    policy::{Action, Policy, PolicyStatement},
+    property::InsecureCondition,
+    request::Origin,
+};
+
+/// Something about an object that is not declared secure. Shown, it is the one line that every
+/// asker gets; [`Refusal::explanation`] is for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    path: String,
+    type_name: &'static str,
+    status: SecurityStatus,
+    boundaries: Boundaries,
+    statement: Statement,
+    property: Option<(&'static str, Value, &'static str)>,
+    origin: Origin,
+}
+
+impl Refusal {
+    /// Canonical path of the object.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The object's type.
+    #[must_use]
+    pub const fn type_name(&self) -> &'static str {
+        self.type_name
+    }
+
+    /// Status of the type.
+    #[must_use]
+    pub const fn status(&self) -> SecurityStatus {
+        self.status
+    }
+
+    /// Boundaries at which the type stands.
+    #[must_use]
+    pub const fn boundaries(&self) -> Boundaries {
+        self.boundaries
+    }
+
+    /// Who made the statement.
+    #[must_use]
+    pub const fn statement(&self) -> Statement {
+        self.statement
+    }
+
+    /// The property whose value is insecure, and the value; none if it is the type itself.
+    #[must_use]
+    pub fn property(&self) -> Option<(&'static str, &Value)> {
+        self.property
+            .as_ref()
+            .map(|(name, value, _)| (*name, value))
+    }
+
+    /// Why it is insecure; none if nobody has made a statement.
+    #[must_use]
+    pub fn reason(&self) -> Option<&'static str> {
+        match self.property {
+            Some((_, _, reason)) => Some(reason),
+            None => self.status.reason(),
+        }
+    }
+
+    /// Who asked for the object.
+    #[must_use]
+    pub const fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// What it is as far as the policy goes: a value that is insecure is as an insecure type.
+    const fn judged_as(&self) -> SecurityStatus {
+        match self.property {
+            Some((_, _, reason)) => SecurityStatus::Insecure { reason },
+            None => self.status,
+        }
+    }
+
+    /// Boundary, reason, and the switch that would allow it, given what was stated at start-up.
+    #[must_use]
+    pub fn explanation(&self, stated: &[PolicyStatement]) -> String {
+        let switch = match self.judged_as() {
+            SecurityStatus::Undeclared => "-machine prohibit-insecure=yes",
+            _ => "-compat insecure-types=accept",
+        };
+        let refusing: Vec<_> = stated
+            .iter()
+            .filter(|statement| {
+                Policy::of(&[**statement]).action(self.judged_as()) == Action::Refuse
+            })
+            .filter(|statement| statement.actions().is_some())
+            .map(|statement| format!("'{statement}'"))
+            .collect();
+        let instead = if refusing.is_empty() {
+            String::new()
+        } else {
+            format!(" in place of {}", refusing.join(" and "))
+        };
+        format!(
+            "boundary: {}; reason: {}; to allow it: {switch}{instead}",
+            self.boundaries,
+            self.reason().unwrap_or("nobody has declared it secure yet"),
+        )
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.property, self.status) {
+            (Some((property, value, _)), _) => {
+                write!(f, "Property '{}.{property}' with value ", self.type_name)?;
+                match value {
+                    Value::String(text) => write!(f, "'{text}'")?,
+                    other => write!(f, "'{other}'")?,
+                }
+                f.write_str(" is declared as insecure")
+            }
+            (None, SecurityStatus::Insecure { .. }) => {
+                write!(f, "Type '{}' is declared as insecure", self.type_name)
+            }
+            (None, _) => write!(f, "Type '{}' is not declared as secure", self.type_name),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// One thing that require-secure would refuse, with what the policy in force makes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What and why.
+    pub refusal: Refusal,
+    /// What becomes of it.
+    pub action: Action,
+}
+
+/// Lists all that require-secure would refuse in one configuration.
+pub(crate) fn judge(
+    policy: Policy,
+    configuration: &Configuration<'_>,
+    origin: &Origin,
+) -> Result<Vec<Finding>, PlanError> {
+    let class = configuration.class();
+    let mut findings = Vec::new();
+    if class.status() != SecurityStatus::Secure {
+        let refusal = refusal(class, configuration.path(), origin);
+        findings.push(Finding {
+            action: policy.action(class.status()),
+            refusal,
+        });
+    }
+    for (info, owner) in class.properties() {
+        for statement in info.insecure {
+            let value = configuration.get::<Value>(info.name)?;
+            let insecure = match statement.condition {
+                InsecureCondition::NotDefault => value != info.default_value(),
+                InsecureCondition::Values(values) => values().contains(&value),
+                InsecureCondition::When(judge) => judge(configuration)?,
+            };
+            if insecure {
+                let mut refusal = refusal(class, configuration.path(), origin);
+                refusal.property = Some((info.name, value, statement.reason));
+                refusal.statement = owner.statement;
+                findings.push(Finding {
+                    action: policy.insecure(),
+                    refusal,
+                });
+            }
+        }
+    }
+    Ok(findings)
+}
+
+fn refusal(class: &Class, path: &str, origin: &Origin) -> Refusal {
+    Refusal {
+        path: path.to_owned(),
+        type_name: class.name(),
+        status: class.status(),
+        boundaries: class.boundaries(),
+        statement: class.statement(),
+        property: None,
+        origin: origin.clone(),
+    }
+}
