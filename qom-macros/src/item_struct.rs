@@ -59,13 +59,11 @@ pub(crate) fn expand(tokens: TokenStream, mut item: ItemStruct) -> TokenStream {
     };
     let has_instance = add_instance(&mut item, &base);
     if !mistakes.is_empty() {
-        let stand_in = stand_in(&base, &item, has_instance);
+        let stand_in = stand_in(&base, &item, &attribute, has_instance);
         let errors = mistakes.to_compile_errors();
         return quote!(#item #stand_in #errors);
     }
     let kind = kind(&base, &ident, &attribute, &slots, &properties);
-    // Without a mistake there is a parent.
-    let parent = attribute.parent.as_ref();
     let class_type = expand_info::class_type(
         &base,
         &quote!(#ident),
@@ -75,7 +73,7 @@ pub(crate) fn expand(tokens: TokenStream, mut item: ItemStruct) -> TokenStream {
             description: &description.unwrap_or_default(),
             attribute: &attribute,
             kind,
-            parent: quote!(<dyn #parent as #base::ClassType>::NAME),
+            parent: expand_info::name_of(&base, attribute.parent.as_ref()),
             properties: &properties,
         },
     );
@@ -154,7 +152,8 @@ fn add_instance(item: &mut ItemStruct, base: &TokenStream) -> bool {
         Fields::Unit => {
             item.semi_token = None;
             item.fields = Fields::Named(FieldsNamed {
-                brace_token: token::Brace(Span::call_site()),
+                // Where the struct ends, so that the compiler can show where it is defined.
+                brace_token: token::Brace(item.ident.span()),
                 named: Punctuated::from_iter([field]),
             });
         }
@@ -190,7 +189,11 @@ fn kind(
         .parent
         .iter()
         .chain(&attribute.interfaces)
-        .map(|class| quote_spanned!(ident.span()=> <dyn #class>::__casts::<#ident>(#table)));
+        .map(|class| {
+            // What is no class is an error where it is written.
+            let casts = Ident::new("__casts", class.span());
+            quote_spanned!(ident.span()=> <dyn #class>::#casts::<#ident>(#table))
+        });
     let children = match &attribute.children {
         Some(path) => quote!(::core::option::Option::Some(#path)),
         None => quote!(::core::option::Option::None),
@@ -218,9 +221,15 @@ fn kind(
 
 /// Implementations that a struct with mistakes has all the same, so that these don't cause
 /// further errors where it is used.
-fn stand_in(base: &TokenStream, item: &ItemStruct, has_instance: bool) -> TokenStream {
+fn stand_in(
+    base: &TokenStream,
+    item: &ItemStruct,
+    attribute: &TypeAttribute,
+    has_instance: bool,
+) -> TokenStream {
+    let uses = expand_info::uses(attribute);
     if !item.generics.params.is_empty() {
-        return TokenStream::new();
+        return expand_info::enclose(&uses);
     }
     let ident = &item.ident;
     let instance = if has_instance {
@@ -229,6 +238,8 @@ fn stand_in(base: &TokenStream, item: &ItemStruct, has_instance: bool) -> TokenS
         quote!(::core::unimplemented!())
     };
     expand_info::enclose(&quote! {
+        #uses
+
         impl #base::Object for #ident {
             fn instance(&self) -> &#base::Instance {
                 #instance
