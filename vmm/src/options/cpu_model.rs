@@ -43,12 +43,12 @@ pub enum CpuModelError {
         feature: String,
     },
     /// A value that is neither on nor off.
-    #[error("column {column}: {source}")]
+    #[error("column {column}: {problem}")]
     Value {
         /// Where it stands, in characters from 1.
         column: usize,
         /// The word, and those that exist.
-        source: ChoiceError,
+        problem: ChoiceError,
     },
     /// Too many features.
     #[error("expected at most {MAX_FEATURES} features, given more")]
@@ -107,7 +107,7 @@ fn parse_feature(part: &str, column: usize) -> Result<(String, bool), CpuModelEr
         (Some(on), None) => on,
         (None, None) => true,
         (None, Some(value)) => choose(name, value, &ON_OFF)
-            .map_err(|source| CpuModelError::Value { column, source })?,
+            .map_err(|problem| CpuModelError::Value { column, problem })?,
         (Some(_), Some(_)) => {
             return Err(CpuModelError::SignAndValue {
                 column,

@@ -29,7 +29,7 @@ pub struct Global {
 pub enum GlobalError {
     /// The text is outside the option syntax.
     #[error("expected DRIVER.PROPERTY=VALUE or driver=DRIVER,property=PROPERTY,value=VALUE ({0})")]
-    Keyval(#[from] KeyvalError),
+    Keyval(KeyvalError),
     /// A key that does not exist.
     #[error("{key}: unknown key, expected driver, property or value{suggestion}")]
     UnknownKey {
@@ -69,7 +69,7 @@ pub fn parse(text: &str) -> Result<Global, GlobalError> {
             value: value.to_owned(),
         });
     }
-    from_args(&OptionArgs::parse(text, SYNTAX)?)
+    from_args(&OptionArgs::parse(text, SYNTAX).map_err(GlobalError::Keyval)?)
 }
 
 /// Reads the keys of the long form.

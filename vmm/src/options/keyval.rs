@@ -31,6 +31,12 @@ impl Given {
             Given::Json(_) => None,
         }
     }
+
+    /// The text without quotes, or any other JSON value in JSON.
+    pub(super) fn to_string_unquoted(&self) -> String {
+        self.as_text()
+            .map_or_else(|| self.to_string(), str::to_owned)
+    }
 }
 
 impl fmt::Display for Given {
@@ -335,11 +341,7 @@ fn check_key(key: &str, column: impl Fn() -> usize) -> Result<(), KeyvalError> {
             expected: "a key".to_owned(),
         });
     }
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    let well_formed = key
-        .split('.')
-        .all(|part| (1..=MAX_KEY_PART).contains(&part.len()) && part.bytes().all(fits));
-    if !well_formed {
+    if !has_key_form(key) {
         return Err(KeyvalError::Key {
             column: column(),
             given: excerpt(key),
@@ -352,6 +354,13 @@ fn check_key(key: &str, column: impl Fn() -> usize) -> Result<(), KeyvalError> {
         });
     }
     Ok(())
+}
+
+/// Whether every part of `key` is of letters, digits, `-` and `_`, neither empty nor too long.
+pub(super) fn has_key_form(key: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    key.split('.')
+        .all(|part| (1..=MAX_KEY_PART).contains(&part.len()) && part.bytes().all(fits))
 }
 
 /// Text that [`OptionArgs::parse`] reads as `pairs`.

@@ -5,6 +5,8 @@
 //! each read one kind of value.
 
 pub mod choice;
+pub mod command_line;
+pub mod config_file;
 pub mod cpu_model;
 mod excerpt;
 pub mod globals;

@@ -69,7 +69,7 @@ pub enum MemoryError {
     Keyval(#[from] KeyvalError),
     /// The size is none.
     #[error("size: {0}")]
-    Size(#[from] SizeError),
+    Size(SizeError),
     /// There is no size in it.
     #[error("expected size=SIZE, given no size")]
     Missing,
@@ -203,7 +203,7 @@ pub fn memory(args: &OptionArgs) -> Result<u64, MemoryError> {
         });
     }
     let size = args.implied.as_deref().ok_or(MemoryError::Missing)?;
-    Ok(parse_size(size, DefaultUnit::Mebibyte)?)
+    parse_size(size, DefaultUnit::Mebibyte).map_err(MemoryError::Size)
 }
 
 #[cfg(test)]
