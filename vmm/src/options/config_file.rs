@@ -16,7 +16,7 @@ pub const MAX_LINE_LENGTH: usize = 4096;
 
 /// Section names, and the option that each section is an instance of. `smp-opts` and `memory` are
 /// QEMU's names for these groups.
-pub const GROUPS: [(&str, &str); 8] = [
+pub const GROUPS: [(&str, &str); 9] = [
     ("accel", "accel"),
     ("chardev", "chardev"),
     ("compat", "compat"),
@@ -24,6 +24,7 @@ pub const GROUPS: [(&str, &str); 8] = [
     ("global", "global"),
     ("machine", "machine"),
     ("memory", "m"),
+    ("name", "name"),
     ("smp-opts", "smp"),
 ];
 
@@ -304,7 +305,7 @@ mod tests {
         assert_eq!(
             message("[machin]"),
             "vm.conf:1: [machin]: unknown section, expected accel, chardev, compat, device, \
-             global, machine, memory or smp-opts; did you mean machine?"
+             global, machine, memory, name or smp-opts; did you mean machine?"
         );
         assert_eq!(
             message("[device]\na b = \"1\""),

@@ -403,5 +403,4 @@ fn format_pairs(implied_key: Option<&'static str>, pairs: &[(String, Given)]) ->
 }
 
 #[cfg(test)]
-#[path = "keyval_tests.rs"]
 mod tests;

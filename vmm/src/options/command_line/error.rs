@@ -53,7 +53,7 @@ pub enum CommandLineError {
         /// The option and its value, or file and line.
         place: String,
         /// What is wrong with it.
-        problem: ValueError,
+        problem: Box<ValueError>,
     },
     /// Several `-smp` that do not go together.
     #[error("{place}: {problem}")]

@@ -56,6 +56,18 @@ impl CommandLine {
     /// The options of such a file stand where `-readconfig` stood. `--help` and `--version` leave
     /// nothing but themselves.
     ///
+    /// ```
+    /// use vmm::options::command_line::CommandLine;
+    ///
+    /// let line = CommandLine::parse(["-M", "q35,require-secure=yes", "-m", "1.5G"].map(Into::into))?;
+    /// assert_eq!(line.machine().machine_type.map(|(_, name)| name), Some("q35"));
+    /// assert_eq!(line.memory().map(|(_, bytes)| bytes), Some(3 << 29));
+    /// let (entry, statement) = line.policy_statements().next().expect("one was given");
+    /// assert_eq!((statement.key, statement.value), ("require-secure", "yes"));
+    /// assert_eq!(entry.to_string(), "-machine q35,require-secure=yes");
+    /// # Ok::<(), vmm::options::command_line::CommandLineError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`CommandLineError`] with the first mistake, as one line that starts with where it is.
     pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, CommandLineError> {
@@ -75,7 +87,7 @@ impl CommandLine {
         let mut parsed = Self::default();
         for (name, text) in in_order(command, arguments)? {
             match (name.as_str(), text) {
-                ("readconfig", Some(file)) => parsed.push_file(&file)?,
+                ("readconfig", Some(file)) if !file.is_empty() => parsed.push_file(&file)?,
                 (name, text) => parsed.push(name, text)?,
             }
         }
@@ -109,7 +121,10 @@ impl CommandLine {
         let value =
             value::from_text(name, text.as_deref().unwrap_or_default()).map_err(|problem| {
                 let place = place(name, text.as_deref(), &Origin::Argument);
-                CommandLineError::Value { place, problem }
+                CommandLineError::Value {
+                    place,
+                    problem: Box::new(problem),
+                }
             })?;
         self.entries.push(Entry {
             name: name.to_owned(),
@@ -130,7 +145,7 @@ impl CommandLine {
             let value =
                 value::from_section(section).map_err(|problem| CommandLineError::Value {
                     place: place(name, None, &origin),
-                    problem,
+                    problem: Box::new(problem),
                 })?;
             self.entries.push(Entry {
                 name: name.to_owned(),

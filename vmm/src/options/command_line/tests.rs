@@ -450,6 +450,10 @@ fn mistakes_in_a_file_name_file_and_line() {
         let path = file.path().to_str().unwrap();
         assert_eq!(message(&["-readconfig", path]), format!("{path}{expected}"));
     }
+    assert_eq!(
+        message(&["-readconfig", ""]),
+        "-readconfig: expected a file name, given an empty value"
+    );
     assert!(message(&["-readconfig", "/nonexistent"]).starts_with("/nonexistent: cannot be read"));
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::definitions;
 
 /// Where explanations start, in columns from 0.
-const EXPLANATION: usize = 33;
+const EXPLANATION: usize = 34;
 
 /// The two switches of `-machine` that are policy and not properties, told with the options.
 const POLICY_SWITCHES: [(&str, &str); 2] = [

@@ -178,6 +178,12 @@ pub(super) fn from_text(name: &str, text: &str) -> Result<OptionValue, ValueErro
         "kernel" => OptionValue::Kernel(file()?),
         "initrd" => OptionValue::Initrd(file()?),
         "bios" => OptionValue::Bios(file()?),
+        // A named file is read where its place among the options is known.
+        "readconfig" if text.is_empty() => {
+            return Err(ValueError::Empty {
+                expected: "a file name",
+            });
+        }
         "append" => OptionValue::Append(text.to_owned()),
         "cpu" if matches!(text, "help" | "?") => {
             OptionValue::Help(HelpRequest::Types(HelpTopic::Cpu))
