@@ -26,8 +26,8 @@ const NAME_SYNTAX: Syntax = Syntax {
     json: false,
 };
 
-/// Options that name a type and its properties. QEMU takes words without a value as switches for
-/// some of these and not for others, differently in each release; here all of them do.
+/// Options that name a type and its properties. QEMU's older option parser takes words without a
+/// value as switches and its newer one does not; here all options of this kind do.
 const fn typed_syntax(implied_key: &'static str) -> Syntax {
     Syntax {
         implied_key: Some(implied_key),
