@@ -56,13 +56,13 @@ pub use qom_core;
 pub mod prelude {
     pub use qom_core::{
         self, Children, Completion, Computed, Configuration, Link, Live, Obj, Object, PlanError,
-        PropertyEnum, Size, UserCreatable, qom_interface, qom_type,
+        PropertyEnum, Size, qom_interface, qom_type,
     };
 
     pub use crate::{
         bus::{MemoryIo, PortIo},
         chardev::{Chardev, ChardevFrontend},
-        device::{Device, IsaDevice, SysBusDevice},
+        device::{Device, IsaDevice, SysBusDevice, UserCreatable},
         interrupt::{InterruptController, InterruptLine, Msi, MsiSink},
         platform::{GuestMemory, Platform},
         realize::{DeviceError, RealizeContext},
