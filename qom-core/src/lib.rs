@@ -84,6 +84,7 @@ pub mod __private {
         instance::Construction,
         link::link_value,
         live::{ComputedField, LiveField},
+        property::{check, downcast, range},
         *,
     };
 }

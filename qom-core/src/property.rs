@@ -1,12 +1,15 @@
 //! What is known of a property: its type, default, limits, and what was said of its values.
 
-use std::{any::Any, fmt};
+use std::{
+    any::{Any, type_name},
+    fmt,
+};
 
 use serde_json::Value;
 
 use crate::{
     Configuration, PlanError,
-    value::{Given, ValueError, ValueType},
+    value::{Given, IntegerProperty, PropertyType, ValueError, ValueType},
 };
 
 /// One property, as declared with `#[property(…)]`.
@@ -114,6 +117,29 @@ impl PropertyInfo {
             None => (self.value_type)().name.into_owned(),
         }
     }
+}
+
+/// The `check` of every property of type `T`.
+#[doc(hidden)]
+pub fn check<T: PropertyType>(given: &Given) -> Result<Value, ValueError> {
+    T::from_given(given).map(|value| value.to_json())
+}
+
+/// The `range` of a property of type `T`. An empty one is a mistake when the program is compiled.
+#[doc(hidden)]
+#[must_use]
+pub const fn range<T: IntegerProperty>(least: i128, greatest: i128) -> (i128, i128) {
+    assert!(least <= greatest, "no value is in this range");
+    (least, greatest)
+}
+
+/// The object as a `T`, for the `set` of a live property. The tree calls that for objects of the
+/// declaring type only.
+#[doc(hidden)]
+pub fn downcast<T: Any>(object: &dyn Any) -> Result<&T, ValueError> {
+    object.downcast_ref().ok_or_else(|| {
+        ValueError::Refused(format!("the object is not of type {}", type_name::<T>()))
+    })
 }
 
 fn integer(value: &Value) -> Option<i128> {

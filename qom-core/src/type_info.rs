@@ -126,6 +126,10 @@ impl fmt::Debug for TypeInfo {
     note = "put `#[qom_type(...)]` or `#[qom_interface]` on its definition; a class is named by its trait, as in `dyn Device`"
 )]
 pub trait ClassType: 'static {
+    /// The name of the type. Apart from the record, so that two classes can link to each other:
+    /// the record of each names the other.
+    const NAME: &'static str = Self::INFO.name;
+
     /// The record of the type.
     const INFO: &'static TypeInfo;
 }

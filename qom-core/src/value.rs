@@ -132,6 +132,17 @@ pub trait PropertyType: Clone + Send + Sync + 'static {
     }
 }
 
+/// A property type whose values are integers, so that they can have a range.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no `range`, which is for integers",
+    label = "not an integer: leave out `range`, or write an integer type"
+)]
+pub trait IntegerProperty: PropertyType {}
+
+impl IntegerProperty for Size {}
+impl<T: IntegerProperty> IntegerProperty for Option<T> {}
+
 impl PropertyType for bool {
     fn value_type() -> ValueType {
         ValueType::plain("bool")
@@ -186,6 +197,8 @@ macro_rules! integer_property {
                 Value::from(*self)
             }
         }
+
+        impl IntegerProperty for $rust {}
     )*};
 }
 
