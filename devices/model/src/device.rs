@@ -1,6 +1,6 @@
 //! The classes that devices descend from.
 
-use qom_core::{Object, qom_interface, qom_type};
+use qom_core::{Object, qom_type};
 
 use crate::realize::{DeviceError, RealizeContext};
 
@@ -21,20 +21,19 @@ pub trait Device: Object {
     fn reset(&self) {}
 }
 
-/// A device that a user may create, rather than only a board
-#[qom_interface]
-pub trait UserCreatable: Object {}
-
 /// A device that its board wires up
 #[qom_type(abstract, parent = Device)]
 pub trait SysBusDevice: Device {}
 
 /// A device on the ISA bus
-#[qom_type(abstract, parent = Device, interfaces(UserCreatable), class_data = ISA)]
-pub trait IsaDevice: Device + UserCreatable {}
+#[qom_type(abstract, parent = Device, class_data = ISA)]
+pub trait IsaDevice: Device {}
 
-static ISA: BusName = BusName("ISA");
+static ISA: Plug = Plug { bus: Some("ISA") };
 
-/// The bus that a class of devices plugs into, as help names it: class data of such a class.
+/// That users may create devices of a class, rather than only boards: class data of such a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BusName(pub &'static str);
+pub struct Plug {
+    /// The kind of bus that they plug into; none if they need none.
+    pub bus: Option<&'static str>,
+}

@@ -62,7 +62,7 @@ pub mod prelude {
     pub use crate::{
         bus::{MemoryIo, PortIo},
         chardev::{Chardev, ChardevFrontend},
-        device::{Device, IsaDevice, SysBusDevice, UserCreatable},
+        device::{Device, IsaDevice, Plug, SysBusDevice},
         interrupt::{InterruptController, InterruptLine, Msi, MsiSink},
         platform::{GuestMemory, Platform},
         realize::{DeviceError, RealizeContext},
