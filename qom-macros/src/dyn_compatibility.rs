@@ -30,10 +30,7 @@ pub(crate) fn check(item: &ItemTrait, mistakes: &mut Mistakes) -> bool {
             && let Some(last) = bound.path.segments.last()
             && SELF_BOUND.iter().any(|name| last.ident == name)
         {
-            note(
-                bound.span(),
-                format!("a class can't demand `{0}`: leave `{0}` out", last.ident),
-            );
+            note(bound.span(), format!("a class can't demand `{0}`: leave `{0}` out", last.ident));
         }
     }
     for member in &item.items {
@@ -66,28 +63,16 @@ pub(crate) fn check(item: &ItemTrait, mistakes: &mut Mistakes) -> bool {
 }
 
 /// Traits of the standard library that need to know the size of `Self`, or to name it.
-const SELF_BOUND: [&str; 8] = [
-    "Sized",
-    "Clone",
-    "Copy",
-    "Default",
-    "PartialEq",
-    "Eq",
-    "PartialOrd",
-    "Ord",
-];
+const SELF_BOUND: [&str; 8] =
+    ["Sized", "Clone", "Copy", "Default", "PartialEq", "Eq", "PartialOrd", "Ord"];
 
 fn is_for_sized_only(generics: &Generics) -> bool {
-    generics
-        .where_clause
-        .iter()
-        .flat_map(|clause| &clause.predicates)
-        .any(|predicate| {
-            matches!(predicate, WherePredicate::Type(predicate)
-            if is_self(&predicate.bounded_ty) && predicate.bounds.iter().any(|bound| {
-                matches!(bound, TypeParamBound::Trait(bound) if bound.path.is_ident("Sized"))
-            }))
-        })
+    generics.where_clause.iter().flat_map(|clause| &clause.predicates).any(|predicate| {
+        matches!(predicate, WherePredicate::Type(predicate)
+        if is_self(&predicate.bounded_ty) && predicate.bounds.iter().any(|bound| {
+            matches!(bound, TypeParamBound::Trait(bound) if bound.path.is_ident("Sized"))
+        }))
+    })
 }
 
 fn is_self(ty: &Type) -> bool {
@@ -110,9 +95,7 @@ fn method_problem(signature: &Signature) -> Option<(proc_macro2::Span, String)> 
     if let Some(asyncness) = &signature.asyncness {
         return Some((
             asyncness.span(),
-            of(format!(
-                "`{name}` can't be async, so write it as one that returns a boxed future"
-            )),
+            of(format!("`{name}` can't be async, so write it as one that returns a boxed future")),
         ));
     }
     let generic = signature

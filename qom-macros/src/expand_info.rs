@@ -28,15 +28,7 @@ pub(crate) fn class_type(
     implementor: &TokenStream,
     declaration: &Declaration<'_>,
 ) -> TokenStream {
-    let Declaration {
-        ident,
-        name,
-        description,
-        attribute,
-        kind,
-        parent,
-        properties,
-    } = declaration;
+    let Declaration { ident, name, description, attribute, kind, parent, properties } = declaration;
     let interfaces = &attribute.interfaces;
     let boundaries = &attribute.boundaries;
     let status = match &attribute.status {

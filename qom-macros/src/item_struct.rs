@@ -30,12 +30,8 @@ pub(crate) fn expand(tokens: TokenStream, mut item: ItemStruct) -> TokenStream {
     let mut mistakes = Mistakes::default();
     let ident = item.ident.clone();
     let attribute = TypeAttribute::read(tokens, Subject::Struct, &ident, &mut mistakes);
-    let name = names::choose(
-        attribute.name.as_ref(),
-        &ident,
-        names::of_type(&ident),
-        &mut mistakes,
-    );
+    let name =
+        names::choose(attribute.name.as_ref(), &ident, names::of_type(&ident), &mut mistakes);
     let description = doc_comment::first_line(&item.attrs);
     if description.is_none() {
         lacks_description(&ident, &mut mistakes);
@@ -129,9 +125,7 @@ fn read_fields(item: &mut ItemStruct, mistakes: &mut Mistakes) -> (Vec<Slot>, Ve
             );
             for field in &mut fields.unnamed {
                 // So that the compiler does not complain of an unknown attribute as well.
-                field
-                    .attrs
-                    .retain(|attribute| !attribute.path().is_ident("property"));
+                field.attrs.retain(|attribute| !attribute.path().is_ident("property"));
             }
         }
         Fields::Unit => {}
@@ -173,12 +167,7 @@ fn kind(
     let construction = construction();
     let table = Ident::new("table", Span::mixed_site());
     let fields = slots.iter().map(|slot| {
-        let Slot {
-            ident,
-            property,
-            ty,
-            conditions,
-        } = slot;
+        let Slot { ident, property, ty, conditions } = slot;
         let value = match property.and_then(|index| properties.get(index)) {
             Some(property) => property.initializer(base),
             None => quote_spanned!(ty.span()=> <#ty as ::core::default::Default>::default()),
@@ -223,11 +212,8 @@ fn stand_in(base: &TokenStream, item: &ItemStruct, has_instance: bool) -> TokenS
         return TokenStream::new();
     }
     let ident = &item.ident;
-    let instance = if has_instance {
-        quote!(&self.__instance)
-    } else {
-        quote!(::core::unimplemented!())
-    };
+    let instance =
+        if has_instance { quote!(&self.__instance) } else { quote!(::core::unimplemented!()) };
     expand_info::enclose(&quote! {
         impl #base::Object for #ident {
             fn instance(&self) -> &#base::Instance {

@@ -130,11 +130,7 @@ struct Region<S: AddressSpace> {
 
 impl<S: AddressSpace> Clone for Region<S> {
     fn clone(&self) -> Self {
-        Self {
-            target: Arc::clone(&self.target),
-            owner: self.owner.clone(),
-            ..*self
-        }
+        Self { target: Arc::clone(&self.target), owner: self.owner.clone(), ..*self }
     }
 }
 
@@ -208,21 +204,13 @@ impl<S: AddressSpace> Bus<S> {
             .checked_sub(1)
             .and_then(|less| first.checked_add(less))
             .filter(|last| *last <= S::LAST)
-            .ok_or(ClaimError::OutOfSpace {
-                noun: S::NOUN,
-                first,
-                size,
-                greatest: S::LAST,
-            })?;
-        let target = device.cast::<S::Target>().ok_or(ClaimError::NoInterface {
-            type_name,
-            interface: S::INTERFACE,
-        })?;
+            .ok_or(ClaimError::OutOfSpace { noun: S::NOUN, first, size, greatest: S::LAST })?;
+        let target = device
+            .cast::<S::Target>()
+            .ok_or(ClaimError::NoInterface { type_name, interface: S::INTERFACE })?;
         let _changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         let mut regions = Vec::clone(&self.regions.load());
-        if let Some(there) = regions
-            .iter()
-            .find(|there| there.first <= last && first <= there.last)
+        if let Some(there) = regions.iter().find(|there| there.first <= last && first <= there.last)
         {
             return Err(ClaimError::Taken {
                 noun: S::NOUN,
@@ -233,16 +221,7 @@ impl<S: AddressSpace> Bus<S> {
             });
         }
         let at = regions.partition_point(|there| there.first < first);
-        regions.insert(
-            at,
-            Region {
-                first,
-                last,
-                number,
-                target,
-                owner: device.clone(),
-            },
-        );
+        regions.insert(at, Region { first, last, number, target, owner: device.clone() });
         self.regions.store(Arc::new(regions));
         Ok(())
     }
@@ -317,9 +296,7 @@ fn reach<S: AddressSpace>(
         let room = (region.last - at).saturating_add(1);
         return Some((Some(region), at - region.first, until(room)));
     }
-    let gap = regions
-        .get(next)
-        .map_or(u64::MAX, |region| region.first - at);
+    let gap = regions.get(next).map_or(u64::MAX, |region| region.first - at);
     Some((None, 0, until(gap)))
 }
 

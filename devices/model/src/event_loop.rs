@@ -60,12 +60,7 @@ impl EventLoop {
     pub fn new() -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        epoll::add(
-            &epoll,
-            &wake,
-            epoll::EventData::new_u64(WAKE),
-            epoll::EventFlags::IN,
-        )?;
+        epoll::add(&epoll, &wake, epoll::EventData::new_u64(WAKE), epoll::EventFlags::IN)?;
         Ok(Self {
             epoll,
             wake,
@@ -100,13 +95,7 @@ impl EventLoop {
             epoll::EventFlags::IN | epoll::EventFlags::ONESHOT,
         )?;
         let callback: Callback = Arc::new(Mutex::new(callback));
-        watched.insert(
-            key,
-            Watched {
-                descriptor,
-                callback,
-            },
-        );
+        watched.insert(key, Watched { descriptor, callback });
         Ok(Watch(key))
     }
 
@@ -151,11 +140,7 @@ impl EventLoop {
             }
             Next::Continue
         })?;
-        Ok(Timer {
-            descriptor,
-            watch,
-            events: Arc::clone(self),
-        })
+        Ok(Timer { descriptor, watch, events: Arc::clone(self) })
     }
 
     /// Calls back until [`EventLoop::stop`].
@@ -166,11 +151,7 @@ impl EventLoop {
         let mut events = Vec::with_capacity(16);
         while !self.stopped.load(Ordering::Acquire) {
             events.clear();
-            match epoll::wait(
-                &self.epoll,
-                rustix::buffer::spare_capacity(&mut events),
-                None,
-            ) {
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), None) {
                 Ok(_) => {}
                 Err(rustix::io::Errno::INTR) => continue,
                 Err(error) => return Err(error.into()),
@@ -183,10 +164,7 @@ impl EventLoop {
     }
 
     fn dispatch(&self, key: u64) {
-        let callback = self
-            .watched()
-            .get(&key)
-            .map(|watched| Arc::clone(&watched.callback));
+        let callback = self.watched().get(&key).map(|watched| Arc::clone(&watched.callback));
         if let Some(callback) = callback {
             let next = callback.lock().unwrap_or_else(PoisonError::into_inner)();
             if next == Next::Continue {
@@ -204,9 +182,7 @@ impl EventLoop {
 
 impl fmt::Debug for EventLoop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventLoop")
-            .field("watched", &self.watched().len())
-            .finish_non_exhaustive()
+        f.debug_struct("EventLoop").field("watched", &self.watched().len()).finish_non_exhaustive()
     }
 }
 
@@ -221,10 +197,7 @@ pub struct Timer {
 impl Timer {
     /// Lets it expire once, `after` from now, whatever it was set to. None: not at all.
     pub fn set(&self, after: Option<Duration>) {
-        let zero = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
+        let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
         // Zero would disarm it; the shortest time there is expires at once.
         let it_value = after.map_or(zero, |after| {
             let after = after.max(Duration::from_nanos(1));
@@ -233,10 +206,7 @@ impl Timer {
                 tv_nsec: i64::from(after.subsec_nanos()),
             }
         });
-        let value = Itimerspec {
-            it_interval: zero,
-            it_value,
-        };
+        let value = Itimerspec { it_interval: zero, it_value };
         // It can only fail for a bad descriptor or a malformed time, and both are ours.
         let _ = timerfd_settime(&*self.descriptor, TimerfdTimerFlags::empty(), &value);
     }

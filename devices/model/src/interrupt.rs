@@ -101,16 +101,9 @@ impl InterruptLine {
             .ok_or(LineError::NotAController { type_name })?;
         if pin >= target.pins() {
             let last = target.pins().saturating_sub(1);
-            return Err(LineError::NoPin {
-                pin,
-                controller: type_name,
-                last,
-            });
+            return Err(LineError::NoPin { pin, controller: type_name, last });
         }
-        Ok(Self {
-            controller: target,
-            pin,
-        })
+        Ok(Self { controller: target, pin })
     }
 
     /// Drives the line.

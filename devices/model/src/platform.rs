@@ -111,9 +111,7 @@ impl Platform {
     /// If there is no controller or no such pin, the pin is taken, or the device is another tree's.
     pub fn line(&self, device: &Obj, pin: u32) -> Result<InterruptLine, LineError> {
         if device.tree() != self.tree {
-            return Err(LineError::Foreign {
-                type_name: device.class().name(),
-            });
+            return Err(LineError::Foreign { type_name: device.class().name() });
         }
         let controller = self.interrupts().ok_or(LineError::NoController)?;
         let line = InterruptLine::new(self.tree, controller, pin)?;

@@ -74,10 +74,7 @@ impl<'a> RealizeContext<'a> {
     /// # Errors
     /// If they are taken or don't exist.
     pub fn claim_ports(&mut self, number: u8, first: u16, count: u16) -> Result<(), DeviceError> {
-        Ok(self
-            .platform
-            .ports()
-            .claim(self.object, number, first.into(), count.into())?)
+        Ok(self.platform.ports().claim(self.object, number, first.into(), count.into())?)
     }
 
     /// Claims `size` bytes of guest-physical addresses; the device calls them region `number`.
@@ -85,10 +82,7 @@ impl<'a> RealizeContext<'a> {
     /// # Errors
     /// If they are taken or don't exist.
     pub fn claim_memory(&mut self, number: u8, first: u64, size: u64) -> Result<(), DeviceError> {
-        Ok(self
-            .platform
-            .memory_io()
-            .claim(self.object, number, first, size)?)
+        Ok(self.platform.memory_io().claim(self.object, number, first, size)?)
     }
 
     /// Lays a line to a pin of the machine's interrupt controller.
@@ -104,9 +98,7 @@ impl<'a> RealizeContext<'a> {
     /// # Errors
     /// If the machine has nothing that does.
     pub fn msi(&self) -> Result<Arc<dyn MsiSink>, DeviceError> {
-        self.platform
-            .msi()
-            .ok_or(DeviceError::Missing("message-signalled interrupts"))
+        self.platform.msi().ok_or(DeviceError::Missing("message-signalled interrupts"))
     }
 
     /// The guest's memory.
@@ -136,10 +128,7 @@ impl<'a> RealizeContext<'a> {
     pub fn timer(&self, callback: impl FnMut() + Send + 'static) -> Result<Timer, DeviceError> {
         self.events()
             .timer(callback)
-            .map_err(|source| DeviceError::Host {
-                action: "create a timer".to_owned(),
-                source,
-            })
+            .map_err(|source| DeviceError::Host { action: "create a timer".to_owned(), source })
     }
 }
 
@@ -162,10 +151,7 @@ impl Completion for DeviceRealizer<'_> {
         let Some(device) = object.cast::<dyn Device>() else {
             return Ok(());
         };
-        let mut context = RealizeContext {
-            object,
-            platform: self.platform,
-        };
+        let mut context = RealizeContext { object, platform: self.platform };
         device.realize(&mut context).map_err(|error| {
             self.platform.release(object);
             error.into()

@@ -41,10 +41,7 @@ impl VmRequests {
     /// If the process has no descriptor left.
     pub fn new() -> io::Result<Self> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self {
-            waiting: Mutex::default(),
-            wake,
-        })
+        Ok(Self { waiting: Mutex::default(), wake })
     }
 
     /// Adds a request. One that waits already is not added again.
@@ -64,11 +61,7 @@ impl VmRequests {
     pub fn take(&self) -> Vec<VmRequest> {
         let mut counter = [0; 8];
         let _ = rustix::io::read(&self.wake, &mut counter);
-        self.waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .drain(..)
-            .collect()
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
     }
 }
 
