@@ -24,14 +24,8 @@ pub enum Boundary {
 
 impl Boundary {
     /// Every boundary, in the order in which sets of them are shown.
-    pub const ALL: [Self; 6] = [
-        Self::Guest,
-        Self::File,
-        Self::Network,
-        Self::Client,
-        Self::Passthrough,
-        Self::Management,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Guest, Self::File, Self::Network, Self::Client, Self::Passthrough, Self::Management];
 
     /// The name as `boundary(…)` and introspection spell it.
     #[must_use]
@@ -102,9 +96,7 @@ impl Boundaries {
 
     /// The members, in the order of [`Boundary::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Boundary> {
-        Boundary::ALL
-            .into_iter()
-            .filter(move |boundary| self.contains(*boundary))
+        Boundary::ALL.into_iter().filter(move |boundary| self.contains(*boundary))
     }
 }
 

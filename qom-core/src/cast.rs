@@ -49,10 +49,9 @@ pub fn put<T: Object, C: ?Sized + 'static>(
     unsize: fn(Arc<T>) -> Arc<C>,
 ) {
     let object: Arc<dyn Any + Send + Sync> = object;
-    if let (Ok(object), Some(slot)) = (
-        object.downcast::<T>(),
-        slot.downcast_mut::<Option<Arc<C>>>(),
-    ) {
+    if let (Ok(object), Some(slot)) =
+        (object.downcast::<T>(), slot.downcast_mut::<Option<Arc<C>>>())
+    {
         *slot = Some(unsize(object));
     }
 }

@@ -37,26 +37,10 @@ impl Class {
         let mut properties = BTreeMap::new();
         for ancestor in parent.iter().chain(&interfaces) {
             boundaries = boundaries.union(ancestor.boundaries);
-            properties.extend(
-                ancestor
-                    .properties
-                    .iter()
-                    .map(|(name, entry)| (*name, *entry)),
-            );
+            properties.extend(ancestor.properties.iter().map(|(name, entry)| (*name, *entry)));
         }
-        properties.extend(
-            info.properties
-                .iter()
-                .map(|property| (property.name, (property, info))),
-        );
-        Self {
-            info,
-            parent,
-            interfaces,
-            boundaries,
-            properties,
-            casts: OnceLock::new(),
-        }
+        properties.extend(info.properties.iter().map(|property| (property.name, (property, info))));
+        Self { info, parent, interfaces, boundaries, properties, casts: OnceLock::new() }
     }
 
     /// The record that its author wrote.
@@ -110,11 +94,7 @@ impl Class {
     #[must_use]
     pub fn is_a(&self, name: &str) -> bool {
         self.ancestry().any(|class| {
-            class.name() == name
-                || class
-                    .interfaces
-                    .iter()
-                    .any(|interface| interface.is_a(name))
+            class.name() == name || class.interfaces.iter().any(|interface| interface.is_a(name))
         })
     }
 
@@ -170,8 +150,7 @@ impl Class {
     /// The Rust type of its instances, if it is concrete.
     #[must_use]
     pub fn type_id(&self) -> Option<TypeId> {
-        self.implementation()
-            .map(|implementation| (implementation.type_id)())
+        self.implementation().map(|implementation| (implementation.type_id)())
     }
 
     pub(crate) fn cast_table(&self) -> Option<&CastTable> {

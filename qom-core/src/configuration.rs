@@ -9,6 +9,7 @@ use crate::{
     class::Class,
     error::PlanError,
     plan::{LinkTarget, Planned},
+    registry::Registry,
 };
 
 /// Where the value of a property came from.
@@ -37,6 +38,7 @@ pub struct Configuration<'a> {
     pub(crate) settings: &'a BTreeMap<&'static str, Setting>,
     pub(crate) links: &'a BTreeMap<&'static str, LinkTarget>,
     pub(crate) planned: &'a [Planned],
+    pub(crate) registry: &'a Registry,
 }
 
 impl<'a> Configuration<'a> {
@@ -44,6 +46,12 @@ impl<'a> Configuration<'a> {
     #[must_use]
     pub const fn class(&self) -> &'a Class {
         self.class
+    }
+
+    /// All types of the program, for a class that chooses among them.
+    #[must_use]
+    pub const fn registry(&self) -> &'a Registry {
+        self.registry
     }
 
     /// The object's canonical path, as it is or will be.
@@ -79,23 +87,19 @@ impl<'a> Configuration<'a> {
             LinkTarget::Existing(object) => Some(Linked::Existing(object)),
             LinkTarget::Planned(position) => {
                 let planned = self.planned.get(*position)?;
-                Some(Linked::Planned(planned.configuration(self.planned)))
+                Some(Linked::Planned(planned.configuration(self.planned, self.registry)))
             }
         }))
     }
 
     fn setting(&self, property: &str) -> Result<&'a Setting, PlanError> {
-        self.settings
-            .get(property)
-            .ok_or_else(|| PlanError::unknown_property(self.class, property))
+        self.settings.get(property).ok_or_else(|| PlanError::unknown_property(self.class, property))
     }
 }
 
 fn typed<T: PropertyType>(class: &Class, property: &str, value: &Value) -> Result<T, PlanError> {
     T::from_json(value).map_err(|source| PlanError::Value {
-        property: class
-            .property(property)
-            .map_or_else(String::new, |(info, _)| info.name.into()),
+        property: class.property(property).map_or_else(String::new, |(info, _)| info.name.into()),
         source,
     })
 }

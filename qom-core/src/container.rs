@@ -59,9 +59,7 @@ impl Container {
         permit: Permit,
         construction: &mut Construction,
     ) -> Result<Arc<dyn Object>, ConstructError> {
-        Ok(Arc::new(Self {
-            instance: permit.redeem::<Self>(construction)?,
-        }))
+        Ok(Arc::new(Self { instance: permit.redeem::<Self>(construction)? }))
     }
 
     fn casts(table: &mut CastTable) {

@@ -46,9 +46,7 @@ impl Instance {
     /// `T`'s reading of `null` or nothing is not reached by a type that passed the registry.
     #[doc(hidden)]
     pub fn class_value<T: PropertyType + Default>(&self, name: &str) -> T {
-        self.raw(name)
-            .and_then(|value| T::from_json(&value).ok())
-            .unwrap_or_default()
+        self.raw(name).and_then(|value| T::from_json(&value).ok()).unwrap_or_default()
     }
 
     /// The target of a link that a class declared.
@@ -59,22 +57,14 @@ impl Instance {
 
     pub(crate) fn raw(&self, name: &str) -> Option<Value> {
         let slot = self.slot(name)?;
-        Some(
-            slot.value
-                .read()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .clone(),
-        )
+        Some(slot.value.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone())
     }
 
     pub(crate) fn set_raw(&self, name: &str, value: Value) -> bool {
         let Some(slot) = self.slot(name) else {
             return false;
         };
-        *slot
-            .value
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = value;
+        *slot.value.write().unwrap_or_else(std::sync::PoisonError::into_inner) = value;
         true
     }
 
@@ -85,9 +75,7 @@ impl Instance {
 
 impl fmt::Debug for Instance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Instance")
-            .field("class", &self.class.name())
-            .finish_non_exhaustive()
+        f.debug_struct("Instance").field("class", &self.class.name()).finish_non_exhaustive()
     }
 }
 
@@ -133,12 +121,7 @@ impl Construction {
         values: BTreeMap<&'static str, Value>,
         links: BTreeMap<&'static str, Obj>,
     ) -> Self {
-        Self {
-            class,
-            tree,
-            values,
-            links,
-        }
+        Self { class, tree, values, links }
     }
 
     pub(crate) const fn tree(&self) -> TreeId {
@@ -153,19 +136,12 @@ impl Construction {
             .map(|(info, _)| ClassValue {
                 name: info.name,
                 value: RwLock::new(
-                    self.values
-                        .get(info.name)
-                        .cloned()
-                        .unwrap_or_else(|| info.default_value()),
+                    self.values.get(info.name).cloned().unwrap_or_else(|| info.default_value()),
                 ),
                 link: self.links.get(info.name).cloned(),
             })
             .collect();
-        Instance {
-            class: Arc::clone(&self.class),
-            tree: self.tree,
-            class_values,
-        }
+        Instance { class: Arc::clone(&self.class), tree: self.tree, class_values }
     }
 
     /// The value for a field.

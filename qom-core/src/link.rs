@@ -45,7 +45,5 @@ impl<C: ?Sized> fmt::Debug for Link<C> {
 /// What a link field gives to introspection: the path of the target.
 #[doc(hidden)]
 pub fn link_value<C: ?Sized + 'static>(link: &Link<C>) -> serde_json::Value {
-    link.handle()
-        .and_then(Obj::path)
-        .map_or(serde_json::Value::Null, serde_json::Value::String)
+    link.handle().and_then(Obj::path).map_or(serde_json::Value::Null, serde_json::Value::String)
 }

@@ -19,10 +19,7 @@ impl<T: Clone> Live<T> {
 
     /// The value of this moment.
     pub fn get(&self) -> T {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Replaces the value. The object itself may do so at any time; what a user writes comes in

@@ -136,10 +136,7 @@ impl Obj {
     }
 
     fn place(&self) -> MutexGuard<'_, Place> {
-        self.node
-            .place
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.node.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The object's class.
@@ -169,10 +166,7 @@ impl Obj {
     /// Whether [`Obj::cast`] to the class with this Rust type would succeed.
     #[must_use]
     pub fn is<C: ?Sized + 'static>(&self) -> bool {
-        self.node
-            .class
-            .cast_table()
-            .is_some_and(|table| table.reaches(TypeId::of::<C>()))
+        self.node.class.cast_table().is_some_and(|table| table.reaches(TypeId::of::<C>()))
     }
 
     /// Whether both are handles to the same object.
@@ -202,29 +196,18 @@ impl Obj {
             };
             let Some(parent) = parent else { break };
             names.push(name);
-            at = Self {
-                node: parent.upgrade()?,
-            };
+            at = Self { node: parent.upgrade()? };
         }
         if names.is_empty() {
             return Some("/".to_owned());
         }
-        Some(
-            names
-                .iter()
-                .rev()
-                .fold(String::new(), |path, name| path + "/" + name),
-        )
+        Some(names.iter().rev().fold(String::new(), |path, name| path + "/" + name))
     }
 
     /// Its children, sorted by name.
     #[must_use]
     pub fn children(&self) -> Vec<(String, Self)> {
-        self.place()
-            .children
-            .iter()
-            .map(|(name, child)| (name.clone(), child.clone()))
-            .collect()
+        self.place().children.iter().map(|(name, child)| (name.clone(), child.clone())).collect()
     }
 
     /// The child of that name.
@@ -259,12 +242,7 @@ impl Obj {
                 let object: &dyn Any = &*self.node.object;
                 get(object).unwrap_or(Value::Null)
             }
-            Storage::Class => self
-                .node
-                .object
-                .instance()
-                .raw(info.name)
-                .unwrap_or(Value::Null),
+            Storage::Class => self.node.object.instance().raw(info.name).unwrap_or(Value::Null),
         }
     }
 

@@ -29,9 +29,7 @@ pub(crate) fn resolve(root: &Obj, path: &str) -> Result<Obj, PathError> {
     }
     let mut found: Option<Obj> = None;
     for object in descendants(root) {
-        let target = path
-            .split('/')
-            .try_fold(object, |at, name| step_down(&at, name));
+        let target = path.split('/').try_fold(object, |at, name| step_down(&at, name));
         if let Some(target) = target {
             if found.as_ref().is_some_and(|found| !found.same(&target)) {
                 return Err(PathError::Ambiguous(path.to_owned()));
@@ -48,8 +46,6 @@ fn step_down(at: &Obj, name: &str) -> Option<Obj> {
 
 fn step(at: &Obj, name: &str) -> Option<Obj> {
     at.child(name).or_else(|| {
-        at.links()
-            .find(|(property, _)| *property == name)
-            .map(|(_, target)| target.clone())
+        at.links().find(|(property, _)| *property == name).map(|(_, target)| target.clone())
     })
 }

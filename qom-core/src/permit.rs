@@ -82,11 +82,7 @@ pub enum PermitError {
 
 impl Permit {
     pub(crate) const fn new(tree: TreeId, type_id: TypeId, type_name: &'static str) -> Self {
-        Self {
-            tree,
-            type_id,
-            type_name,
-        }
+        Self { tree, type_id, type_name }
     }
 
     /// Name of the type that it is for.
@@ -111,9 +107,7 @@ impl Permit {
             });
         }
         if self.tree != construction.tree() {
-            return Err(PermitError::Tree {
-                permitted: self.type_name,
-            });
+            return Err(PermitError::Tree { permitted: self.type_name });
         }
         Ok(construction.instance())
     }

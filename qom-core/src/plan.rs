@@ -32,6 +32,7 @@ const MOST_LEVELS: usize = 64;
 #[derive(Debug)]
 pub struct Plan {
     tree: TreeId,
+    registry: Arc<Registry>,
     objects: Vec<Planned>,
 }
 
@@ -78,15 +79,11 @@ impl Plan {
     pub fn judge(&self, policy: Policy) -> Result<Vec<Finding>, CreateError> {
         let mut findings = Vec::new();
         for planned in &self.objects {
-            let configuration = planned.configuration(&self.objects);
-            findings.extend(
-                judge(policy, &configuration, &planned.origin).map_err(|error| {
-                    CreateError::Plan {
-                        origin: planned.origin.clone(),
-                        error,
-                    }
-                })?,
-            );
+            let configuration = planned.configuration(&self.objects, &self.registry);
+            findings
+                .extend(judge(policy, &configuration, &planned.origin).map_err(|error| {
+                    CreateError::Plan { origin: planned.origin.clone(), error }
+                })?);
         }
         Ok(findings)
     }
@@ -94,7 +91,7 @@ impl Plan {
     /// The effective configuration of the object at that position.
     #[must_use]
     pub fn configuration(&self, position: usize) -> Option<Configuration<'_>> {
-        Some(self.objects.get(position)?.configuration(&self.objects))
+        Some(self.objects.get(position)?.configuration(&self.objects, &self.registry))
     }
 }
 
@@ -114,9 +111,7 @@ impl Planned {
     /// The last part of the path.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.path
-            .rsplit_once('/')
-            .map_or(&*self.path, |(_, name)| name)
+        self.path.rsplit_once('/').map_or(&*self.path, |(_, name)| name)
     }
 
     /// Who asked for it, or for the object that brings it.
@@ -140,26 +135,28 @@ impl Planned {
     }
 
     pub(crate) fn values(&self) -> BTreeMap<&'static str, Value> {
-        self.settings
-            .iter()
-            .map(|(name, setting)| (*name, setting.value.clone()))
-            .collect()
+        self.settings.iter().map(|(name, setting)| (*name, setting.value.clone())).collect()
     }
 
-    pub(crate) fn configuration<'a>(&'a self, planned: &'a [Self]) -> Configuration<'a> {
+    pub(crate) fn configuration<'a>(
+        &'a self,
+        planned: &'a [Self],
+        registry: &'a Registry,
+    ) -> Configuration<'a> {
         Configuration {
             class: &self.class,
             path: &self.path,
             settings: &self.settings,
             links: &self.links,
             planned,
+            registry,
         }
     }
 }
 
 /// Works requests out against the tree as it is.
 pub(crate) struct Planner<'a> {
-    registry: &'a Registry,
+    registry: &'a Arc<Registry>,
     globals: &'a Globals,
     tree: TreeId,
     root: &'a Obj,
@@ -170,7 +167,7 @@ pub(crate) struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     pub(crate) fn new(
-        registry: &'a Registry,
+        registry: &'a Arc<Registry>,
         globals: &'a Globals,
         tree: TreeId,
         root: &'a Obj,
@@ -188,28 +185,19 @@ impl<'a> Planner<'a> {
     }
 
     pub(crate) fn finish(self) -> Plan {
-        Plan {
-            tree: self.tree,
-            objects: self.objects,
-        }
+        Plan { tree: self.tree, registry: Arc::clone(self.registry), objects: self.objects }
     }
 
     pub(crate) fn request(&mut self, request: Request) -> Result<(), CreateError> {
         let origin = request.origin.clone();
-        self.place_request(request)
-            .map_err(|error| CreateError::Plan { origin, error })
+        self.place_request(request).map_err(|error| CreateError::Plan { origin, error })
     }
 
     fn place_request(&mut self, request: Request) -> Result<(), PlanError> {
         check_name(&request.name)?;
         let parent = self.container(&request.parent, &request.origin)?;
         let path = join(&request.parent, &request.name);
-        let Request {
-            type_name,
-            properties,
-            origin,
-            ..
-        } = request;
+        let Request { type_name, properties, origin, .. } = request;
         self.object(&type_name, path, parent, properties, origin, true)
     }
 
@@ -223,10 +211,7 @@ impl<'a> Planner<'a> {
                 ParentRef::Existing(object) => object.child(name).map(ParentRef::Existing),
                 ParentRef::Planned(_) => None,
             };
-            let planned = self
-                .by_path
-                .get(&so_far)
-                .map(|position| ParentRef::Planned(*position));
+            let planned = self.by_path.get(&so_far).map(|position| ParentRef::Planned(*position));
             at = match existing.or(planned) {
                 Some(found) => found,
                 None => {
@@ -258,10 +243,7 @@ impl<'a> Planner<'a> {
             ParentRef::Existing(object) => object.path().unwrap_or_default(),
             ParentRef::Planned(position) => self.objects[*position].path.clone(),
         };
-        Err(PlanError::Unannounced {
-            parent,
-            class: class.name(),
-        })
+        Err(PlanError::Unannounced { parent, class: class.name() })
     }
 
     fn class_of(&self, parent: &ParentRef) -> Arc<Class> {
@@ -282,24 +264,15 @@ impl<'a> Planner<'a> {
         requested: bool,
     ) -> Result<(), PlanError> {
         if self.objects.len() >= MOST_OBJECTS {
-            return Err(PlanError::TooLarge {
-                limit: "65536 objects",
-                path,
-            });
+            return Err(PlanError::TooLarge { limit: "65536 objects", path });
         }
         if path.matches('/').count() > MOST_LEVELS {
-            return Err(PlanError::TooLarge {
-                limit: "64 levels",
-                path,
-            });
+            return Err(PlanError::TooLarge { limit: "64 levels", path });
         }
-        let class = self
-            .registry
-            .class(type_name)
-            .ok_or_else(|| PlanError::UnknownType {
-                name: type_name.to_owned(),
-                suggestion: self.registry.suggest(type_name, "object"),
-            })?;
+        let class = self.registry.class(type_name).ok_or_else(|| PlanError::UnknownType {
+            name: type_name.to_owned(),
+            suggestion: self.registry.suggest(type_name, "object"),
+        })?;
         let Some(implementation) = class.implementation() else {
             return Err(PlanError::Abstract { name: class.name() });
         };
@@ -333,7 +306,7 @@ impl<'a> Planner<'a> {
         };
         let mut children = Children::of(path.clone());
         announce(
-            &self.objects[position].configuration(&self.objects),
+            &self.objects[position].configuration(&self.objects, self.registry),
             &mut children,
         )?;
         for child in children.into_requests() {
@@ -363,47 +336,24 @@ impl<'a> Planner<'a> {
             .properties()
             .filter(|(info, _)| info.access != Access::Computed)
             .map(|(info, _)| {
-                (
-                    info.name,
-                    Setting {
-                        value: info.default_value(),
-                        source: Source::Default,
-                    },
-                )
+                (info.name, Setting { value: info.default_value(), source: Source::Default })
             })
             .collect();
         for (global, given) in self.globals.of(class) {
-            let (info, value) =
-                checked(class, &global.property, given).map_err(|source| PlanError::Global {
-                    global: global.to_string(),
-                    source: Box::new(source),
-                })?;
-            settings.insert(
-                info.name,
-                Setting {
-                    value,
-                    source: Source::Global,
-                },
-            );
+            let (info, value) = checked(class, &global.property, given).map_err(|source| {
+                PlanError::Global { global: global.to_string(), source: Box::new(source) }
+            })?;
+            settings.insert(info.name, Setting { value, source: Source::Global });
         }
         for (property, given) in &properties {
             let (info, value) = checked(class, property, given)?;
-            settings.insert(
-                info.name,
-                Setting {
-                    value,
-                    source: Source::Given,
-                },
-            );
+            settings.insert(info.name, Setting { value, source: Source::Given });
         }
         for (info, _) in class.properties() {
-            let unset = settings
-                .get(info.name)
-                .is_some_and(|setting| setting.source == Source::Default);
+            let unset =
+                settings.get(info.name).is_some_and(|setting| setting.source == Source::Default);
             if info.required && unset {
-                return Err(PlanError::Missing {
-                    property: info.name,
-                });
+                return Err(PlanError::Missing { property: info.name });
             }
         }
         Ok(settings)
@@ -437,10 +387,7 @@ impl<'a> Planner<'a> {
                     found: found_class.name(),
                 });
             }
-            if path
-                .strip_prefix(&found_path)
-                .is_some_and(|rest| rest.starts_with('/'))
-            {
+            if path.strip_prefix(&found_path).is_some_and(|rest| rest.starts_with('/')) {
                 return Err(PlanError::LinkAncestor {
                     property: info.name,
                     target: target.clone(),
@@ -453,9 +400,7 @@ impl<'a> Planner<'a> {
 
     /// An absolute path, or a partial one that fits one object of the plan and the tree together.
     fn find(&self, info: &PropertyInfo, target: &str) -> Result<LinkTarget, PlanError> {
-        let ambiguous = || PlanError::Ambiguous {
-            path: target.to_owned(),
-        };
+        let ambiguous = || PlanError::Ambiguous { path: target.to_owned() };
         let planned = if target.starts_with('/') {
             self.by_path.get(target).copied()
         } else {
@@ -487,22 +432,17 @@ pub(crate) fn checked(
     property: &str,
     given: &Given,
 ) -> Result<(&'static PropertyInfo, Value), PlanError> {
-    let (info, _) = class
-        .property(property)
-        .ok_or_else(|| PlanError::unknown_property(class, property))?;
+    let (info, _) =
+        class.property(property).ok_or_else(|| PlanError::unknown_property(class, property))?;
     if info.access == Access::Computed {
-        return Err(PlanError::ReadOnly {
-            class: class.name(),
-            property: info.name,
-        });
+        return Err(PlanError::ReadOnly { class: class.name(), property: info.name });
     }
     if info.link.is_some() && *given == Given::Json(Value::Null) {
         return Ok((info, Value::Null));
     }
-    let value = info.parse(given).map_err(|source| PlanError::Value {
-        property: property.to_owned(),
-        source,
-    })?;
+    let value = info
+        .parse(given)
+        .map_err(|source| PlanError::Value { property: property.to_owned(), source })?;
     Ok((info, value))
 }
 
@@ -519,11 +459,5 @@ fn check_name(name: &str) -> Result<(), PlanError> {
     let fits = (1..=255).contains(&name.len())
         && !name.contains('/')
         && !name.chars().any(char::is_control);
-    if fits {
-        Ok(())
-    } else {
-        Err(PlanError::Name {
-            name: name.escape_debug().to_string(),
-        })
-    }
+    if fits { Ok(()) } else { Err(PlanError::Name { name: name.escape_debug().to_string() }) }
 }

@@ -74,12 +74,8 @@ pub struct PolicyWordError {
 
 impl PolicyStatement {
     /// Names of the options that make statements.
-    pub const OPTIONS: [&'static str; 4] = [
-        "require-secure",
-        "prohibit-insecure",
-        "insecure-types",
-        "insecure-input",
-    ];
+    pub const OPTIONS: [&'static str; 4] =
+        ["require-secure", "prohibit-insecure", "insecure-types", "insecure-input"];
 
     /// Reads `option=value`. None if the option is none of [`Self::OPTIONS`].
     ///
@@ -134,9 +130,7 @@ impl fmt::Display for PolicyStatement {
             Self::RequireSecure(on) => write!(f, "require-secure={}", switch(*on)),
             Self::ProhibitInsecure(on) => write!(f, "prohibit-insecure={}", switch(*on)),
             Self::InsecureTypes(value) => {
-                let word = InsecureTypes::WORDS
-                    .into_iter()
-                    .find(|(_, other)| other == value);
+                let word = InsecureTypes::WORDS.into_iter().find(|(_, other)| other == value);
                 write!(f, "insecure-types={}", word.map_or("", |(word, _)| word))
             }
         }
@@ -165,11 +159,7 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self {
-            undeclared: Action::Refuse,
-            insecure: Action::Refuse,
-            abort: false,
-        }
+        Self { undeclared: Action::Refuse, insecure: Action::Refuse, abort: false }
     }
 }
 
@@ -188,10 +178,7 @@ impl Policy {
         let mut stated: Option<Self> = None;
         let mut abort = false;
         for statement in statements {
-            abort |= matches!(
-                statement,
-                PolicyStatement::InsecureTypes(InsecureTypes::Crash)
-            );
+            abort |= matches!(statement, PolicyStatement::InsecureTypes(InsecureTypes::Crash));
             if let Some((undeclared, insecure)) = statement.actions() {
                 let so_far = stated.unwrap_or(Self {
                     undeclared: Action::Permit,
@@ -205,10 +192,7 @@ impl Policy {
                 });
             }
         }
-        Self {
-            abort,
-            ..stated.unwrap_or_default()
-        }
+        Self { abort, ..stated.unwrap_or_default() }
     }
 
     /// The policy after a later statement, which must not loosen it.
@@ -223,11 +207,7 @@ impl Policy {
             return Err(LooseningError { statement });
         }
         let abort = self.abort || statement == PolicyStatement::InsecureTypes(InsecureTypes::Crash);
-        Ok(Self {
-            undeclared,
-            insecure,
-            abort,
-        })
+        Ok(Self { undeclared, insecure, abort })
     }
 
     /// What becomes of undeclared types.
@@ -283,11 +263,7 @@ mod tests {
         assert_eq!(actions(&[InsecureTypes(WarnTypes)]), (Warn, Warn));
         assert_eq!(actions(&[InsecureTypes(Accept)]), (Permit, Permit));
         assert_eq!(actions(&[RequireSecure(false)]), (Permit, Permit));
-        assert_eq!(
-            actions(&[ProhibitInsecure(false)]),
-            (Refuse, Refuse),
-            "it states nothing"
-        );
+        assert_eq!(actions(&[ProhibitInsecure(false)]), (Refuse, Refuse), "it states nothing");
     }
 
     #[test]
@@ -313,10 +289,7 @@ mod tests {
                 assert_eq!(actions(&[b, a]), expected, "{b} {a}");
             }
         }
-        assert_eq!(
-            actions(&[InsecureTypes(WarnTypes), ProhibitInsecure(true)]),
-            (Warn, Refuse)
-        );
+        assert_eq!(actions(&[InsecureTypes(WarnTypes), ProhibitInsecure(true)]), (Warn, Refuse));
     }
 
     #[test]
@@ -324,10 +297,7 @@ mod tests {
         let warn = Policy::of(&[InsecureTypes(WarnTypes)]);
         assert!(warn.raised(RequireSecure(false)).is_err());
         assert!(warn.raised(InsecureTypes(Accept)).is_err());
-        assert!(
-            warn.raised(ProhibitInsecure(true)).is_err(),
-            "it would permit the undeclared"
-        );
+        assert!(warn.raised(ProhibitInsecure(true)).is_err(), "it would permit the undeclared");
         assert_eq!(warn.raised(ProhibitInsecure(false)), Ok(warn));
         assert_eq!(warn.raised(RequireSecure(true)), Ok(Policy::default()));
         let error = Policy::default().raised(RequireSecure(false)).unwrap_err();
@@ -340,10 +310,7 @@ mod tests {
     #[test]
     fn both_spellings_and_every_word_are_read() {
         for option in ["insecure-types", "insecure-input"] {
-            assert_eq!(
-                PolicyStatement::parse(option, "warn"),
-                Ok(Some(InsecureTypes(WarnTypes)))
-            );
+            assert_eq!(PolicyStatement::parse(option, "warn"), Ok(Some(InsecureTypes(WarnTypes))));
         }
         assert_eq!(PolicyStatement::parse("pit", "on"), Ok(None));
         let error = PolicyStatement::parse("insecure-types", "rejct").unwrap_err();

@@ -94,11 +94,7 @@ impl PropertyInfo {
         if let (Some((least, greatest)), Some(number)) = (self.range, integer(&value))
             && !(least..=greatest).contains(&number)
         {
-            return Err(ValueError::OutOfRange {
-                given: given.to_string(),
-                least,
-                greatest,
-            });
+            return Err(ValueError::OutOfRange { given: given.to_string(), least, greatest });
         }
         Ok(value)
     }
@@ -143,10 +139,7 @@ pub fn downcast<T: Any>(object: &dyn Any) -> Result<&T, ValueError> {
 }
 
 fn integer(value: &Value) -> Option<i128> {
-    value
-        .as_u64()
-        .map(i128::from)
-        .or_else(|| value.as_i64().map(i128::from))
+    value.as_u64().map(i128::from).or_else(|| value.as_i64().map(i128::from))
 }
 
 impl fmt::Debug for PropertyInfo {

@@ -132,10 +132,7 @@ pub struct Place {
 
 impl From<Statement> for Place {
     fn from(statement: Statement) -> Self {
-        Self {
-            file: statement.file,
-            line: statement.line,
-        }
+        Self { file: statement.file, line: statement.line }
     }
 }
 
@@ -198,11 +195,8 @@ impl Registry {
         if !errors.is_empty() {
             return Err(RegistryErrors(errors));
         }
-        let index: HashMap<&'static str, usize> = infos
-            .iter()
-            .enumerate()
-            .map(|(position, info)| (info.name, position))
-            .collect();
+        let index: HashMap<&'static str, usize> =
+            infos.iter().enumerate().map(|(position, info)| (info.name, position)).collect();
         let parents = resolve_names(&infos, &index, &mut errors);
         if errors.is_empty() {
             check_cycles(&infos, &index, &parents, &mut errors);
@@ -215,11 +209,7 @@ impl Registry {
             return Err(RegistryErrors(errors));
         }
         let classes = infos.iter().map(|_| OnceLock::new()).collect();
-        Ok(Self {
-            infos,
-            parents,
-            classes,
-        })
+        Ok(Self { infos, parents, classes })
     }
 
     /// Checks that each of these crates registered something. A crate that nothing refers to is
@@ -230,28 +220,17 @@ impl Registry {
     pub fn require_crates(&self, crates: &[&str]) -> Result<(), RegistryErrors> {
         let same = |a: &str, b: &str| {
             a.len() == b.len()
-                && a.bytes()
-                    .zip(b.bytes())
-                    .all(|(a, b)| a == b || (a == b'-' && b == b'_'))
+                && a.bytes().zip(b.bytes()).all(|(a, b)| a == b || (a == b'-' && b == b'_'))
         };
         let missing: Vec<_> = crates
             .iter()
             .filter(|name| {
                 let name = name.replace('-', "_");
-                !self
-                    .infos
-                    .iter()
-                    .any(|info| same(info.statement.crate_name, &name))
+                !self.infos.iter().any(|info| same(info.statement.crate_name, &name))
             })
-            .map(|name| RegistryError::EmptyCrate {
-                name: (*name).to_owned(),
-            })
+            .map(|name| RegistryError::EmptyCrate { name: (*name).to_owned() })
             .collect();
-        if missing.is_empty() {
-            Ok(())
-        } else {
-            Err(RegistryErrors(missing))
-        }
+        if missing.is_empty() { Ok(()) } else { Err(RegistryErrors(missing)) }
     }
 
     /// All types, sorted by name.
@@ -281,9 +260,7 @@ impl Registry {
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        self.infos
-            .binary_search_by_key(&name, |info| info.name)
-            .ok()
+        self.infos.binary_search_by_key(&name, |info| info.name).ok()
     }
 
     /// No recursion without end: the registry has no cycle.
@@ -303,9 +280,7 @@ impl Registry {
 
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Registry")
-            .field("types", &self.infos.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Registry").field("types", &self.infos.len()).finish_non_exhaustive()
     }
 }
 
@@ -386,11 +361,7 @@ fn check_cycles(
             }
             let next = match edge {
                 0 => parents[at],
-                _ => infos[at]
-                    .interfaces
-                    .get(edge - 1)
-                    .and_then(|name| index.get(name))
-                    .copied(),
+                _ => infos[at].interfaces.get(edge - 1).and_then(|name| index.get(name)).copied(),
             };
             if edge > infos[at].interfaces.len() {
                 marks[at] = Mark::Done;
@@ -399,14 +370,9 @@ fn check_cycles(
             stack.push((at, edge + 1));
             match next {
                 Some(next) if marks[next] == Mark::Open => {
-                    let from = stack
-                        .iter()
-                        .position(|(open, _)| *open == next)
-                        .unwrap_or(0);
-                    let mut chain: Vec<_> = stack[from..]
-                        .iter()
-                        .map(|(open, _)| infos[*open].name)
-                        .collect();
+                    let from = stack.iter().position(|(open, _)| *open == next).unwrap_or(0);
+                    let mut chain: Vec<_> =
+                        stack[from..].iter().map(|(open, _)| infos[*open].name).collect();
                     chain.push(infos[next].name);
                     errors.push(RegistryError::Cycle {
                         name: infos[next].name,
@@ -460,23 +426,11 @@ fn check_properties(
         let mut seen: BTreeMap<&'static str, &'static str> = BTreeMap::new();
         let chain = std::iter::successors(parents[position], |parent| parents[*parent]);
         for ancestor in chain.map(|parent| infos[parent]) {
-            seen.extend(
-                ancestor
-                    .properties
-                    .iter()
-                    .map(|property| (property.name, ancestor.name)),
-            );
-            for interface in ancestor
-                .interfaces
-                .iter()
-                .filter_map(|name| index.get(name))
-            {
+            seen.extend(ancestor.properties.iter().map(|property| (property.name, ancestor.name)));
+            for interface in ancestor.interfaces.iter().filter_map(|name| index.get(name)) {
                 let interface = infos[*interface];
                 seen.extend(
-                    interface
-                        .properties
-                        .iter()
-                        .map(|property| (property.name, interface.name)),
+                    interface.properties.iter().map(|property| (property.name, interface.name)),
                 );
             }
         }

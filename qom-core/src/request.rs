@@ -50,13 +50,7 @@ impl Request {
     ) -> Self {
         let type_name = type_name.into();
         let origin = Origin(type_name.clone());
-        Self {
-            type_name,
-            parent: parent.into(),
-            name: name.into(),
-            properties: Vec::new(),
-            origin,
-        }
+        Self { type_name, parent: parent.into(), name: name.into(), properties: Vec::new(), origin }
     }
 
     /// Gives a property a value. The last of several for one property holds.
@@ -106,11 +100,7 @@ pub struct Children {
 
 impl Children {
     pub(crate) fn of(path: String) -> Self {
-        Self {
-            path,
-            requests: Vec::new(),
-            containers: BTreeSet::new(),
-        }
+        Self { path, requests: Vec::new(), containers: BTreeSet::new() }
     }
 
     pub(crate) fn into_requests(self) -> Vec<ChildRequest> {

@@ -92,30 +92,20 @@ impl Tree {
     ) -> Result<Self, CreateError> {
         let id = TreeId::next();
         let origin = Origin::new("the root of the object tree");
-        let class = registry
-            .class(Container::INFO.name)
-            .map(Arc::clone)
-            .ok_or_else(|| CreateError::Plan {
+        let class = registry.class(Container::INFO.name).map(Arc::clone).ok_or_else(|| {
+            CreateError::Plan {
                 origin: origin.clone(),
                 error: PlanError::UnknownType {
                     name: Container::INFO.name.to_owned(),
                     suggestion: crate::Suggestion::default(),
                 },
-            })?;
+            }
+        })?;
         let root = construct(id, &class, BTreeMap::new(), BTreeMap::new(), &origin)?;
         root.make_root();
         root.set_complete(true);
-        let state = Mutex::new(State {
-            policy,
-            taints: Vec::new(),
-        });
-        Ok(Self {
-            id,
-            registry,
-            globals,
-            root,
-            state,
-        })
+        let state = Mutex::new(State { policy, taints: Vec::new() });
+        Ok(Self { id, registry, globals, root, state })
     }
 
     /// The tree's identity.
@@ -232,11 +222,7 @@ impl Tree {
         let plan = self.plan([Request::new(type_name, "/", "permit")])?;
         self.refuse(&plan.judge(self.policy())?)?;
         let class = plan.objects()[0].class();
-        Ok(Permit::new(
-            self.id,
-            class.type_id().unwrap_or_else(|| unknown(class)),
-            class.name(),
-        ))
+        Ok(Permit::new(self.id, class.type_id().unwrap_or_else(|| unknown(class)), class.name()))
     }
 
     /// Creates one object with a permit that was minted before.
@@ -245,11 +231,7 @@ impl Tree {
     /// If the permit is for another type or another tree, or as [`Tree::create`].
     pub fn create_permitted(&self, permit: Permit, request: Request) -> Result<Obj, CreateError> {
         let plan = self.plan([request])?;
-        let position = plan
-            .objects()
-            .iter()
-            .position(Planned::is_requested)
-            .unwrap_or(0);
+        let position = plan.objects().iter().position(Planned::is_requested).unwrap_or(0);
         let mut created = self.execute(plan, Some((position, permit)), &mut NoCompletion)?;
         Ok(created.objects.swap_remove(position))
     }
@@ -260,11 +242,7 @@ impl Tree {
             .filter(|finding| finding.action == Action::Refuse)
             .map(|finding| finding.refusal.clone())
             .collect();
-        if refusals.is_empty() {
-            Ok(())
-        } else {
-            Err(CreateError::Refused(refusals))
-        }
+        if refusals.is_empty() { Ok(()) } else { Err(CreateError::Refused(refusals)) }
     }
 
     fn execute(
@@ -274,10 +252,7 @@ impl Tree {
         completion: &mut dyn Completion,
     ) -> Result<Created, CreateError> {
         if plan.tree() != self.id {
-            return Err(ForeignError {
-                what: "the plan".to_owned(),
-            }
-            .into());
+            return Err(ForeignError { what: "the plan".to_owned() }.into());
         }
         // Held to the end, so that no raise of the policy comes between judging and being.
         let mut state = self.state();
@@ -292,10 +267,9 @@ impl Tree {
             }
             return Err(error);
         }
-        state.taints.extend(findings.iter().map(|finding| Taint {
-            cause: finding.refusal.clone(),
-            removed: false,
-        }));
+        state.taints.extend(
+            findings.iter().map(|finding| Taint { cause: finding.refusal.clone(), removed: false }),
+        );
         Ok(Created { objects, findings })
     }
 
@@ -356,9 +330,7 @@ impl Tree {
         self.own(object)?;
         let mut state = self.state();
         let Some(path) = object.path() else {
-            return Err(RemoveError::Absent {
-                class: object.class().name(),
-            });
+            return Err(RemoveError::Absent { class: object.class().name() });
         };
         match object.parent() {
             Some(parent) if parent.class().name() != Container::INFO.name => {
@@ -367,26 +339,14 @@ impl Tree {
             }
             Some(_) => {}
             None => {
-                return Err(RemoveError::Part {
-                    path,
-                    owner: "/".to_owned(),
-                });
+                return Err(RemoveError::Part { path, owner: "/".to_owned() });
             }
         }
         let going = path::descendants(object);
         let users = path::descendants(&self.root);
-        for user in users
-            .iter()
-            .filter(|user| !going.iter().any(|going| going.same(user)))
-        {
-            if user
-                .links()
-                .any(|(_, target)| going.iter().any(|going| going.same(target)))
-            {
-                return Err(RemoveError::InUse {
-                    path,
-                    user: user.path().unwrap_or_default(),
-                });
+        for user in users.iter().filter(|user| !going.iter().any(|going| going.same(user))) {
+            if user.links().any(|(_, target)| going.iter().any(|going| going.same(target))) {
+                return Err(RemoveError::InUse { path, user: user.path().unwrap_or_default() });
             }
         }
         let paths: Vec<_> = going.iter().filter_map(Obj::path).collect();
@@ -433,11 +393,7 @@ impl Tree {
         let class = object.class();
         let (info, value) = checked(class, property, value)?;
         if info.access != Access::Live {
-            return Err(PlanError::Fixed {
-                class: class.name(),
-                property: info.name,
-            }
-            .into());
+            return Err(PlanError::Fixed { class: class.name(), property: info.name }.into());
         }
         let mut state = self.state();
         let before = configured(object, None);
@@ -454,14 +410,12 @@ impl Tree {
                 settings,
                 links: &links,
                 planned: &[],
+                registry: &self.registry,
             };
             judge(state.policy, &configuration, object.origin())
         };
         let old = judged(&before)?;
-        let new: Vec<_> = judged(&after)?
-            .into_iter()
-            .filter(|find| !old.contains(find))
-            .collect();
+        let new: Vec<_> = judged(&after)?.into_iter().filter(|find| !old.contains(find)).collect();
         if let Some(refused) = new.iter().find(|finding| finding.action == Action::Refuse) {
             return Err(SetError::Refused(refused.refusal.clone()));
         }
@@ -474,20 +428,15 @@ impl Tree {
                 })?;
             }
             Storage::Field { set: None, .. } => {
-                return Err(PlanError::Fixed {
-                    class: class.name(),
-                    property: info.name,
-                }
-                .into());
+                return Err(PlanError::Fixed { class: class.name(), property: info.name }.into());
             }
             Storage::Class => {
                 object.object().instance().set_raw(info.name, value);
             }
         }
-        state.taints.extend(new.iter().map(|finding| Taint {
-            cause: finding.refusal.clone(),
-            removed: false,
-        }));
+        state.taints.extend(
+            new.iter().map(|finding| Taint { cause: finding.refusal.clone(), removed: false }),
+        );
         Ok(new)
     }
 
@@ -513,17 +462,13 @@ impl Tree {
         if object.tree() == self.id {
             return Ok(());
         }
-        Err(ForeignError {
-            what: format!("the object of type '{}'", object.class().name()),
-        })
+        Err(ForeignError { what: format!("the object of type '{}'", object.class().name()) })
     }
 }
 
 impl fmt::Debug for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tree")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("Tree").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -579,26 +524,12 @@ fn construct_with(
     // Checked here too, so that the message has the type's name and not Rust's.
     if permit.type_name() != class.name() {
         let (permitted, requested) = (permit.type_name(), class.name());
-        return Err(PermitError::Type {
-            permitted,
-            requested,
-        }
-        .into());
+        return Err(PermitError::Type { permitted, requested }.into());
     }
     let mut construction = Construction::new(Arc::clone(class), tree, values, links.clone());
-    let object = (implementation.construct)(permit, &mut construction).map_err(|error| {
-        CreateError::Construct {
-            origin: origin.clone(),
-            error,
-        }
-    })?;
-    Ok(Obj::new(
-        Arc::clone(class),
-        object,
-        tree,
-        origin.clone(),
-        links,
-    ))
+    let object = (implementation.construct)(permit, &mut construction)
+        .map_err(|error| CreateError::Construct { origin: origin.clone(), error })?;
+    Ok(Obj::new(Arc::clone(class), object, tree, origin.clone(), links))
 }
 
 /// The `TypeId` of nothing that can be constructed: for an abstract class, which fails right after.
@@ -614,24 +545,10 @@ fn configured(
     let mut settings: BTreeMap<_, _> = object
         .class()
         .properties()
-        .map(|(info, _)| {
-            (
-                info.name,
-                Setting {
-                    value: object.read(info),
-                    source: Source::Given,
-                },
-            )
-        })
+        .map(|(info, _)| (info.name, Setting { value: object.read(info), source: Source::Given }))
         .collect();
     if let Some((name, value)) = change {
-        settings.insert(
-            name,
-            Setting {
-                value,
-                source: Source::Given,
-            },
-        );
+        settings.insert(name, Setting { value, source: Source::Given });
     }
     settings
 }

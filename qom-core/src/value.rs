@@ -54,10 +54,7 @@ impl ValueType {
     /// A type that is not an enumeration.
     #[must_use]
     pub const fn plain(name: &'static str) -> Self {
-        Self {
-            name: Cow::Borrowed(name),
-            words: &[],
-        }
+        Self { name: Cow::Borrowed(name), words: &[] }
     }
 }
 
@@ -152,18 +149,14 @@ impl PropertyType for bool {
         match text {
             "on" | "yes" | "true" | "y" => Ok(true),
             "off" | "no" | "false" | "n" => Ok(false),
-            _ => Err(ValueError::Type {
-                expected: "'on' or 'off'",
-                given: text.to_owned(),
-            }),
+            _ => Err(ValueError::Type { expected: "'on' or 'off'", given: text.to_owned() }),
         }
     }
 
     fn from_json(value: &Value) -> Result<Self, ValueError> {
-        value.as_bool().ok_or_else(|| ValueError::Type {
-            expected: "a boolean",
-            given: value.to_string(),
-        })
+        value
+            .as_bool()
+            .ok_or_else(|| ValueError::Type { expected: "a boolean", given: value.to_string() })
     }
 
     fn to_json(&self) -> Value {
@@ -223,9 +216,7 @@ fn parse_integer(text: &str) -> Option<i128> {
     if !magnitude.starts_with(|first: char| first.is_ascii_digit()) {
         return None;
     }
-    let digits = magnitude
-        .strip_prefix("0x")
-        .or_else(|| magnitude.strip_prefix("0X"));
+    let digits = magnitude.strip_prefix("0x").or_else(|| magnitude.strip_prefix("0X"));
     let number = match digits {
         Some(digits) if digits.starts_with('+') || digits.starts_with('-') => return None,
         Some(digits) => i128::from_str_radix(digits, 16).ok()?,
@@ -247,10 +238,7 @@ impl PropertyType for String {
         value
             .as_str()
             .map(str::to_owned)
-            .ok_or_else(|| ValueError::Type {
-                expected: "a string",
-                given: value.to_string(),
-            })
+            .ok_or_else(|| ValueError::Type { expected: "a string", given: value.to_string() })
     }
 
     fn to_json(&self) -> Value {
@@ -319,10 +307,9 @@ impl PropertyType for Size {
     }
 
     fn from_text(text: &str) -> Result<Self, ValueError> {
-        Self::parse(text).map(Self).ok_or_else(|| ValueError::Type {
-            expected: Self::EXPECTED,
-            given: text.to_owned(),
-        })
+        Self::parse(text)
+            .map(Self)
+            .ok_or_else(|| ValueError::Type { expected: Self::EXPECTED, given: text.to_owned() })
     }
 
     fn from_json(value: &Value) -> Result<Self, ValueError> {
@@ -362,10 +349,8 @@ impl PropertyType for Value {
     }
 
     fn from_text(text: &str) -> Result<Self, ValueError> {
-        serde_json::from_str(text).map_err(|_| ValueError::Type {
-            expected: "JSON",
-            given: text.to_owned(),
-        })
+        serde_json::from_str(text)
+            .map_err(|_| ValueError::Type { expected: "JSON", given: text.to_owned() })
     }
 
     fn from_json(value: &Value) -> Result<Self, ValueError> {
@@ -391,19 +376,14 @@ mod tests {
         }
         let error = bool::from_text("maybe").unwrap_err();
         assert_eq!(error.to_string(), "expects 'on' or 'off', got 'maybe'");
-        assert!(
-            bool::from_json(&Value::from("yes")).is_err(),
-            "a JSON string is no boolean"
-        );
+        assert!(bool::from_json(&Value::from("yes")).is_err(), "a JSON string is no boolean");
     }
 
     #[test]
     fn integers_are_decimal_or_hexadecimal_and_stay_in_their_type() {
         assert_eq!(u16::from_text("0x3f8"), Ok(0x3f8));
         assert_eq!(i8::from_text("-128"), Ok(-128));
-        for text in [
-            "", "-", "0x", "0x-1", "0x+1", "+1", "--1", "65536", "1.0", " 1", "1 ",
-        ] {
+        for text in ["", "-", "0x", "0x-1", "0x+1", "+1", "--1", "65536", "1.0", " 1", "1 "] {
             assert!(u16::from_text(text).is_err(), "{text:?} was accepted");
         }
         assert!(u8::from_json(&Value::from(256)).is_err());
@@ -416,9 +396,7 @@ mod tests {
         assert_eq!(Size::from_text("1.5G"), Ok(Size(3 << 29)));
         assert_eq!(Size::from_text("0x10"), Ok(Size(16)));
         assert_eq!(Size::from_text("15E"), Ok(Size(15 << 60)));
-        for text in [
-            "", "M", "16E", "1.G", ".5G", "1.5", "1.3K", "1e3", "0x1M2", "é", "-1M",
-        ] {
+        for text in ["", "M", "16E", "1.G", ".5G", "1.5", "1.3K", "1e3", "0x1M2", "é", "-1M"] {
             assert!(Size::from_text(text).is_err(), "{text:?} was accepted");
         }
     }

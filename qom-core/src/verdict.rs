@@ -61,9 +61,7 @@ impl Refusal {
     /// The property whose value is insecure, and the value; none if it is the type itself.
     #[must_use]
     pub fn property(&self) -> Option<(&'static str, &Value)> {
-        self.property
-            .as_ref()
-            .map(|(name, value, _)| (*name, value))
+        self.property.as_ref().map(|(name, value, _)| (*name, value))
     }
 
     /// Why it is insecure; none if nobody has made a statement.
@@ -157,10 +155,7 @@ pub(crate) fn judge(
     let mut findings = Vec::new();
     if class.status() != SecurityStatus::Secure {
         let refusal = refusal(class, configuration.path(), origin);
-        findings.push(Finding {
-            action: policy.action(class.status()),
-            refusal,
-        });
+        findings.push(Finding { action: policy.action(class.status()), refusal });
     }
     for (info, owner) in class.properties() {
         for statement in info.insecure {
@@ -174,10 +169,7 @@ pub(crate) fn judge(
                 let mut refusal = refusal(class, configuration.path(), origin);
                 refusal.property = Some((info.name, value, statement.reason));
                 refusal.statement = owner.statement;
-                findings.push(Finding {
-                    action: policy.insecure(),
-                    refusal,
-                });
+                findings.push(Finding { action: policy.insecure(), refusal });
             }
         }
     }

@@ -53,17 +53,11 @@ impl Argument {
     /// The text of `key = "…"`, which must say something.
     pub(crate) fn string(&self, mistakes: &mut Mistakes) -> Option<LitStr> {
         if let Form::Equals(value) = &self.form
-            && let Expr::Lit(ExprLit {
-                lit: Lit::Str(text),
-                ..
-            }) = ungroup(value)
+            && let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = ungroup(value)
         {
             if text.value().trim().is_empty() {
                 let key = &self.key;
-                mistakes.at(
-                    text,
-                    format!("`{key}` says nothing: write `{key} = \"…\"` in words"),
-                );
+                mistakes.at(text, format!("`{key}` says nothing: write `{key} = \"…\"` in words"));
             }
             return Some(text.clone());
         }
@@ -74,9 +68,7 @@ impl Argument {
     /// The path of `key = path`. `write` is how to write it.
     pub(crate) fn path(&self, write: &str, mistakes: &mut Mistakes) -> Option<Path> {
         if let Form::Equals(value) = &self.form
-            && let Expr::Path(ExprPath {
-                qself: None, path, ..
-            }) = ungroup(value)
+            && let Expr::Path(ExprPath { qself: None, path, .. }) = ungroup(value)
         {
             return Some(path.clone());
         }
@@ -191,9 +183,7 @@ fn value(input: ParseStream<'_>, key: &Ident, mistakes: &mut Mistakes) -> Form {
     }
     let ahead = input.fork();
     let read = if input.peek(Token![dyn]) {
-        ahead
-            .parse()
-            .map(|class| Form::EqualsClass(Box::new(class)))
+        ahead.parse().map(|class| Form::EqualsClass(Box::new(class)))
     } else {
         ahead.parse().map(|value| Form::Equals(Box::new(value)))
     };
@@ -231,11 +221,7 @@ pub(crate) fn class_of(object: &TypeTraitObject) -> Option<Path> {
 pub(crate) fn is_named(ty: &Type, name: &str) -> bool {
     match ty {
         Type::Group(group) => is_named(&group.elem, name),
-        Type::Path(path) => path
-            .path
-            .segments
-            .last()
-            .is_some_and(|last| last.ident == name),
+        Type::Path(path) => path.path.segments.last().is_some_and(|last| last.ident == name),
         _ => false,
     }
 }
@@ -258,16 +244,8 @@ mod tests {
             read(quote!(secure, name = "exit", boundary(guest), link = dyn A,));
         assert_eq!(errors, "");
         assert!(matches!(
-            arguments
-                .iter()
-                .map(|argument| &argument.form)
-                .collect::<Vec<_>>()[..],
-            [
-                Form::Word,
-                Form::Equals(_),
-                Form::List(_),
-                Form::EqualsClass(_)
-            ]
+            arguments.iter().map(|argument| &argument.form).collect::<Vec<_>>()[..],
+            [Form::Word, Form::Equals(_), Form::List(_), Form::EqualsClass(_)]
         ));
     }
 
@@ -283,10 +261,7 @@ mod tests {
     fn reading_goes_on_after_each_mistake() {
         let (arguments, errors) = read(quote!(name = , 5, deprecated: "x", default = =, secure));
         assert_eq!(
-            arguments
-                .iter()
-                .map(|argument| argument.key.to_string())
-                .collect::<Vec<_>>(),
+            arguments.iter().map(|argument| argument.key.to_string()).collect::<Vec<_>>(),
             ["name", "deprecated", "default", "secure"]
         );
         assert_eq!(errors.matches("compile_error").count(), 4, "{errors}");

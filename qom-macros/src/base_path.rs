@@ -67,9 +67,6 @@ mod tests {
     fn a_package_with_none_of_the_three_is_told_what_to_add() {
         // This very package is such a one.
         let error = find(None).unwrap_err().to_string();
-        assert!(
-            error.contains("add qom-core, device-model or vmm"),
-            "{error}"
-        );
+        assert!(error.contains("add qom-core, device-model or vmm"), "{error}");
     }
 }

@@ -11,10 +11,7 @@ pub(crate) fn first_line(attributes: &[Attribute]) -> Option<String> {
             _ => None,
         })
         .filter_map(|value| match value {
-            Expr::Lit(ExprLit {
-                lit: Lit::Str(text),
-                ..
-            }) => Some(text.value()),
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
             _ => None,
         })
         // A block comment is one attribute with many lines, each perhaps behind a star.

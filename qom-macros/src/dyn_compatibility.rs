@@ -11,10 +11,7 @@ use crate::mistakes::Mistakes;
 pub(crate) fn check(item: &ItemTrait, mistakes: &mut Mistakes) -> bool {
     let mut found: Vec<syn::Error> = Vec::new();
     let mut note = |span, message: String| {
-        found.push(syn::Error::new(
-            span,
-            format!("a class must be dyn-compatible: {message}"),
-        ));
+        found.push(syn::Error::new(span, format!("a class must be dyn-compatible: {message}")));
     };
     if !item.generics.params.is_empty() {
         note(
@@ -30,10 +27,7 @@ pub(crate) fn check(item: &ItemTrait, mistakes: &mut Mistakes) -> bool {
         {
             note(
                 bound.span(),
-                format!(
-                    "`{0}` is of one concrete type, so leave `{0}` out",
-                    last.ident
-                ),
+                format!("`{0}` is of one concrete type, so leave `{0}` out", last.ident),
             );
         }
     }
@@ -66,28 +60,16 @@ pub(crate) fn check(item: &ItemTrait, mistakes: &mut Mistakes) -> bool {
 }
 
 /// Traits of the standard library that need to know the size of `Self`, or to name it.
-const SELF_BOUND: [&str; 8] = [
-    "Sized",
-    "Clone",
-    "Copy",
-    "Default",
-    "PartialEq",
-    "Eq",
-    "PartialOrd",
-    "Ord",
-];
+const SELF_BOUND: [&str; 8] =
+    ["Sized", "Clone", "Copy", "Default", "PartialEq", "Eq", "PartialOrd", "Ord"];
 
 fn is_for_sized_only(generics: &Generics) -> bool {
-    generics
-        .where_clause
-        .iter()
-        .flat_map(|clause| &clause.predicates)
-        .any(|predicate| {
-            matches!(predicate, WherePredicate::Type(predicate)
-            if is_self(&predicate.bounded_ty) && predicate.bounds.iter().any(|bound| {
-                matches!(bound, TypeParamBound::Trait(bound) if bound.path.is_ident("Sized"))
-            }))
-        })
+    generics.where_clause.iter().flat_map(|clause| &clause.predicates).any(|predicate| {
+        matches!(predicate, WherePredicate::Type(predicate)
+        if is_self(&predicate.bounded_ty) && predicate.bounds.iter().any(|bound| {
+            matches!(bound, TypeParamBound::Trait(bound) if bound.path.is_ident("Sized"))
+        }))
+    })
 }
 
 fn is_self(ty: &Type) -> bool {
@@ -109,7 +91,7 @@ fn method_problem(signature: &Signature) -> Option<(proc_macro2::Span, String)> 
     if let Some(asyncness) = &signature.asyncness {
         return Some((
             asyncness.span(),
-            format!("`{name}` can't be async, so write it as one that returns a boxed future")),
+            format!("`{name}` can't be async, so write it as one that returns a boxed future"),
         ));
     }
     let generic = signature
@@ -120,7 +102,7 @@ fn method_problem(signature: &Signature) -> Option<(proc_macro2::Span, String)> 
     if let Some(generic) = generic {
         return Some((
             generic.span(),
-            (format!(
+            format!(
                 "`{name}` is generic, so take a `&dyn Trait` instead, or write `where Self: Sized` \
                  behind it"
             ),

@@ -30,19 +30,8 @@ pub(crate) fn class_type(
     implementor: &TokenStream,
     declaration: &Declaration<'_>,
 ) -> TokenStream {
-    let Declaration {
-        ident,
-        name,
-        description,
-        attribute,
-        kind,
-        parent,
-        properties,
-    } = declaration;
-    let interfaces = attribute
-        .interfaces
-        .iter()
-        .map(|class| name_of(base, Some(class)));
+    let Declaration { ident, name, description, attribute, kind, parent, properties } = declaration;
+    let interfaces = attribute.interfaces.iter().map(|class| name_of(base, Some(class)));
     let boundaries = &attribute.boundaries;
     let status = match &attribute.status {
         Status::Secure => quote!(Secure),

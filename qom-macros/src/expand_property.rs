@@ -58,12 +58,7 @@ impl Property {
     /// The expression that initializes the field, inside a function that returns a
     /// `ConstructError`.
     pub(crate) fn initializer(&self, base: &TokenStream) -> TokenStream {
-        let Self {
-            ty,
-            name,
-            attribute,
-            ..
-        } = self;
+        let Self { ty, name, attribute, .. } = self;
         let construction = construction();
         if attribute.get.is_some() {
             return quote!(::core::default::Default::default());
@@ -83,13 +78,7 @@ impl Property {
 
     /// The `PropertyInfo`, where `Self` is the type that declares it.
     pub(crate) fn info(&self, base: &TokenStream) -> TokenStream {
-        let Self {
-            name,
-            description,
-            attribute,
-            conditions,
-            ..
-        } = self;
+        let Self { name, description, attribute, conditions, .. } = self;
         let value_type = self.value_type(base);
         let property_type = self.as_property_type(base);
         let default = self.default(base, &value_type);
@@ -161,13 +150,7 @@ impl Property {
 
     /// `let value` of the property's type. A string literal serves for a `String`.
     fn coerce(&self, expression: &Expr, value_type: &TokenStream) -> TokenStream {
-        let is_text = matches!(
-            expression,
-            Expr::Lit(ExprLit {
-                lit: Lit::Str(_),
-                ..
-            })
-        );
+        let is_text = matches!(expression, Expr::Lit(ExprLit { lit: Lit::Str(_), .. }));
         let span = expression.span();
         let value = if is_text && arguments::is_named(self.innermost_type(), "String") {
             quote_spanned!(span=> ::std::string::String::from(#expression))
@@ -191,11 +174,7 @@ impl Property {
     }
 
     fn field_storage(&self, base: &TokenStream, value_type: &TokenStream) -> TokenStream {
-        let Self {
-            ident,
-            attribute,
-            ..
-        } = self;
+        let Self { ident, attribute, .. } = self;
         let property_type = self.as_property_type(base);
         let field = self.as_wrapper(base, "LiveField");
         let read = if let Some(class) = &attribute.link {

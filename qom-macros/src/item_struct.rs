@@ -30,12 +30,8 @@ pub(crate) fn expand(tokens: TokenStream, mut item: ItemStruct) -> TokenStream {
     let mut mistakes = Mistakes::default();
     let ident = item.ident.clone();
     let attribute = TypeAttribute::read(tokens, Subject::Struct, &ident, &mut mistakes);
-    let name = names::choose(
-        attribute.name.as_ref(),
-        &ident,
-        names::of_type(&ident),
-        &mut mistakes,
-    );
+    let name =
+        names::choose(attribute.name.as_ref(), &ident, names::of_type(&ident), &mut mistakes);
     let description = doc_comment::first_line(&item.attrs);
     if description.is_none() {
         lacks_description(&ident, &mut mistakes);
@@ -127,9 +123,7 @@ fn read_fields(item: &mut ItemStruct, mistakes: &mut Mistakes) -> (Vec<Slot>, Ve
             );
             for field in &mut fields.unnamed {
                 // So that the compiler does not complain of an unknown attribute as well.
-                field
-                    .attrs
-                    .retain(|attribute| !attribute.path().is_ident("property"));
+                field.attrs.retain(|attribute| !attribute.path().is_ident("property"));
             }
         }
         Fields::Unit => {}
@@ -172,12 +166,7 @@ fn kind(
     let construction = construction();
     let table = Ident::new("table", Span::mixed_site());
     let fields = slots.iter().map(|slot| {
-        let Slot {
-            ident,
-            property,
-            ty,
-            conditions,
-        } = slot;
+        let Slot { ident, property, ty, conditions } = slot;
         let value = match property.and_then(|index| properties.get(index)) {
             Some(property) => property.initializer(base),
             None => quote_spanned!(ty.span()=> <#ty as ::core::default::Default>::default()),
@@ -185,15 +174,11 @@ fn kind(
         quote!(#(#conditions)* #ident: #value)
     });
     // A class that is not implemented is an error at the author's struct, so the call is there.
-    let classes = attribute
-        .parent
-        .iter()
-        .chain(&attribute.interfaces)
-        .map(|class| {
-            // What is no class is an error where it is written.
-            let casts = Ident::new("__casts", class.span());
-            quote_spanned!(ident.span()=> <dyn #class>::#casts::<#ident>(#table))
-        });
+    let classes = attribute.parent.iter().chain(&attribute.interfaces).map(|class| {
+        // What is no class is an error where it is written.
+        let casts = Ident::new("__casts", class.span());
+        quote_spanned!(ident.span()=> <dyn #class>::#casts::<#ident>(#table))
+    });
     let children = match &attribute.children {
         Some(path) => quote!(::core::option::Option::Some(#path)),
         None => quote!(::core::option::Option::None),
@@ -232,11 +217,8 @@ fn stand_in(
         return expand_info::enclose(&uses);
     }
     let ident = &item.ident;
-    let instance = if has_instance {
-        quote!(&self.__instance)
-    } else {
-        quote!(::core::unimplemented!())
-    };
+    let instance =
+        if has_instance { quote!(&self.__instance) } else { quote!(::core::unimplemented!()) };
     expand_info::enclose(&quote! {
         #uses
 

@@ -28,12 +28,8 @@ pub(crate) fn expand(tokens: TokenStream, subject: Subject, mut item: ItemTrait)
              `#[qom_interface]`",
         );
     }
-    let name = names::choose(
-        attribute.name.as_ref(),
-        &ident,
-        names::of_type(&ident),
-        &mut mistakes,
-    );
+    let name =
+        names::choose(attribute.name.as_ref(), &ident, names::of_type(&ident), &mut mistakes);
     let description = doc_comment::first_line(&item.attrs);
     if description.is_none() {
         lacks_description(&ident, &mut mistakes);
@@ -51,11 +47,8 @@ pub(crate) fn expand(tokens: TokenStream, subject: Subject, mut item: ItemTrait)
     let base = match base {
         Ok(base) if sound => base,
         Ok(base) => {
-            let stand_in = if is_compatible {
-                stand_in(&base, &item, &attribute)
-            } else {
-                TokenStream::new()
-            };
+            let stand_in =
+                if is_compatible { stand_in(&base, &item, &attribute) } else { TokenStream::new() };
             let errors = mistakes.to_compile_errors();
             return quote!(#item #stand_in #errors);
         }
@@ -70,10 +63,7 @@ pub(crate) fn expand(tokens: TokenStream, subject: Subject, mut item: ItemTrait)
         Subject::Class | Subject::Struct => {
             // Without a mistake there is a parent.
             let parent = attribute.parent.as_ref();
-            (
-                quote!(Abstract),
-                quote!(<dyn #parent as #base::ClassType>::NAME),
-            )
+            (quote!(Abstract), quote!(<dyn #parent as #base::ClassType>::NAME))
         }
     };
     let class_type = expand_info::class_type(
@@ -107,11 +97,8 @@ fn check_supertrait(item: &ItemTrait, class: &Path, mistakes: &mut Mistakes) {
     if !named {
         let ident = &item.ident;
         let spell = |tokens: TokenStream| tokens.to_string().replace(" :: ", "::");
-        let mut supertraits: Vec<String> = item
-            .supertraits
-            .iter()
-            .map(|bound| spell(quote!(#bound)))
-            .collect();
+        let mut supertraits: Vec<String> =
+            item.supertraits.iter().map(|bound| spell(quote!(#bound))).collect();
         supertraits.push(spell(quote!(#class)));
         mistakes.at(
             ident,
@@ -135,11 +122,7 @@ fn read_properties(
         let TraitItem::Fn(method) = member else {
             continue;
         };
-        if !method
-            .attrs
-            .iter()
-            .any(|attribute| attribute.path().is_ident("property"))
-        {
+        if !method.attrs.iter().any(|attribute| attribute.path().is_ident("property")) {
             continue;
         }
         let name = &method.sig.ident;
@@ -177,16 +160,10 @@ fn check_getter(method: &TraitItemFn, mistakes: &mut Mistakes) {
     let name = &signature.ident;
     let how = format!("write `fn {name}(&self) -> Type;`");
     if let Some(body) = &method.default {
-        mistakes.at(
-            body,
-            format!("the body of a property's method is supplied: {how}"),
-        );
+        mistakes.at(body, format!("the body of a property's method is supplied: {how}"));
     }
     if !signature.generics.params.is_empty() {
-        mistakes.at(
-            &signature.generics,
-            format!("a property's method is not generic: {how}"),
-        );
+        mistakes.at(&signature.generics, format!("a property's method is not generic: {how}"));
     }
     let by_reference = takes_reference(signature);
     // Without `self` it is a mistake already: not dyn-compatible.
@@ -195,25 +172,19 @@ fn check_getter(method: &TraitItemFn, mistakes: &mut Mistakes) {
     }
     for argument in &signature.inputs {
         if let FnArg::Typed(argument) = argument {
-            mistakes.at(
-                argument,
-                format!("a property's method has no arguments: {how}"),
-            );
+            mistakes.at(argument, format!("a property's method has no arguments: {how}"));
         }
     }
     if matches!(signature.output, ReturnType::Default) {
-        mistakes.at(
-            name,
-            format!("a property's method returns its value: {how}"),
-        );
+        mistakes.at(name, format!("a property's method returns its value: {how}"));
     }
 }
 
 /// Whether the receiver is `&self`.
 fn takes_reference(signature: &Signature) -> bool {
-    signature.receiver().is_some_and(|receiver| {
-        matches!(receiver.kind, ReceiverKind::Reference(_, _, None))
-    })
+    signature
+        .receiver()
+        .is_some_and(|receiver| matches!(receiver.kind, ReceiverKind::Reference(_, _, None)))
 }
 
 /// Gives each property's method its body; one that only keeps the compiler quiet if there is no
@@ -223,9 +194,7 @@ fn supply_getters(item: &mut ItemTrait, properties: &[Property], base: Option<&T
         let TraitItem::Fn(method) = member else {
             continue;
         };
-        let Some(property) = properties
-            .iter()
-            .find(|property| property.ident == method.sig.ident)
+        let Some(property) = properties.iter().find(|property| property.ident == method.sig.ident)
         else {
             continue;
         };
@@ -257,21 +226,13 @@ fn supply_getters(item: &mut ItemTrait, properties: &[Property], base: Option<&T
 /// Adds the text of the error that a struct without the `impl` gets, unless the author has one.
 fn explain_missing_impl(item: &mut ItemTrait, subject: Subject, name: &str) {
     let theirs = item.attrs.iter().any(|attribute| {
-        attribute
-            .path()
-            .segments
-            .last()
-            .is_some_and(|last| last.ident == "on_unimplemented")
+        attribute.path().segments.last().is_some_and(|last| last.ident == "on_unimplemented")
     });
     if theirs {
         return;
     }
     let ident = &item.ident;
-    let kind = if subject == Subject::Interface {
-        "interface"
-    } else {
-        "class"
-    };
+    let kind = if subject == Subject::Interface { "interface" } else { "class" };
     let message = format!("`{{Self}}` claims the {kind} `{name}` but does not implement `{ident}`");
     let label = format!("write `impl {ident} for {{Self}} {{{{ … }}}}`");
     item.attrs.push(parse_quote! {

@@ -28,9 +28,6 @@ impl Mistakes {
 
     /// One `compile_error!` for each mistake; nothing if there is none.
     pub(crate) fn to_compile_errors(&self) -> TokenStream {
-        self.0
-            .as_ref()
-            .map(syn::Error::to_compile_error)
-            .unwrap_or_default()
+        self.0.as_ref().map(syn::Error::to_compile_error).unwrap_or_default()
     }
 }

@@ -39,9 +39,7 @@ pub(crate) fn of_property(ident: &Ident) -> String {
 pub(crate) fn is_valid(name: &str) -> bool {
     let alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = name.as_bytes();
-    bytes
-        .iter()
-        .all(|byte| alphanumeric(*byte) || b"-_.".contains(byte))
+    bytes.iter().all(|byte| alphanumeric(*byte) || b"-_.".contains(byte))
         && bytes.first().is_some_and(|byte| alphanumeric(*byte))
         && bytes.last().is_some_and(|byte| alphanumeric(*byte))
 }
@@ -85,13 +83,11 @@ fn repair(name: &str) -> Option<String> {
     let replaced: String = name
         .to_lowercase()
         .chars()
-        .map(|letter| {
-            if is_valid(&letter.to_string()) || "_.".contains(letter) {
-                letter
-            } else {
-                '-'
-            }
-        })
+        .map(
+            |letter| {
+                if is_valid(&letter.to_string()) || "_.".contains(letter) { letter } else { '-' }
+            },
+        )
         .collect();
     let repaired = replaced.trim_matches(['-', '_', '.']);
     is_valid(repaired).then(|| repaired.to_owned())
@@ -125,10 +121,7 @@ mod tests {
     #[test]
     fn properties_are_named_in_kebab_case_without_the_mark_of_a_raw_identifier() {
         assert_eq!(of_property(&ident("io_base")), "io-base");
-        assert_eq!(
-            of_property(&Ident::new_raw("type", Span::call_site())),
-            "type"
-        );
+        assert_eq!(of_property(&Ident::new_raw("type", Span::call_site())), "type");
     }
 
     #[test]

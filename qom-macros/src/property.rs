@@ -48,12 +48,8 @@ impl Property {
     ) -> Option<Self> {
         let tokens = property_attribute::take_from(attributes, mistakes)?;
         let attribute = PropertyAttribute::read(tokens, mistakes);
-        let name = names::choose(
-            attribute.name.as_ref(),
-            ident,
-            names::of_property(ident),
-            mistakes,
-        );
+        let name =
+            names::choose(attribute.name.as_ref(), ident, names::of_property(ident), mistakes);
         let description = attribute
             .description
             .as_ref()
@@ -139,11 +135,7 @@ fn is_plain(ty: &Type) -> bool {
 
 /// The `#[cfg(…)]`s among the attributes.
 pub(crate) fn conditions(attributes: &[Attribute]) -> Vec<Attribute> {
-    attributes
-        .iter()
-        .filter(|attribute| attribute.path().is_ident("cfg"))
-        .cloned()
-        .collect()
+    attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).cloned().collect()
 }
 
 /// Notes properties of one item that share a name, at each but the first.

@@ -67,10 +67,7 @@ pub(crate) fn take_from(
             return true;
         }
         if found.is_some() {
-            mistakes.at(
-                attribute,
-                "one `#[property(…)]` says everything: write one only",
-            );
+            mistakes.at(attribute, "one `#[property(…)]` says everything: write one only");
             return false;
         }
         found = Some(match &attribute.meta {
@@ -97,15 +94,9 @@ impl PropertyAttribute {
             let repeatable = key.starts_with("insecure");
             if !KEYS.contains(&key.as_str()) {
                 let instead = suggestion::instead(&key, &KEYS);
-                mistakes.at(
-                    &argument.key,
-                    format!("a property has no key `{key}`: {instead}"),
-                );
+                mistakes.at(&argument.key, format!("a property has no key `{key}`: {instead}"));
             } else if seen.insert(key.clone(), argument.key.clone()).is_some() && !repeatable {
-                mistakes.at(
-                    &argument.key,
-                    format!("`{key}` is written twice: leave one out"),
-                );
+                mistakes.at(&argument.key, format!("`{key}` is written twice: leave one out"));
             } else {
                 read.take(&key, argument, &mut statements, mistakes);
             }
@@ -152,11 +143,8 @@ impl PropertyAttribute {
 
     fn check_default_in_range(&self, mistakes: &mut Mistakes) {
         if let (Some(default), Some(range)) = (&self.default, &self.range)
-            && let (Some(value), Some(least), Some(greatest)) = (
-                integer(default),
-                integer(&range.least),
-                integer(&range.greatest),
-            )
+            && let (Some(value), Some(least), Some(greatest)) =
+                (integer(default), integer(&range.least), integer(&range.greatest))
             && least <= greatest
             && !(least..=greatest).contains(&value)
         {
@@ -173,47 +161,15 @@ impl PropertyAttribute {
 /// Notes keys that contradict each other, at the one that should go.
 fn combinations(seen: &HashMap<String, Ident>, statements: &Statements, mistakes: &mut Mistakes) {
     const CONTRADICTIONS: [(&str, &str, &str); 9] = [
-        (
-            "required",
-            "default",
-            "a required property has no default: leave one of them out",
-        ),
-        (
-            "get",
-            "default",
-            "a computed property has no default: its value is what `get` returns",
-        ),
-        (
-            "get",
-            "required",
-            "a computed property can't be given, so it can't be required",
-        ),
-        (
-            "get",
-            "range",
-            "a computed property can't be given, so it has no range to check",
-        ),
-        (
-            "get",
-            "live",
-            "a computed property can't be written, so it is not `live`",
-        ),
-        (
-            "get",
-            "link",
-            "a computed property is no link: leave one of them out",
-        ),
-        (
-            "link",
-            "default",
-            "a link is empty until it is given: leave out `default`",
-        ),
+        ("required", "default", "a required property has no default: leave one of them out"),
+        ("get", "default", "a computed property has no default: its value is what `get` returns"),
+        ("get", "required", "a computed property can't be given, so it can't be required"),
+        ("get", "range", "a computed property can't be given, so it has no range to check"),
+        ("get", "live", "a computed property can't be written, so it is not `live`"),
+        ("get", "link", "a computed property is no link: leave one of them out"),
+        ("link", "default", "a link is empty until it is given: leave out `default`"),
         ("link", "range", "a link is no integer: leave out `range`"),
-        (
-            "link",
-            "live",
-            "a link is set at creation only: leave out `live`",
-        ),
+        ("link", "live", "a link is set at creation only: leave out `live`"),
     ];
     for (this, other, message) in CONTRADICTIONS {
         if let (Some(_), Some(other)) = (seen.get(this), seen.get(other)) {
@@ -254,10 +210,8 @@ fn range(argument: &Argument, mistakes: &mut Mistakes) -> Option<Range> {
     if let (Some(start), Some(end)) = (integer(least), integer(greatest))
         && start > end
     {
-        mistakes.at(
-            &expression,
-            format!("no value is in this range: write `range = {end}..={start}`"),
-        );
+        mistakes
+            .at(&expression, format!("no value is in this range: write `range = {end}..={start}`"));
     }
     Some(Range {
         span: expression.span(),
@@ -269,15 +223,8 @@ fn range(argument: &Argument, mistakes: &mut Mistakes) -> Option<Range> {
 /// The value of an integer literal, with its sign.
 fn integer(expression: &Expr) -> Option<i128> {
     match arguments::ungroup(expression) {
-        Expr::Lit(ExprLit {
-            lit: Lit::Int(literal),
-            ..
-        }) => literal.base10_parse().ok(),
-        Expr::Unary(ExprUnary {
-            op: UnOp::Neg(_),
-            expr,
-            ..
-        }) => integer(expr)?.checked_neg(),
+        Expr::Lit(ExprLit { lit: Lit::Int(literal), .. }) => literal.base10_parse().ok(),
+        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => integer(expr)?.checked_neg(),
         _ => None,
     }
 }
@@ -308,11 +255,7 @@ mod tests {
     #[track_caller]
     fn mistakes(tokens: TokenStream, expected: usize) {
         let (_, errors) = read(tokens);
-        assert_eq!(
-            errors.matches("compile_error").count(),
-            expected,
-            "{errors}"
-        );
+        assert_eq!(errors.matches("compile_error").count(), expected, "{errors}");
     }
 
     #[test]
@@ -332,11 +275,8 @@ mod tests {
             insecure_when(judge::open, reason = "d")
         });
         assert_eq!(errors, "");
-        let reasons: Vec<_> = attribute
-            .statements
-            .iter()
-            .map(|statement| statement.reason.value())
-            .collect();
+        let reasons: Vec<_> =
+            attribute.statements.iter().map(|statement| statement.reason.value()).collect();
         assert_eq!(reasons, ["a", "b", "c", "d"]);
         assert!(matches!(&attribute.statements[1].condition, Condition::Values(v) if v.len() == 2));
     }
@@ -356,10 +296,7 @@ mod tests {
 
     #[test]
     fn a_reason_that_fits_two_statements_is_a_mistake() {
-        mistakes(
-            quote!(insecure_if(1), insecure_when = open, reason = "a"),
-            1,
-        );
+        mistakes(quote!(insecure_if(1), insecure_when = open, reason = "a"), 1);
         mistakes(quote!(reason = "a"), 1);
         mistakes(quote!(insecure), 1);
         mistakes(quote!(insecure_if(reason = "a")), 1);
@@ -369,10 +306,7 @@ mod tests {
     #[test]
     fn contradictions_are_mistakes() {
         mistakes(quote!(required, default = 1), 1);
-        mistakes(
-            quote!(get = Self::f, default = 1, required, range = 0..=1),
-            4,
-        );
+        mistakes(quote!(get = Self::f, default = 1, required, range = 0..=1), 4);
         mistakes(quote!(link = dyn Bus, live), 1);
         mistakes(quote!(link = dyn Bus, insecure_if(1, reason = "a")), 1);
     }

@@ -55,10 +55,7 @@ fn read_variants(input: &mut DeriveInput, mistakes: &mut Mistakes) -> Vec<(Ident
         }
     };
     if data.variants.is_empty() {
-        mistakes.at(
-            &input.ident,
-            format!("an enumeration has at least one word: {HOW}"),
-        );
+        mistakes.at(&input.ident, format!("an enumeration has at least one word: {HOW}"));
     }
     let mut variants = Vec::new();
     let mut words: HashMap<String, Ident> = HashMap::new();
@@ -96,11 +93,7 @@ fn read_attribute(
     on_enum: bool,
     mistakes: &mut Mistakes,
 ) -> (Option<LitStr>, Option<Path>) {
-    let known: &[&str] = if on_enum {
-        &["name", "crate"]
-    } else {
-        &["name"]
-    };
+    let known: &[&str] = if on_enum { &["name", "crate"] } else { &["name"] };
     let (mut name, mut base) = (None, None);
     let tokens = property_attribute::take_from(attributes, mistakes).unwrap_or_default();
     for argument in arguments::parse(tokens, mistakes) {
@@ -111,10 +104,7 @@ fn read_attribute(
         } else {
             let key = argument.key.unraw().to_string();
             let instead = suggestion::instead(&key, known);
-            mistakes.at(
-                &argument.key,
-                format!("there is no key `{key}` here: {instead}"),
-            );
+            mistakes.at(&argument.key, format!("there is no key `{key}` here: {instead}"));
         }
     }
     (name, base)

@@ -45,20 +45,14 @@ pub(crate) struct Statements {
 const HOW: [(&str, &str); 3] = [
     ("insecure", "insecure(reason = \"…\")"),
     ("insecure_if", "insecure_if(value, …, reason = \"…\")"),
-    (
-        "insecure_when",
-        "insecure_when(path::to::function, reason = \"…\")",
-    ),
+    ("insecure_when", "insecure_when(path::to::function, reason = \"…\")"),
 ];
 
 impl Statements {
     /// Takes `insecure…` in any of its spellings.
     pub(crate) fn take(&mut self, argument: Argument, mistakes: &mut Mistakes) {
         let key = argument.key.unraw().to_string();
-        let how = HOW
-            .iter()
-            .find(|(known, _)| *known == key)
-            .map_or("", |(_, how)| how);
+        let how = HOW.iter().find(|(known, _)| *known == key).map_or("", |(_, how)| how);
         let mut draft = Draft {
             key: argument.key.clone(),
             condition: None,
@@ -111,9 +105,7 @@ impl Statements {
                          own parentheses, as in `insecure_if(value, reason = \"…\")`",
                     );
                     // That says what each of them lacks.
-                    self.drafts
-                        .iter_mut()
-                        .for_each(|draft| draft.reason_written = true);
+                    self.drafts.iter_mut().for_each(|draft| draft.reason_written = true);
                 }
             }
         }
@@ -121,14 +113,8 @@ impl Statements {
         for draft in self.drafts {
             let key = draft.key.to_string();
             if !draft.reason_written {
-                let how = HOW
-                    .iter()
-                    .find(|(known, _)| *known == key)
-                    .map_or("", |(_, how)| how);
-                mistakes.at(
-                    &draft.key,
-                    format!("`{key}` lacks its reason: write `{how}`"),
-                );
+                let how = HOW.iter().find(|(known, _)| *known == key).map_or("", |(_, how)| how);
+                mistakes.at(&draft.key, format!("`{key}` lacks its reason: write `{how}`"));
             }
             if let (Some(condition), Some(reason)) = (draft.condition, draft.reason) {
                 statements.push(Statement { condition, reason });
@@ -154,10 +140,7 @@ fn part(input: ParseStream<'_>, mistakes: &mut Mistakes) -> syn::Result<Part> {
             let instead = suggestion::instead(&key.to_string(), &["reason"]);
             mistakes.at(&key, format!("there is no key `{key}` here: {instead}"));
         }
-        return Ok(Part::Reason(Argument {
-            key,
-            form: Form::Equals(Box::new(value)),
-        }));
+        return Ok(Part::Reason(Argument { key, form: Form::Equals(Box::new(value)) }));
     }
     input.parse().map(Part::Value)
 }
@@ -181,9 +164,8 @@ impl Draft {
         self.condition = match (key, values.next()) {
             ("insecure", None) => Some(Condition::NotDefault),
             ("insecure_if", Some(first)) => {
-                return self.condition = Some(Condition::Values(
-                    std::iter::once(first).chain(values).collect(),
-                ));
+                return self.condition =
+                    Some(Condition::Values(std::iter::once(first).chain(values).collect()));
             }
             ("insecure_when", Some(Expr::Path(path))) if path.qself.is_none() => {
                 Some(Condition::When(path.path))
@@ -193,10 +175,7 @@ impl Draft {
                 None
             }
             (_, None) => {
-                mistakes.at(
-                    &self.key,
-                    format!("`{key}` is about no value: write `{how}`"),
-                );
+                mistakes.at(&self.key, format!("`{key}` is about no value: write `{how}`"));
                 None
             }
         };

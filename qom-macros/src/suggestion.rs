@@ -19,11 +19,7 @@ pub(crate) fn instead(given: &str, words: &[&str]) -> String {
 
 /// `a`, `b` and `c`, each in backquotes.
 pub(crate) fn list(words: &[&str]) -> String {
-    words
-        .iter()
-        .map(|word| format!("`{word}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -32,21 +28,12 @@ mod tests {
 
     #[test]
     fn a_near_miss_names_the_word_that_was_meant() {
-        assert_eq!(
-            instead("secur", &["name", "secure"]),
-            "did you mean `secure`?"
-        );
-        assert_eq!(
-            instead("boundaries", &["boundary", "name"]),
-            "did you mean `boundary`?"
-        );
+        assert_eq!(instead("secur", &["name", "secure"]), "did you mean `secure`?");
+        assert_eq!(instead("boundaries", &["boundary", "name"]), "did you mean `boundary`?");
     }
 
     #[test]
     fn a_word_like_no_other_lists_them_all() {
-        assert_eq!(
-            instead("xyzzy", &["guest", "file"]),
-            "write one of `guest`, `file`"
-        );
+        assert_eq!(instead("xyzzy", &["guest", "file"]), "write one of `guest`, `file`");
     }
 }

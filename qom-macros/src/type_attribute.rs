@@ -149,10 +149,7 @@ impl TypeAttribute {
                 });
                 mistakes.at(&argument.key, message);
             } else if !seen.insert(key.clone()) {
-                mistakes.at(
-                    &argument.key,
-                    format!("`{key}` is written twice: leave one out"),
-                );
+                mistakes.at(&argument.key, format!("`{key}` is written twice: leave one out"));
             } else {
                 read.take(&key, argument, &mut statements, mistakes);
             }
@@ -248,11 +245,7 @@ impl Statements {
             ),
             (Some(_), Some((_, None))) | (None, None) => {}
         }
-        if self.secure.is_some() {
-            Status::Secure
-        } else {
-            Status::Undeclared
-        }
+        if self.secure.is_some() { Status::Secure } else { Status::Undeclared }
     }
 }
 
@@ -261,9 +254,7 @@ fn interfaces(argument: &Argument, mistakes: &mut Mistakes) -> Vec<Path> {
         return Vec::new();
     };
     let mut all: Vec<Path> = Vec::new();
-    for path in arguments::items(tokens, mistakes, |input, _| {
-        input.call(Path::parse_mod_style)
-    }) {
+    for path in arguments::items(tokens, mistakes, |input, _| input.call(Path::parse_mod_style)) {
         if all.contains(&path) {
             mistakes.at(path, "this interface is written twice: leave one out");
         } else {
@@ -292,10 +283,7 @@ fn boundaries(argument: &Argument, mistakes: &mut Mistakes) -> Vec<Ident> {
         };
         let variant = Ident::new(variant, word.span());
         if all.contains(&variant) {
-            mistakes.at(
-                &word,
-                format!("the boundary `{name}` is written twice: leave one out"),
-            );
+            mistakes.at(&word, format!("the boundary `{name}` is written twice: leave one out"));
         } else {
             all.push(variant);
         }
@@ -352,10 +340,7 @@ mod tests {
     fn each_subject_takes_its_own_keys_only() {
         for (subject, tokens) in [
             (Subject::Struct, quote!(parent = Object, abstract)),
-            (
-                Subject::Class,
-                quote!(abstract, parent = Object, children = f),
-            ),
+            (Subject::Class, quote!(abstract, parent = Object, children = f)),
             (Subject::Interface, quote!(parent = Object)),
             (Subject::Interface, quote!(category = "Input")),
         ] {

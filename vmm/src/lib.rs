@@ -1,1 +1,34 @@
 //! Accelerators, machines, CPUs, memory, boot and the command line of a virtual machine monitor.
+//!
+//! Devices are found by the names of their types, whichever linked crate defines them; this crate
+//! knows none. A program that wants some names their crates:
+//!
+//! ```ignore
+//! vmm::main!(devices, my_devices);
+//! ```
+
+extern crate self as vmm;
+
+pub mod accelerator;
+pub mod boot;
+pub mod cpu;
+pub mod kvm;
+pub mod loader;
+pub mod machine;
+pub mod options;
+pub mod session;
+
+pub use device_model;
+
+/// The `main` function of a monitor with the types of the crates named, each of which must register
+/// at least one.
+#[macro_export]
+macro_rules! main {
+    ($($krate:ident),* $(,)?) => {
+        $(use $krate as _;)*
+
+        fn main() -> ::std::process::ExitCode {
+            $crate::session::main(&[$(::core::stringify!($krate)),*])
+        }
+    };
+}

@@ -1,0 +1,125 @@
+//! Interrupt lines, the controllers that they lead to, and message-signalled interrupts.
+
+use std::{fmt, sync::Arc};
+
+use qom_core::{Obj, Object, TreeId, qom_interface};
+use thiserror::Error;
+
+/// Something with pins that devices' interrupt lines lead to
+#[qom_interface]
+pub trait InterruptController: Object {
+    /// How many pins it has.
+    fn pins(&self) -> u32;
+
+    /// Sets the level of a pin. A pin that does not exist is ignored.
+    fn set_level(&self, pin: u32, level: bool);
+
+    /// A processor has ended its handling of the interrupt with this vector.
+    fn end_of_interrupt(&self, _vector: u8) {}
+}
+
+/// A message that interrupts a processor (Intel SDM volume 3, section 12.11, "Message Signalled
+/// Interrupts").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Msi {
+    /// Where it is written.
+    pub address: u64,
+    /// What is written.
+    pub data: u32,
+}
+
+/// Something that takes messages and interrupts processors
+#[qom_interface]
+pub trait MsiSink: Object {
+    /// Delivers a message. One that names no processor is lost.
+    fn send(&self, message: Msi);
+
+    /// Tells which message a pin of the interrupt controller stands for at present, so that the
+    /// end of a level-triggered interrupt is reported for its vector. None: the pin is masked.
+    fn route(&self, pin: u32, message: Option<Msi>);
+}
+
+/// A wire from a device to one pin of an interrupt controller.
+#[derive(Clone)]
+pub struct InterruptLine {
+    controller: Arc<dyn InterruptController>,
+    pin: u32,
+}
+
+/// Why a line could not be laid.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum LineError {
+    /// The machine has no interrupt controller.
+    #[error("the machine has no interrupt controller")]
+    NoController,
+    /// No such pin.
+    #[error("interrupt {pin} does not exist: '{controller}' has pins 0 to {last}")]
+    NoPin {
+        /// The pin asked for.
+        pin: u32,
+        /// Type of the controller.
+        controller: &'static str,
+        /// Its last pin.
+        last: u32,
+    },
+    /// Another device's line leads there, and an ISA line is not shared.
+    #[error("interrupt {pin} is taken by '{owner}' (type '{owner_type}')")]
+    Taken {
+        /// The pin asked for.
+        pin: u32,
+        /// Path of the device whose line it is.
+        owner: String,
+        /// Its type.
+        owner_type: &'static str,
+    },
+    /// The object has no pins.
+    #[error("type '{type_name}' is no interrupt controller")]
+    NotAController {
+        /// The object's type.
+        type_name: &'static str,
+    },
+    /// The handle is of another tree.
+    #[error("the object of type '{type_name}' belongs to another object tree")]
+    Foreign {
+        /// The object's type.
+        type_name: &'static str,
+    },
+}
+
+impl InterruptLine {
+    /// Lays a line to a pin of a controller of the tree.
+    ///
+    /// # Errors
+    /// If the object is no controller, lacks the pin, or is another tree's.
+    pub fn new(tree: TreeId, controller: &Obj, pin: u32) -> Result<Self, LineError> {
+        let type_name = controller.class().name();
+        if controller.tree() != tree {
+            return Err(LineError::Foreign { type_name });
+        }
+        let target = controller
+            .cast::<dyn InterruptController>()
+            .ok_or(LineError::NotAController { type_name })?;
+        if pin >= target.pins() {
+            let last = target.pins().saturating_sub(1);
+            return Err(LineError::NoPin { pin, controller: type_name, last });
+        }
+        Ok(Self { controller: target, pin })
+    }
+
+    /// Drives the line.
+    pub fn set_level(&self, level: bool) {
+        self.controller.set_level(self.pin, level);
+    }
+
+    /// The pin that it leads to.
+    #[must_use]
+    pub const fn pin(&self) -> u32 {
+        self.pin
+    }
+}
+
+impl fmt::Debug for InterruptLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("InterruptLine").field(&self.pin).finish()
+    }
+}

@@ -1,0 +1,115 @@
+//! The text of `--help`: one line an option, aligned, at most 80 columns.
+
+use std::fmt::Write;
+
+use super::definitions;
+
+/// Where explanations start, in columns from 0.
+const EXPLANATION: usize = 34;
+
+/// The two switches of `-machine` that are policy and not properties, told with the options.
+const POLICY_SWITCHES: [(&str, &str); 2] = [
+    (
+        "-machine require-secure=yes",
+        "refuse all not declared secure (the default)",
+    ),
+    (
+        "-machine prohibit-insecure=yes",
+        "refuse only what is declared insecure",
+    ),
+];
+
+/// The text for a program called `program`.
+pub fn usage(program: &str) -> String {
+    let mut text = format!(
+        "Usage: {program} [OPTION]...\n       \
+         {program} demo [ARGUMENT]...    run the built-in demonstration\n       \
+         {program} types [ARGUMENT]...   list types and what they declare\n\n\
+         Options take one dash or two. A value that ends in [,...] goes on with\n\
+         key=value pairs; 'help' as the value, or after it, lists what there is.\n"
+    );
+    let command = definitions::command();
+    let mut heading = None;
+    for option in command.get_arguments() {
+        if option.get_help_heading() != heading {
+            heading = option.get_help_heading();
+            let _ = write!(text, "\n{}:\n", heading.unwrap_or("Other"));
+            if heading == Some("Security") {
+                for (switch, explanation) in POLICY_SWITCHES {
+                    line(&mut text, switch, explanation);
+                }
+            }
+        }
+        let names: Vec<String> = definitions::names(option)
+            .map(|name| format!("-{name}"))
+            .collect();
+        let mut shown = names.join(", ");
+        if let Some(value) = option.get_value_names().and_then(<[_]>::first)
+            && option.get_action().takes_values()
+        {
+            let _ = write!(shown, " {value}");
+        }
+        let explanation = option
+            .get_help()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        line(&mut text, &shown, &explanation);
+    }
+    text
+}
+
+fn line(text: &mut String, shown: &str, explanation: &str) {
+    let width = EXPLANATION - 3;
+    // Writing to a string does not fail.
+    let _ = writeln!(text, "  {shown:<width$} {explanation}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_fits_80_columns_and_every_explanation_is_aligned() {
+        let text = usage("palisade");
+        for line in text.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+            assert_eq!(line.trim_end(), line);
+            if line.starts_with("  -") {
+                let (left, right) = line.split_at(EXPLANATION);
+                assert!(left.ends_with(' ') && !right.starts_with(' '), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_option_has_one_line_and_an_explanation() {
+        let text = usage("palisade");
+        for option in definitions::command().get_arguments() {
+            let name = format!("  -{}", option.get_id());
+            let lines = text
+                .lines()
+                .filter(|line| {
+                    line.split([' ', ','])
+                        .take(3)
+                        .eq(["", "", name.trim_start()])
+                })
+                .filter(|line| {
+                    !POLICY_SWITCHES
+                        .iter()
+                        .any(|(switch, _)| line.contains(switch))
+                });
+            assert_eq!(lines.count(), 1, "{name}");
+            assert!(
+                option
+                    .get_help()
+                    .is_some_and(|help| !help.to_string().is_empty()),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_programs_own_name_is_shown() {
+        assert!(usage("my-vmm").starts_with("Usage: my-vmm [OPTION]..."));
+    }
+}

@@ -1,0 +1,343 @@
+//! The value of each option: which syntax it speaks and what it is read as.
+
+use std::path::PathBuf;
+
+use crate::options::choice::{ChoiceError, choose, not_among};
+use crate::options::config_file::Section;
+use crate::options::cpu_model::{self, CpuModel, CpuModelError};
+use crate::options::excerpt::excerpt;
+use crate::options::globals::{self, Global, GlobalError};
+use crate::options::identifier::{self, IdentifierError};
+use crate::options::keyval::{Given, KeyvalError, OptionArgs, Syntax, Words};
+use crate::options::size::{self, MemoryError};
+use crate::options::smp::{self, SmpError, SmpRequest};
+use crate::options::suggestion::DidYouMean;
+
+use super::help_request::{HelpRequest, HelpTopic};
+use super::policy::{self, PolicyStatement};
+
+const ACCEL_SYNTAX: Syntax = typed_syntax("accel");
+const CHARDEV_SYNTAX: Syntax = typed_syntax("backend");
+const DEVICE_SYNTAX: Syntax = typed_syntax("driver");
+pub(super) const MACHINE_SYNTAX: Syntax = typed_syntax("type");
+const NAME_SYNTAX: Syntax = Syntax {
+    implied_key: Some("guest"),
+    words: Words::Refused,
+    json: false,
+};
+
+/// Options that name a type and its properties. QEMU's older option parser takes words without a
+/// value as switches and its newer one does not; here all options of this kind do.
+const fn typed_syntax(implied_key: &'static str) -> Syntax {
+    Syntax {
+        implied_key: Some(implied_key),
+        words: Words::Flags,
+        json: true,
+    }
+}
+
+/// An option with its value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OptionValue {
+    /// `-machine`: implied key `type`, without the policy's statements.
+    Machine(OptionArgs, Vec<PolicyStatement>),
+    /// `-accel`: implied key `accel`, which is present.
+    Accel(OptionArgs),
+    /// `-cpu`.
+    Cpu(CpuModel),
+    /// `-m`, in bytes.
+    Memory(u64),
+    /// `-smp`.
+    Smp(SmpRequest),
+    /// `-name`.
+    Name(String),
+    /// `-kernel`.
+    Kernel(PathBuf),
+    /// `-initrd`.
+    Initrd(PathBuf),
+    /// `-append`.
+    Append(String),
+    /// `-bios`.
+    Bios(PathBuf),
+    /// `-device`: implied key `driver`, which is present.
+    Device(OptionArgs),
+    /// `-global`.
+    Global(Global),
+    /// `-chardev`: implied key `backend`, which is present, as is `id`.
+    Chardev(OptionArgs),
+    /// `-serial`.
+    Serial(Serial),
+    /// `-display`.
+    Display(Display),
+    /// `-nographic`.
+    Nographic,
+    /// `-nodefaults`.
+    Nodefaults,
+    /// `-S`.
+    Paused,
+    /// `-no-reboot`.
+    NoReboot,
+    /// `-compat`.
+    Compat(Vec<PolicyStatement>),
+    /// `--help`, `--version`, or `help` as a value.
+    Help(HelpRequest),
+}
+
+/// Where a serial port leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Serial {
+    /// Standard input and output.
+    Stdio,
+    /// A port that swallows what is written.
+    Null,
+    /// No port.
+    None,
+    /// A character device, by its id.
+    Chardev(String),
+}
+
+/// Graphical output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Display {
+    /// There is none.
+    None,
+}
+
+/// What is wrong with the value of an option.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ValueError {
+    /// Outside the option syntax.
+    #[error(transparent)]
+    Keyval(#[from] KeyvalError),
+    /// `-m`.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// `-smp`.
+    #[error(transparent)]
+    Smp(#[from] SmpError),
+    /// `-cpu`.
+    #[error(transparent)]
+    CpuModel(#[from] CpuModelError),
+    /// `-global`.
+    #[error(transparent)]
+    Global(#[from] GlobalError),
+    /// A word that is not among those that exist.
+    #[error(transparent)]
+    Choice(#[from] ChoiceError),
+    /// A malformed id.
+    #[error(transparent)]
+    Identifier(#[from] IdentifierError),
+    /// Something that has to be there.
+    #[error("{key}: expected {expected}, given none")]
+    Missing {
+        /// Its key.
+        key: &'static str,
+        /// What should be there.
+        expected: &'static str,
+    },
+    /// A key that the option does not have.
+    #[error("{key}: unknown key, expected {expected}{suggestion}")]
+    UnknownKey {
+        /// The key, shortened where it is long.
+        key: String,
+        /// The keys that exist, as a phrase.
+        expected: &'static str,
+        /// The nearest of them.
+        suggestion: DidYouMean,
+    },
+    /// An id on a section that has none.
+    #[error("'{given}': expected a section without an id")]
+    UnwantedId {
+        /// The id, shortened where it is long.
+        given: String,
+    },
+    /// An empty text where it means nothing.
+    #[error("expected {expected}, given an empty value")]
+    Empty {
+        /// What should be there.
+        expected: &'static str,
+    },
+    /// An option that exists but has no reader; the definitions and the readers have parted.
+    #[error("this option cannot be read")]
+    Unread,
+}
+
+/// Reads the value of the option called `name` (without dashes) on the command line. Options
+/// without a value have an empty one.
+///
+/// # Errors
+/// [`ValueError`] when the option does not take this value.
+pub(super) fn from_text(name: &str, text: &str) -> Result<OptionValue, ValueError> {
+    let file = || match text {
+        "" => Err(ValueError::Empty {
+            expected: "a file name",
+        }),
+        _ => Ok(PathBuf::from(text)),
+    };
+    Ok(match name {
+        "kernel" => OptionValue::Kernel(file()?),
+        "initrd" => OptionValue::Initrd(file()?),
+        "bios" => OptionValue::Bios(file()?),
+        // A named file is read where its place among the options is known.
+        "readconfig" if text.is_empty() => {
+            return Err(ValueError::Empty {
+                expected: "a file name",
+            });
+        }
+        "append" => OptionValue::Append(text.to_owned()),
+        "cpu" if matches!(text, "help" | "?") => {
+            OptionValue::Help(HelpRequest::Types(HelpTopic::Cpu))
+        }
+        "cpu" => OptionValue::Cpu(cpu_model::parse(text)?),
+        "global" => OptionValue::Global(globals::parse(text)?),
+        "serial" => OptionValue::Serial(serial(text)?),
+        "display" => OptionValue::Display(choose("display", text, &[("none", Display::None)])?),
+        "nographic" => OptionValue::Nographic,
+        "nodefaults" => OptionValue::Nodefaults,
+        "S" => OptionValue::Paused,
+        "no-reboot" => OptionValue::NoReboot,
+        "help" => OptionValue::Help(HelpRequest::Usage),
+        "version" => OptionValue::Help(HelpRequest::Version),
+        _ => from_args(
+            name,
+            OptionArgs::parse(text, syntax(name).ok_or(ValueError::Unread)?)?,
+        )?,
+    })
+}
+
+/// Reads a section of a configuration file as the option it stands for.
+///
+/// # Errors
+/// [`ValueError`] as for the option, and for an id where none belongs.
+pub(super) fn from_section(section: Section) -> Result<OptionValue, ValueError> {
+    let syntax = syntax(section.option).ok_or(ValueError::Unread)?;
+    let mut pairs = Vec::with_capacity(section.pairs.len() + 1);
+    if let Some(id) = section.id {
+        if !matches!(section.option, "device" | "chardev") {
+            return Err(ValueError::UnwantedId {
+                given: excerpt(&id),
+            });
+        }
+        pairs.push(("id".to_owned(), Given::Text(id)));
+    }
+    pairs.extend(
+        section
+            .pairs
+            .into_iter()
+            .map(|(key, value)| (key, Given::Text(value))),
+    );
+    from_args(
+        section.option,
+        OptionArgs::from_pairs(syntax.implied_key, pairs)?,
+    )
+}
+
+/// The syntax of an option whose value is `key=value` pairs.
+fn syntax(name: &str) -> Option<Syntax> {
+    Some(match name {
+        "machine" => MACHINE_SYNTAX,
+        "accel" => ACCEL_SYNTAX,
+        "device" => DEVICE_SYNTAX,
+        "chardev" => CHARDEV_SYNTAX,
+        "m" => size::SYNTAX,
+        "smp" => smp::SYNTAX,
+        "name" => NAME_SYNTAX,
+        "global" => globals::SYNTAX,
+        "compat" => policy::COMPAT_SYNTAX,
+        _ => return None,
+    })
+}
+
+fn from_args(name: &str, mut args: OptionArgs) -> Result<OptionValue, ValueError> {
+    if args.asks_help()
+        && let Some(topic) = topic(name)
+    {
+        return Ok(OptionValue::Help(match args.implied {
+            Some(of) => HelpRequest::Properties(topic, of),
+            None => HelpRequest::Types(topic),
+        }));
+    }
+    Ok(match name {
+        "machine" => {
+            let statements = policy::take_from_machine(&mut args)?;
+            OptionValue::Machine(args, statements)
+        }
+        "accel" => {
+            require(&args, "accel", "the name of an accelerator")?;
+            OptionValue::Accel(args)
+        }
+        "device" => {
+            require(&args, "driver", "the name of a type")?;
+            if let Some(id) = args.get("id") {
+                identifier::check(&id.to_string_unquoted())?;
+            }
+            OptionValue::Device(args)
+        }
+        "chardev" => {
+            require(&args, "backend", "the name of a backend")?;
+            let id = args.get("id").ok_or(ValueError::Missing {
+                key: "id",
+                expected: "an id",
+            })?;
+            identifier::check(&id.to_string_unquoted())?;
+            OptionValue::Chardev(args)
+        }
+        "m" => OptionValue::Memory(size::memory(&args)?),
+        "smp" => OptionValue::Smp(SmpRequest::from_args(&args)?),
+        "name" => OptionValue::Name(guest_name(args)?),
+        "global" => OptionValue::Global(globals::from_args(&args)?),
+        "compat" => OptionValue::Compat(policy::from_compat(args)?),
+        _ => return Err(ValueError::Unread),
+    })
+}
+
+fn topic(name: &str) -> Option<HelpTopic> {
+    Some(match name {
+        "machine" => HelpTopic::Machine,
+        "accel" => HelpTopic::Accelerator,
+        "device" => HelpTopic::Device,
+        "chardev" => HelpTopic::Chardev,
+        _ => return None,
+    })
+}
+
+/// Checks that the implied key has a value.
+fn require(args: &OptionArgs, key: &'static str, expected: &'static str) -> Result<(), ValueError> {
+    match args.implied.as_deref() {
+        None | Some("") => Err(ValueError::Missing { key, expected }),
+        Some(_) => Ok(()),
+    }
+}
+
+fn guest_name(args: OptionArgs) -> Result<String, ValueError> {
+    if let Some((key, _)) = args.entries.first() {
+        let suggestion = DidYouMean::among(key, ["guest"]);
+        return Err(ValueError::UnknownKey {
+            key: excerpt(key),
+            expected: "guest",
+            suggestion,
+        });
+    }
+    args.implied
+        .filter(|name| !name.is_empty())
+        .ok_or(ValueError::Missing {
+            key: "guest",
+            expected: "a name",
+        })
+}
+
+fn serial(text: &str) -> Result<Serial, ValueError> {
+    if let Some(id) = text.strip_prefix("chardev:") {
+        identifier::check(id)?;
+        return Ok(Serial::Chardev(id.to_owned()));
+    }
+    match text {
+        "stdio" => Ok(Serial::Stdio),
+        "null" => Ok(Serial::Null),
+        "none" => Ok(Serial::None),
+        _ => {
+            let words = ["stdio", "null", "none", "chardev:ID"];
+            Err(not_among("serial", text, words.into_iter()).into())
+        }
+    }
+}
