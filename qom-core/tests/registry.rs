@@ -44,20 +44,13 @@ fn the_types_of_the_program_itself_are_in_order() {
     let registry = Registry::global().unwrap();
     let names: Vec<_> = registry.types().map(|info| info.name).collect();
     assert!(names.is_sorted());
-    assert!(
-        names.contains(&"container") && names.contains(&"object"),
-        "{names:?}"
-    );
+    assert!(names.contains(&"container") && names.contains(&"object"), "{names:?}");
 }
 
 #[test]
 fn a_duplicate_name_is_an_error_that_gives_both_places() {
     assert_eq!(
-        errors([
-            class("disk", None, 10),
-            class("nic", None, 20),
-            class("disk", None, 30)
-        ]),
+        errors([class("disk", None, 10), class("nic", None, 20), class("disk", None, 30)]),
         ["type 'disk' is defined twice: at devices/src/some.rs:10 and at devices/src/some.rs:30"]
     );
 }
@@ -66,38 +59,25 @@ fn a_duplicate_name_is_an_error_that_gives_both_places() {
 fn an_unknown_parent_is_an_error_that_suggests_the_near_miss() {
     assert_eq!(
         errors([class("device", None, 1), class("disk", Some("devise"), 7)]),
-        [
-            "type 'disk' at devices/src/some.rs:7 names parent 'devise', which no linked crate \
-          defines; did you mean 'device'?"
-        ]
+        ["type 'disk' at devices/src/some.rs:7 names parent 'devise', which no linked crate \
+          defines; did you mean 'device'?"]
     );
 }
 
 #[test]
 fn an_unknown_interface_is_an_error() {
-    let disk = TypeInfo {
-        interfaces: &["hotplug"],
-        ..class("disk", None, 7)
-    };
+    let disk = TypeInfo { interfaces: &["hotplug"], ..class("disk", None, 7) };
     assert_eq!(
         errors([disk]),
-        [
-            "type 'disk' at devices/src/some.rs:7 names interface 'hotplug', which no linked crate \
-          defines"
-        ]
+        ["type 'disk' at devices/src/some.rs:7 names interface 'hotplug', which no linked crate \
+          defines"]
     );
 }
 
 #[test]
 fn a_class_can_not_serve_as_an_interface_nor_an_interface_as_a_parent() {
-    let hotplug = TypeInfo {
-        kind: TypeKind::Interface,
-        ..class("hotplug", None, 1)
-    };
-    let disk = TypeInfo {
-        interfaces: &["device"],
-        ..class("disk", Some("hotplug"), 2)
-    };
+    let hotplug = TypeInfo { kind: TypeKind::Interface, ..class("hotplug", None, 1) };
+    let disk = TypeInfo { interfaces: &["device"], ..class("disk", Some("hotplug"), 2) };
     assert_eq!(
         errors([hotplug, class("device", None, 3), disk]),
         [
@@ -117,10 +97,7 @@ fn a_cycle_is_an_error_that_shows_the_way_round() {
         class("c", Some("a"), 3),
         class("d", Some("a"), 4),
     ]);
-    assert_eq!(
-        found,
-        ["type 'a' at devices/src/some.rs:1 descends from itself: a -> b -> c -> a"]
-    );
+    assert_eq!(found, ["type 'a' at devices/src/some.rs:1 descends from itself: a -> b -> c -> a"]);
     assert_eq!(
         errors([class("self", Some("self"), 9)]),
         ["type 'self' at devices/src/some.rs:9 descends from itself: self -> self"]
@@ -130,21 +107,14 @@ fn a_cycle_is_an_error_that_shows_the_way_round() {
 #[test]
 fn a_secure_type_over_an_insecure_class_is_an_error() {
     let old = TypeInfo {
-        status: SecurityStatus::Insecure {
-            reason: "it trusts its guest",
-        },
+        status: SecurityStatus::Insecure { reason: "it trusts its guest" },
         ..class("old-device", None, 1)
     };
-    let disk = TypeInfo {
-        status: SecurityStatus::Secure,
-        ..class("disk", Some("middle"), 3)
-    };
+    let disk = TypeInfo { status: SecurityStatus::Secure, ..class("disk", Some("middle"), 3) };
     assert_eq!(
         errors([old, class("middle", Some("old-device"), 2), disk]),
-        [
-            "type 'disk' at devices/src/some.rs:3 is declared as secure, but its ancestor \
-          'old-device' at devices/src/some.rs:1 is declared as insecure: it trusts its guest"
-        ]
+        ["type 'disk' at devices/src/some.rs:3 is declared as secure, but its ancestor \
+          'old-device' at devices/src/some.rs:1 is declared as insecure: it trusts its guest"]
     );
 }
 
@@ -163,10 +133,7 @@ fn a_status_is_never_inherited_but_boundaries_and_categories_are() {
     let registry = Registry::new([leak(device), leak(disk)]).unwrap();
     let disk = registry.class("disk").unwrap();
     assert_eq!(disk.status(), SecurityStatus::Undeclared);
-    assert_eq!(
-        disk.boundaries(),
-        Boundaries::of(&[Boundary::Guest, Boundary::File])
-    );
+    assert_eq!(disk.boundaries(), Boundaries::of(&[Boundary::Guest, Boundary::File]));
     assert_eq!(disk.category(), Some("Devices"));
     assert!(disk.is_a("device") && !registry.class("device").unwrap().is_a("disk"));
 }
@@ -176,15 +143,8 @@ fn a_crate_that_was_named_and_registered_nothing_is_an_error() {
     let registry = Registry::new([leak(class("disk", None, 1))]).unwrap();
     registry.require_crates(&["some-devices"]).unwrap();
     registry.require_crates(&["some_devices"]).unwrap();
-    let errors = registry
-        .require_crates(&["some-devices", "other_devices"])
-        .unwrap_err();
-    assert_eq!(
-        errors.0,
-        [RegistryError::EmptyCrate {
-            name: "other_devices".to_owned()
-        }]
-    );
+    let errors = registry.require_crates(&["some-devices", "other_devices"]).unwrap_err();
+    assert_eq!(errors.0, [RegistryError::EmptyCrate { name: "other_devices".to_owned() }]);
     assert_eq!(
         errors.to_string(),
         "crate 'other_devices' was named for its types but registered none: it was not linked, or \
@@ -194,21 +154,10 @@ fn a_crate_that_was_named_and_registered_nothing_is_an_error() {
 
 #[test]
 fn the_order_of_linking_does_not_show() {
-    let types = [
-        class("b", None, 1),
-        class("a", None, 2),
-        class("c", Some("a"), 3),
-    ];
+    let types = [class("b", None, 1), class("a", None, 2), class("c", Some("a"), 3)];
     let infos: Vec<_> = types.into_iter().map(leak).collect();
     let names = |infos: &mut dyn Iterator<Item = &'static TypeInfo>| {
-        Registry::new(infos)
-            .unwrap()
-            .types()
-            .map(|info| info.name)
-            .collect::<Vec<_>>()
+        Registry::new(infos).unwrap().types().map(|info| info.name).collect::<Vec<_>>()
     };
-    assert_eq!(
-        names(&mut infos.iter().copied()),
-        names(&mut infos.iter().rev().copied())
-    );
+    assert_eq!(names(&mut infos.iter().copied()), names(&mut infos.iter().rev().copied()));
 }

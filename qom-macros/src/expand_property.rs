@@ -10,9 +10,14 @@ use crate::{
     security::Condition,
 };
 
-/// The local through which a constructor reads its values. It crosses spans, so it has its own.
+/// A local of the expansion. It is seen from tokens at whatever span, and by no author's expression.
+fn local(name: &str) -> Ident {
+    Ident::new(name, Span::mixed_site())
+}
+
+/// The local through which a constructor reads its values.
 pub(crate) fn construction() -> Ident {
-    Ident::new("construction", Span::mixed_site())
+    local("construction")
 }
 
 impl Property {
@@ -66,11 +71,12 @@ impl Property {
         if let Some(class) = &attribute.link {
             return quote_spanned!(ty.span()=> #construction.link::<dyn #class>(#name)?);
         }
+        let span = ty.span();
         let value_type = self.value_type(base);
-        let value = quote!(#construction.value::<#value_type>(#name)?);
+        let value = quote_spanned!(span=> #construction.value::<#value_type>(#name)?);
         if self.is_live_field() {
             let field = self.as_wrapper(base, "LiveField");
-            quote!(#field::create(#value))
+            quote_spanned!(span=> #field::create(#value))
         } else {
             value
         }
@@ -103,7 +109,7 @@ impl Property {
             quote!(Creation)
         };
         let storage = match self.place {
-            Place::Field => self.field_storage(base, &value_type),
+            Place::Field => self.field_storage(base),
             Place::Class => quote!(#base::Storage::Class),
         };
         let link = match &attribute.link {
@@ -113,7 +119,7 @@ impl Property {
             }
             None => quote!(::core::option::Option::None),
         };
-        let statements = self.statements(base, &value_type);
+        let statements = self.statements(base);
         quote! {
             #(#conditions)*
             #base::PropertyInfo {
@@ -139,25 +145,34 @@ impl Property {
             return quote!(::core::option::Option::None);
         }
         let value = match &attribute.default {
-            Some(default) => self.coerce(default, value_type),
-            None => quote!(let value = <#value_type as ::core::default::Default>::default();),
+            Some(default) => self.canonical(default, base),
+            None => quote!(#property_type::to_json(
+                &<#value_type as ::core::default::Default>::default()
+            )),
         };
-        quote!(::core::option::Option::Some(|| {
-            #value
-            #property_type::to_json(&value)
-        }))
+        quote!(::core::option::Option::Some(|| #value))
     }
 
-    /// `let value` of the property's type. A string literal serves for a `String`.
-    fn coerce(&self, expression: &Expr, value_type: &TokenStream) -> TokenStream {
+    /// The canonical form of an expression of the property's type. A string literal serves for a
+    /// `String`.
+    fn canonical(&self, expression: &Expr, base: &TokenStream) -> TokenStream {
         let is_text = matches!(expression, Expr::Lit(ExprLit { lit: Lit::Str(_), .. }));
         let span = expression.span();
-        let value = if is_text && arguments::is_named(self.innermost_type(), "String") {
+        let given = if is_text && arguments::is_named(self.innermost_type(), "String") {
             quote_spanned!(span=> ::std::string::String::from(#expression))
         } else {
             quote!(#expression)
         };
-        quote_spanned!(span=> let value: #value_type = #value;)
+        self.canonical_of(span, &given, base)
+    }
+
+    /// The same for any tokens; that they are of the property's type is judged at `span`.
+    fn canonical_of(&self, span: Span, given: &TokenStream, base: &TokenStream) -> TokenStream {
+        let value = local("value");
+        let value_type = self.value_type(base);
+        let property_type = self.as_property_type(base);
+        let coerced = quote_spanned!(span=> let #value: #value_type = #given;);
+        quote!({ #coerced #property_type::to_json(&#value) })
     }
 
     /// `T` for a field of type `Live<T>`.
@@ -173,30 +188,35 @@ impl Property {
         &self.ty
     }
 
-    fn field_storage(&self, base: &TokenStream, value_type: &TokenStream) -> TokenStream {
-        let Self { ident, attribute, .. } = self;
+    fn field_storage(&self, base: &TokenStream) -> TokenStream {
+        let Self { ident, ty, attribute, .. } = self;
+        let (object, value) = (local("object"), local("value"));
+        let span = ty.span();
         let property_type = self.as_property_type(base);
         let field = self.as_wrapper(base, "LiveField");
         let read = if let Some(class) = &attribute.link {
-            quote!(#base::link_value::<dyn #class>(&object.#ident))
+            quote_spanned!(span=> #base::link_value::<dyn #class>(&#object.#ident))
         } else if let Some(method) = &attribute.get {
             let span = method.span();
-            let value = quote_spanned!(span=> let value: #value_type = (#method)(object););
+            let computed = quote_spanned!(span=> (#method)(#object));
+            let computed = self.canonical_of(span, &computed, base);
             // The field is no more than the place of the attribute; this is its use.
-            quote!({ let _ = &object.#ident; #value #property_type::to_json(&value) })
+            quote!({ let _ = &#object.#ident; #computed })
         } else if self.is_live_field() {
-            quote!(#property_type::to_json(
-                &#field::read(&object.#ident)
-            ))
+            quote_spanned!(span=> #property_type::to_json(&#field::read(&#object.#ident)))
         } else {
-            quote!(#property_type::to_json(&object.#ident))
+            quote_spanned!(span=> #property_type::to_json(&#object.#ident))
         };
         let set = if self.is_live_field() {
+            let write = quote_spanned! {span=>
+                #field::write(&#object.#ident, #property_type::from_json(#value)?);
+            };
             quote!(::core::option::Option::Some(
-                |object: &dyn #base::Any, value: &#base::Value| -> ::core::result::Result<(), #base::ValueError> {
-                    let object = #base::downcast::<Self>(object)?;
-                    let value = #property_type::from_json(value)?;
-                    #field::write(&object.#ident, value);
+                |#object: &dyn #base::Any, #value: &#base::Value|
+                    -> ::core::result::Result<(), #base::ValueError>
+                {
+                    let #object = #base::downcast::<Self>(#object)?;
+                    #write
                     ::core::result::Result::Ok(())
                 }
             ))
@@ -205,16 +225,15 @@ impl Property {
         };
         quote! {
             #base::Storage::Field {
-                get: |object: &dyn #base::Any| -> ::core::option::Option<#base::Value> {
-                    object.downcast_ref::<Self>().map(|object| #read)
+                get: |#object: &dyn #base::Any| -> ::core::option::Option<#base::Value> {
+                    #object.downcast_ref::<Self>().map(|#object| #read)
                 },
                 set: #set,
             }
         }
     }
 
-    fn statements(&self, base: &TokenStream, value_type: &TokenStream) -> Vec<TokenStream> {
-        let property_type = self.as_property_type(base);
+    fn statements(&self, base: &TokenStream) -> Vec<TokenStream> {
         self.attribute
             .statements
             .iter()
@@ -223,13 +242,7 @@ impl Property {
                     Condition::NotDefault => quote!(NotDefault),
                     Condition::When(judge) => quote!(When(#judge)),
                     Condition::Values(values) => {
-                        let values = values.iter().map(|value| {
-                            let value = self.coerce(value, value_type);
-                            quote!({
-                                #value
-                                #property_type::to_json(&value)
-                            })
-                        });
+                        let values = values.iter().map(|value| self.canonical(value, base));
                         quote!(Values(|| ::std::vec::Vec::from([#(#values),*])))
                     }
                 };

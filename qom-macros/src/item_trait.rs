@@ -103,7 +103,7 @@ fn check_supertrait(item: &ItemTrait, class: &Path, mistakes: &mut Mistakes) {
         mistakes.at(
             ident,
             format!(
-                "the attribute says that each `{ident}` is a `{wanted}`, and the trait does not: \
+                "the attribute derives `{ident}` from `{wanted}`, and the trait does not: \
                  write `trait {ident}: {}`",
                 supertraits.join(" + ")
             ),

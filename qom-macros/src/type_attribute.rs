@@ -6,7 +6,7 @@ use proc_macro2::{Ident, TokenStream};
 use syn::{LitStr, Path, ext::IdentExt};
 
 use crate::{
-    arguments::{self, Argument},
+    arguments::{self, Argument, Form},
     mistakes::Mistakes,
     suggestion,
 };
@@ -181,6 +181,7 @@ impl TypeAttribute {
             }
             "insecure" => {
                 argument.expect_word("insecure, reason = \"…\"", mistakes);
+                statements.explained = !matches!(argument.form, Form::Word);
                 statements.insecure = Some(argument.key);
             }
             "reason" => {
@@ -220,6 +221,8 @@ impl TypeAttribute {
 struct Statements {
     secure: Option<Ident>,
     insecure: Option<Ident>,
+    /// Whether `insecure` was written in a wrong way, which is a mistake that names the reason too.
+    explained: bool,
     /// The key, and its text unless it was written in a wrong way.
     reason: Option<(Ident, Option<LitStr>)>,
 }
@@ -234,7 +237,7 @@ impl Statements {
         }
         match (self.insecure, self.reason) {
             (Some(_), Some((_, Some(reason)))) => return Status::Insecure(reason),
-            (Some(insecure), None) => mistakes.at(
+            (Some(insecure), None) if !self.explained => mistakes.at(
                 insecure,
                 "`insecure` lacks its reason, which users read when their configuration is \
                  refused: write `insecure, reason = \"…\"`",
@@ -243,7 +246,7 @@ impl Statements {
                 key,
                 "a reason belongs to `insecure`: write `insecure, reason = \"…\"`, or leave it out",
             ),
-            (Some(_), Some((_, None))) | (None, None) => {}
+            (Some(_), _) | (None, None) => {}
         }
         if self.secure.is_some() { Status::Secure } else { Status::Undeclared }
     }

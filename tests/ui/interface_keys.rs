@@ -1,5 +1,5 @@
 //! An interface has no state, no ancestors and no place in a list.
-use qom_core::{Object, qom_interface};
+use qom_core::qom_interface;
 
 /// Something that can be unplugged.
 #[qom_interface(parent = Object, category = "Misc", unstabel)]
