@@ -120,6 +120,9 @@ impl Property {
             None => quote!(::core::option::Option::None),
         };
         let statements = self.statements(base);
+        let span = self.ty.span();
+        let at_type = base_path::at(base, span);
+        let check = quote_spanned!(span=> #at_type::check::<#value_type>);
         quote! {
             #(#conditions)*
             #base::PropertyInfo {
@@ -133,7 +136,7 @@ impl Property {
                 storage: #storage,
                 link: #link,
                 insecure: &[#(#statements),*],
-                check: #base::check::<#value_type>,
+                check: #check,
             }
         }
     }
