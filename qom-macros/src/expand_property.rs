@@ -65,15 +65,17 @@ impl Property {
     pub(crate) fn initializer(&self, base: &TokenStream) -> TokenStream {
         let Self { ty, name, attribute, .. } = self;
         let construction = construction();
+        let span = ty.span();
+        let base = &base_path::at(base, span);
         if attribute.get.is_some() {
             return quote!(::core::default::Default::default());
         }
         if let Some(class) = &attribute.link {
-            return quote_spanned!(ty.span()=> #construction.link::<dyn #class>(#name)?);
+            return quote_spanned!(span=> #base::Construction::link::<dyn #class>(#construction, #name)?);
         }
-        let span = ty.span();
         let value_type = self.value_type(base);
-        let value = quote_spanned!(span=> #construction.value::<#value_type>(#name)?);
+        let value =
+            quote_spanned!(span=> #base::Construction::value::<#value_type>(#construction, #name)?);
         if self.is_live_field() {
             let field = self.as_wrapper(base, "LiveField");
             quote_spanned!(span=> #field::create(#value))
@@ -149,9 +151,13 @@ impl Property {
         }
         let value = match &attribute.default {
             Some(default) => self.canonical(default, base),
-            None => quote!(#property_type::to_json(
-                &<#value_type as ::core::default::Default>::default()
-            )),
+            None => {
+                let span = self.ty.span();
+                let default = quote_spanned!(span=>
+                    <#value_type as ::core::default::Default>::default()
+                );
+                quote_spanned!(span=> #property_type::to_json(&#default))
+            }
         };
         quote!(::core::option::Option::Some(|| #value))
     }
@@ -175,7 +181,8 @@ impl Property {
         let value_type = self.value_type(base);
         let property_type = self.as_property_type(base);
         let coerced = quote_spanned!(span=> let #value: #value_type = #given;);
-        quote!({ #coerced #property_type::to_json(&#value) })
+        let json = quote_spanned!(self.ty.span()=> #property_type::to_json(&#value));
+        quote!({ #coerced #json })
     }
 
     /// `T` for a field of type `Live<T>`.
