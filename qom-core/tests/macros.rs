@@ -43,7 +43,7 @@ trait Bus: Object {
 
 /// Something that can be unplugged.
 #[qom_interface(name = "test-hotplug", insecure, reason = "Nobody tried.", boundary(management))]
-trait Hotplug: Send + Sync {
+trait Hotplug {
     fn unplug(&self) -> u32;
 }
 

@@ -15,16 +15,20 @@ const WAYS: [(&str, &str, &[&str]); 3] = [
 /// The path to `qom_core::__private`: through `crate = path` if the author wrote that, else
 /// through the first package of [`WAYS`] that is among his dependencies.
 pub(crate) fn find(stated: Option<&Path>) -> syn::Result<TokenStream> {
-    if let Some(path) = stated {
-        return Ok(quote!(#path::__private));
+    match stated {
+        Some(path) => Ok(quote!(#path::__private)),
+        None => find_by(|package| crate_name(package).ok()),
     }
+}
+
+fn find_by(lookup: impl Fn(&str) -> Option<FoundCrate>) -> syn::Result<TokenStream> {
     for (package, library, rest) in WAYS {
-        let root = match crate_name(package) {
-            Ok(FoundCrate::Name(name)) => name,
+        let root = match lookup(package) {
+            Some(FoundCrate::Name(name)) => name,
             // These crates say `extern crate self as …`, so one path serves their code, tests and
             // documentation.
-            Ok(FoundCrate::Itself) => library.to_owned(),
-            Err(_) => continue,
+            Some(FoundCrate::Itself) => library.to_owned(),
+            None => continue,
         };
         let segments = std::iter::once(root.as_str())
             .chain(rest.iter().copied())
@@ -52,9 +56,21 @@ pub(crate) fn at(base: &TokenStream, span: Span) -> TokenStream {
 
 #[cfg(test)]
 mod tests {
+    use proc_macro_crate::FoundCrate;
     use syn::parse_quote;
 
-    use super::find;
+    use super::{find, find_by};
+
+    /// The path that is found if the dependencies are these, by package and name in the code.
+    fn found(dependencies: &[(&str, &str)]) -> Result<String, String> {
+        let lookup = |package: &str| {
+            let (_, name) = dependencies.iter().find(|(dependency, _)| *dependency == package)?;
+            Some(FoundCrate::Name((*name).to_owned()))
+        };
+        find_by(lookup)
+            .map(|path| path.to_string().replace(' ', ""))
+            .map_err(|error| error.to_string())
+    }
 
     #[test]
     fn a_stated_path_is_taken_as_it_is() {
@@ -64,9 +80,27 @@ mod tests {
     }
 
     #[test]
+    fn qom_core_is_reached_through_whichever_of_the_three_is_a_dependency() {
+        for (dependencies, path) in [
+            (&[("vmm", "vmm"), ("qom-core", "qom_core")][..], "::qom_core::__private"),
+            (&[("device-model", "device_model")], "::device_model::qom_core::__private"),
+            (&[("device-model", "model")], "::model::qom_core::__private"),
+            (&[("vmm", "vmm")], "::vmm::device_model::qom_core::__private"),
+        ] {
+            assert_eq!(found(dependencies).as_deref(), Ok(path));
+        }
+    }
+
+    #[test]
+    fn the_crates_themselves_are_named_as_they_name_themselves() {
+        let lookup = |package: &str| (package == "device-model").then_some(FoundCrate::Itself);
+        let path = find_by(lookup).unwrap().to_string().replace(' ', "");
+        assert_eq!(path, "::device_model::qom_core::__private");
+    }
+
+    #[test]
     fn a_package_with_none_of_the_three_is_told_what_to_add() {
-        // This very package is such a one.
-        let error = find(None).unwrap_err().to_string();
+        let error = found(&[("serde", "serde")]).unwrap_err();
         assert!(error.contains("add qom-core, device-model or vmm"), "{error}");
     }
 }

@@ -71,7 +71,8 @@ impl Property {
             return quote!(::core::default::Default::default());
         }
         if let Some(class) = &attribute.link {
-            return quote_spanned!(span=> #base::Construction::link::<dyn #class>(#construction, #name)?);
+            let class = quote_spanned!(class.span()=> dyn #class);
+            return quote_spanned!(span=> #base::Construction::link::<#class>(#construction, #name)?);
         }
         let value_type = self.value_type(base);
         let value =
@@ -250,7 +251,16 @@ impl Property {
             .map(|statement| {
                 let condition = match &statement.condition {
                     Condition::NotDefault => quote!(NotDefault),
-                    Condition::When(judge) => quote!(When(#judge)),
+                    Condition::When(path) => {
+                        let judge = local("judge");
+                        let judge = quote_spanned! {path.span()=> {
+                            let #judge: fn(
+                                &#base::Configuration<'_>
+                            ) -> ::core::result::Result<bool, #base::PlanError> = #path;
+                            #judge
+                        }};
+                        quote!(When(#judge))
+                    }
                     Condition::Values(values) => {
                         let values = values.iter().map(|value| self.canonical(value, base));
                         quote!(Values(|| ::std::vec::Vec::from([#(#values),*])))

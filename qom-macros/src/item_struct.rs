@@ -180,7 +180,14 @@ fn kind(
         quote_spanned!(ident.span()=> <dyn #class>::#casts::<#ident>(#table))
     });
     let children = match &attribute.children {
-        Some(path) => quote!(::core::option::Option::Some(#path)),
+        Some(path) => {
+            let children = Ident::new("children", Span::mixed_site());
+            let children = quote_spanned! {path.span()=> {
+                let #children: #base::ChildrenFn = #path;
+                #children
+            }};
+            quote!(::core::option::Option::Some(#children))
+        }
         None => quote!(::core::option::Option::None),
     };
     quote! {

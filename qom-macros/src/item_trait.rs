@@ -37,6 +37,9 @@ pub(crate) fn expand(tokens: TokenStream, subject: Subject, mut item: ItemTrait)
     for class in attribute.parent.iter().chain(&attribute.interfaces) {
         check_supertrait(&item, class, &mut mistakes);
     }
+    if subject == Subject::Interface {
+        share_between_threads(&mut item);
+    }
     let is_compatible = dyn_compatibility::check(&item, &mut mistakes);
     let properties = read_properties(&mut item, subject, &mut mistakes);
     property::check_unique(&properties, &mut mistakes);
@@ -109,6 +112,14 @@ fn check_supertrait(item: &ItemTrait, class: &Path, mistakes: &mut Mistakes) {
             ),
         );
     }
+}
+
+/// Demands of an interface what all objects are, `Send` and `Sync`, so that links to it are too. A
+/// class has that from `Object`.
+fn share_between_threads(item: &mut ItemTrait) {
+    item.colon_token.get_or_insert_default();
+    item.supertraits.push(parse_quote!(::core::marker::Send));
+    item.supertraits.push(parse_quote!(::core::marker::Sync));
 }
 
 /// Takes the properties out of the methods.
