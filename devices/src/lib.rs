@@ -18,3 +18,4 @@ pub mod debug_exit;
 pub mod debugcon;
 pub mod ged;
 pub mod pvpanic;
+pub mod serial;
