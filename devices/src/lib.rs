@@ -18,5 +18,6 @@ pub mod debug_exit;
 pub mod debugcon;
 pub mod ged;
 pub mod i8042;
+pub mod ioapic;
 pub mod pvpanic;
 pub mod serial;
