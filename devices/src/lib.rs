@@ -19,5 +19,6 @@ pub mod debugcon;
 pub mod ged;
 pub mod i8042;
 pub mod ioapic;
+pub mod mc146818rtc;
 pub mod pvpanic;
 pub mod serial;
