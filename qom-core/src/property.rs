@@ -125,7 +125,7 @@ pub fn check<T: PropertyType>(given: &Given) -> Result<Value, ValueError> {
 #[doc(hidden)]
 #[must_use]
 pub const fn range<T: IntegerProperty>(least: i128, greatest: i128) -> (i128, i128) {
-    assert!(least <= greatest, "no value is in this range");
+    assert!(least <= greatest, "no value is in this range: its least value comes first");
     (least, greatest)
 }
 

@@ -40,8 +40,13 @@ impl Argument {
 
     /// Notes a mistake unless the key stands alone. `write` is how to write it.
     pub(crate) fn expect_word(&self, write: &str, mistakes: &mut Mistakes) {
-        if !matches!(self.form, Form::Word) {
-            self.wrong_form(write, mistakes);
+        let message = format!("`{}` takes no value: write `{write}`", self.key);
+        match &self.form {
+            Form::Word | Form::Broken => {}
+            Form::Equals(value) => mistakes.at(value, message),
+            Form::EqualsClass(class) => mistakes.at(class, message),
+            Form::List(tokens) if tokens.is_empty() => mistakes.at(&self.key, message),
+            Form::List(tokens) => mistakes.at(tokens, message),
         }
     }
 

@@ -38,6 +38,18 @@ pub(crate) fn find(stated: Option<&Path>) -> syn::Result<TokenStream> {
     ))
 }
 
+/// The path with all its tokens at `span`, so that an error about the whole of `path::Item` is shown
+/// there and not at the attribute.
+pub(crate) fn at(base: &TokenStream, span: Span) -> TokenStream {
+    base.clone()
+        .into_iter()
+        .map(|mut token| {
+            token.set_span(span);
+            token
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use syn::parse_quote;

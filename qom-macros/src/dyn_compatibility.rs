@@ -7,21 +7,16 @@ use syn::{
 
 use crate::mistakes::Mistakes;
 
-/// Ends each message.
-const WHY: &str = "objects are handed out as `dyn Trait`";
-
 /// Notes everything in the trait that keeps it from being dyn-compatible. Whether there is nothing.
 pub(crate) fn check(item: &ItemTrait, mistakes: &mut Mistakes) -> bool {
     let mut found: Vec<syn::Error> = Vec::new();
     let mut note = |span, message: String| {
-        found.push(syn::Error::new(span, format!("{message} ({WHY})")));
+        found.push(syn::Error::new(span, format!("a class must be dyn-compatible: {message}")));
     };
     if !item.generics.params.is_empty() {
         note(
             item.generics.span(),
-            "a class can't be generic: use a type or an associated function of a concrete type \
-             instead"
-                .to_owned(),
+            "it can't be generic, so name the types in each method".to_owned(),
         );
     }
     for bound in &item.supertraits {
@@ -30,7 +25,10 @@ pub(crate) fn check(item: &ItemTrait, mistakes: &mut Mistakes) -> bool {
             && let Some(last) = bound.path.segments.last()
             && SELF_BOUND.iter().any(|name| last.ident == name)
         {
-            note(bound.span(), format!("a class can't demand `{0}`: leave `{0}` out", last.ident));
+            note(
+                bound.span(),
+                format!("`{0}` is of one concrete type, so leave `{0}` out", last.ident),
+            );
         }
     }
     for member in &item.items {
@@ -38,15 +36,14 @@ pub(crate) fn check(item: &ItemTrait, mistakes: &mut Mistakes) -> bool {
             TraitItem::Const(constant) => note(
                 constant.ident.span(),
                 format!(
-                    "a class must be dyn-compatible, and an associated const is not: write \
+                    "an associated const belongs to one concrete type, so write \
                      `fn {}(&self) -> …;`",
                     constant.ident.to_string().to_lowercase()
                 ),
             ),
             TraitItem::Type(ty) => note(
                 ty.ident.span(),
-                "a class must be dyn-compatible, and an associated type is not: name the type in \
-                 each method"
+                "an associated type belongs to one concrete type, so name the type in each method"
                     .to_owned(),
             ),
             TraitItem::Fn(method) if !is_for_sized_only(&method.sig.generics) => {
@@ -82,20 +79,19 @@ fn is_self(ty: &Type) -> bool {
 /// The first thing about a method for which `dyn` has no place, and what to write instead.
 fn method_problem(signature: &Signature) -> Option<(proc_macro2::Span, String)> {
     let name = &signature.ident;
-    let of = |rest: String| format!("a class must be dyn-compatible: {rest}");
     if signature.receiver().is_none() {
         return Some((
             name.span(),
-            of(format!(
+            format!(
                 "`{name}` has no `self`, so write `fn {name}(&self, …)`, or `where Self: Sized` \
                  behind it"
-            )),
+            ),
         ));
     }
     if let Some(asyncness) = &signature.asyncness {
         return Some((
             asyncness.span(),
-            of(format!("`{name}` can't be async, so write it as one that returns a boxed future")),
+            format!("`{name}` can't be async, so write it as one that returns a boxed future"),
         ));
     }
     let generic = signature
@@ -106,10 +102,10 @@ fn method_problem(signature: &Signature) -> Option<(proc_macro2::Span, String)> 
     if let Some(generic) = generic {
         return Some((
             generic.span(),
-            of(format!(
+            format!(
                 "`{name}` is generic, so take a `&dyn Trait` instead, or write `where Self: Sized` \
                  behind it"
-            )),
+            ),
         ));
     }
     let mut search = SelfSearch(None);
@@ -124,10 +120,10 @@ fn method_problem(signature: &Signature) -> Option<(proc_macro2::Span, String)> 
     let (span, word) = search.0?;
     Some((
         span,
-        of(format!(
+        format!(
             "`{name}` names `{word}` beside its `self`, so name the class (`&dyn Trait`, \
              `Arc<dyn Trait>`) instead, or write `where Self: Sized` behind it"
-        )),
+        ),
     ))
 }
 

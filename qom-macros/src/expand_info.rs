@@ -2,8 +2,10 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
+use syn::{Path, spanned::Spanned};
 
 use crate::{
+    base_path,
     property::Property,
     type_attribute::{Status, TypeAttribute},
 };
@@ -29,7 +31,7 @@ pub(crate) fn class_type(
     declaration: &Declaration<'_>,
 ) -> TokenStream {
     let Declaration { ident, name, description, attribute, kind, parent, properties } = declaration;
-    let interfaces = &attribute.interfaces;
+    let interfaces = attribute.interfaces.iter().map(|class| name_of(base, Some(class)));
     let boundaries = &attribute.boundaries;
     let status = match &attribute.status {
         Status::Secure => quote!(Secure),
@@ -51,7 +53,7 @@ pub(crate) fn class_type(
                 description: #description,
                 kind: #kind,
                 parent: ::core::option::Option::Some(#parent),
-                interfaces: &[#(<dyn #interfaces as #base::ClassType>::NAME),*],
+                interfaces: &[#(#interfaces),*],
                 status: #base::SecurityStatus::#status,
                 boundaries: #base::Boundaries::of(&[#(#base::Boundary::#boundaries),*]),
                 category: #category,
@@ -74,12 +76,31 @@ pub(crate) fn class_type(
     }
 }
 
+/// The name of a class, as a constant. What is no class is an error where it is written.
+pub(crate) fn name_of(base: &TokenStream, class: Option<&Path>) -> TokenStream {
+    // An item without a mistake has a parent.
+    let Some(class) = class else {
+        return TokenStream::new();
+    };
+    let span = class.span();
+    let base = base_path::at(base, span);
+    quote_spanned!(span=> <dyn #class as #base::ClassType>::NAME)
+}
+
+/// Uses the classes that an item with mistakes names, so that their imports are not called unused.
+pub(crate) fn uses(attribute: &TypeAttribute) -> TokenStream {
+    let classes = attribute.parent.iter().chain(&attribute.interfaces);
+    quote!(fn __uses(#(_: &dyn #classes),*) {})
+}
+
 /// Wraps what is emitted for an item, so that none of its names is seen outside.
 pub(crate) fn enclose(body: &TokenStream) -> TokenStream {
     quote! {
+        // `dead_code`: a class may have no descendants in its own crate.
         // `non_local_definitions`: an item in a function is as good as any other. The rest is
         // about code that the author did not write.
         #[allow(
+            dead_code,
             non_local_definitions,
             unused_parens,
             clippy::unnecessary_cast,

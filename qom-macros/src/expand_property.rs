@@ -5,7 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::{Expr, ExprLit, Lit, Type, spanned::Spanned};
 
 use crate::{
-    arguments,
+    arguments, base_path, expand_info,
     property::{Place, Property},
     security::Condition,
 };
@@ -27,12 +27,32 @@ impl Property {
             // A link is given by the path of its target.
             quote!(::core::option::Option<::std::string::String>)
         } else if self.attribute.get.is_some() {
-            quote_spanned!(ty.span()=> <#ty as #base::ComputedField>::Value)
+            let field = self.as_wrapper(base, "ComputedField");
+            quote_spanned!(ty.span()=> #field::Value)
         } else if self.is_live_field() {
-            quote_spanned!(ty.span()=> <#ty as #base::LiveField>::Value)
+            let field = self.as_wrapper(base, "LiveField");
+            quote_spanned!(ty.span()=> #field::Value)
         } else {
             quote!(#ty)
         }
+    }
+
+    /// `<T as PropertyType>` for the type of the values. At the type, where the compiler says it if
+    /// that is no property type.
+    fn as_property_type(&self, base: &TokenStream) -> TokenStream {
+        let span = self.ty.span();
+        let value_type = self.value_type(base);
+        let base = base_path::at(base, span);
+        quote_spanned!(span=> <#value_type as #base::PropertyType>)
+    }
+
+    /// `<F as LiveField>` or the like for the type of the field.
+    fn as_wrapper(&self, base: &TokenStream, wrapper: &str) -> TokenStream {
+        let Self { ty, .. } = self;
+        let span = ty.span();
+        let base = base_path::at(base, span);
+        let wrapper = Ident::new(wrapper, span);
+        quote_spanned!(span=> <#ty as #base::#wrapper>)
     }
 
     /// The expression that initializes the field, inside a function that returns a
@@ -48,21 +68,30 @@ impl Property {
         }
         let value_type = self.value_type(base);
         let value = quote!(#construction.value::<#value_type>(#name)?);
-        if self.is_live_field() { quote!(<#ty as #base::LiveField>::create(#value)) } else { value }
+        if self.is_live_field() {
+            let field = self.as_wrapper(base, "LiveField");
+            quote!(#field::create(#value))
+        } else {
+            value
+        }
     }
 
     /// The `PropertyInfo`, where `Self` is the type that declares it.
     pub(crate) fn info(&self, base: &TokenStream) -> TokenStream {
         let Self { name, description, attribute, conditions, .. } = self;
         let value_type = self.value_type(base);
+        let property_type = self.as_property_type(base);
         let default = self.default(base, &value_type);
         let required = attribute.required;
         let range = match &attribute.range {
             Some(range) => {
                 let (least, greatest) = (&range.least, &range.greatest);
-                quote!(::core::option::Option::Some(
+                let span = range.span;
+                let base = base_path::at(base, span);
+                let range = quote_spanned! {span=>
                     #base::range::<#value_type>((#least) as i128, (#greatest) as i128)
-                ))
+                };
+                quote!(::core::option::Option::Some(#range))
             }
             None => quote!(::core::option::Option::None),
         };
@@ -79,7 +108,8 @@ impl Property {
         };
         let link = match &attribute.link {
             Some(class) => {
-                quote!(::core::option::Option::Some(<dyn #class as #base::ClassType>::NAME))
+                let name = expand_info::name_of(base, Some(class));
+                quote!(::core::option::Option::Some(#name))
             }
             None => quote!(::core::option::Option::None),
         };
@@ -89,7 +119,7 @@ impl Property {
             #base::PropertyInfo {
                 name: #name,
                 description: #description,
-                value_type: <#value_type as #base::PropertyType>::value_type,
+                value_type: #property_type::value_type,
                 default: #default,
                 required: #required,
                 range: #range,
@@ -104,6 +134,7 @@ impl Property {
 
     fn default(&self, base: &TokenStream, value_type: &TokenStream) -> TokenStream {
         let attribute = &self.attribute;
+        let property_type = self.as_property_type(base);
         if attribute.required || attribute.get.is_some() {
             return quote!(::core::option::Option::None);
         }
@@ -113,7 +144,7 @@ impl Property {
         };
         quote!(::core::option::Option::Some(|| {
             #value
-            <#value_type as #base::PropertyType>::to_json(&value)
+            #property_type::to_json(&value)
         }))
     }
 
@@ -143,26 +174,29 @@ impl Property {
     }
 
     fn field_storage(&self, base: &TokenStream, value_type: &TokenStream) -> TokenStream {
-        let Self { ident, ty, attribute, .. } = self;
+        let Self { ident, attribute, .. } = self;
+        let property_type = self.as_property_type(base);
+        let field = self.as_wrapper(base, "LiveField");
         let read = if let Some(class) = &attribute.link {
             quote!(#base::link_value::<dyn #class>(&object.#ident))
         } else if let Some(method) = &attribute.get {
             let span = method.span();
             let value = quote_spanned!(span=> let value: #value_type = (#method)(object););
-            quote!({ #value <#value_type as #base::PropertyType>::to_json(&value) })
+            // The field is no more than the place of the attribute; this is its use.
+            quote!({ let _ = &object.#ident; #value #property_type::to_json(&value) })
         } else if self.is_live_field() {
-            quote!(<#value_type as #base::PropertyType>::to_json(
-                &<#ty as #base::LiveField>::read(&object.#ident)
+            quote!(#property_type::to_json(
+                &#field::read(&object.#ident)
             ))
         } else {
-            quote!(<#value_type as #base::PropertyType>::to_json(&object.#ident))
+            quote!(#property_type::to_json(&object.#ident))
         };
         let set = if self.is_live_field() {
             quote!(::core::option::Option::Some(
                 |object: &dyn #base::Any, value: &#base::Value| -> ::core::result::Result<(), #base::ValueError> {
                     let object = #base::downcast::<Self>(object)?;
-                    let value = <#value_type as #base::PropertyType>::from_json(value)?;
-                    <#ty as #base::LiveField>::write(&object.#ident, value);
+                    let value = #property_type::from_json(value)?;
+                    #field::write(&object.#ident, value);
                     ::core::result::Result::Ok(())
                 }
             ))
@@ -180,6 +214,7 @@ impl Property {
     }
 
     fn statements(&self, base: &TokenStream, value_type: &TokenStream) -> Vec<TokenStream> {
+        let property_type = self.as_property_type(base);
         self.attribute
             .statements
             .iter()
@@ -192,7 +227,7 @@ impl Property {
                             let value = self.coerce(value, value_type);
                             quote!({
                                 #value
-                                <#value_type as #base::PropertyType>::to_json(&value)
+                                #property_type::to_json(&value)
                             })
                         });
                         quote!(Values(|| ::std::vec::Vec::from([#(#values),*])))

@@ -55,13 +55,11 @@ pub(crate) fn expand(tokens: TokenStream, mut item: ItemStruct) -> TokenStream {
     };
     let has_instance = add_instance(&mut item, &base);
     if !mistakes.is_empty() {
-        let stand_in = stand_in(&base, &item, has_instance);
+        let stand_in = stand_in(&base, &item, &attribute, has_instance);
         let errors = mistakes.to_compile_errors();
         return quote!(#item #stand_in #errors);
     }
     let kind = kind(&base, &ident, &attribute, &slots, &properties);
-    // Without a mistake there is a parent.
-    let parent = attribute.parent.as_ref();
     let class_type = expand_info::class_type(
         &base,
         &quote!(#ident),
@@ -71,7 +69,7 @@ pub(crate) fn expand(tokens: TokenStream, mut item: ItemStruct) -> TokenStream {
             description: &description.unwrap_or_default(),
             attribute: &attribute,
             kind,
-            parent: quote!(<dyn #parent as #base::ClassType>::NAME),
+            parent: expand_info::name_of(&base, attribute.parent.as_ref()),
             properties: &properties,
         },
     );
@@ -148,7 +146,8 @@ fn add_instance(item: &mut ItemStruct, base: &TokenStream) -> bool {
         Fields::Unit => {
             item.semi_token = None;
             item.fields = Fields::Named(FieldsNamed {
-                brace_token: token::Brace(Span::call_site()),
+                // Where the struct ends, so that the compiler can show where it is defined.
+                brace_token: token::Brace(item.ident.span()),
                 named: Punctuated::from_iter([field]),
             });
         }
@@ -175,11 +174,11 @@ fn kind(
         quote!(#(#conditions)* #ident: #value)
     });
     // A class that is not implemented is an error at the author's struct, so the call is there.
-    let classes = attribute
-        .parent
-        .iter()
-        .chain(&attribute.interfaces)
-        .map(|class| quote_spanned!(ident.span()=> <dyn #class>::__casts::<#ident>(#table)));
+    let classes = attribute.parent.iter().chain(&attribute.interfaces).map(|class| {
+        // What is no class is an error where it is written.
+        let casts = Ident::new("__casts", class.span());
+        quote_spanned!(ident.span()=> <dyn #class>::#casts::<#ident>(#table))
+    });
     let children = match &attribute.children {
         Some(path) => quote!(::core::option::Option::Some(#path)),
         None => quote!(::core::option::Option::None),
@@ -207,14 +206,22 @@ fn kind(
 
 /// Implementations that a struct with mistakes has all the same, so that these don't cause
 /// further errors where it is used.
-fn stand_in(base: &TokenStream, item: &ItemStruct, has_instance: bool) -> TokenStream {
+fn stand_in(
+    base: &TokenStream,
+    item: &ItemStruct,
+    attribute: &TypeAttribute,
+    has_instance: bool,
+) -> TokenStream {
+    let uses = expand_info::uses(attribute);
     if !item.generics.params.is_empty() {
-        return TokenStream::new();
+        return expand_info::enclose(&uses);
     }
     let ident = &item.ident;
     let instance =
         if has_instance { quote!(&self.__instance) } else { quote!(::core::unimplemented!()) };
     expand_info::enclose(&quote! {
+        #uses
+
         impl #base::Object for #ident {
             fn instance(&self) -> &#base::Instance {
                 #instance

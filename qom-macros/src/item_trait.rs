@@ -3,8 +3,8 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{
-    FnArg, ItemTrait, Path, ReceiverKind, ReturnType, TraitItem, TraitItemFn, TypeParamBound,
-    parse_quote, spanned::Spanned,
+    FnArg, ItemTrait, Path, ReceiverKind, ReturnType, Signature, TraitItem, TraitItemFn,
+    TypeParamBound, parse_quote, spanned::Spanned,
 };
 
 use crate::{
@@ -47,7 +47,8 @@ pub(crate) fn expand(tokens: TokenStream, subject: Subject, mut item: ItemTrait)
     let base = match base {
         Ok(base) if sound => base,
         Ok(base) => {
-            let stand_in = if is_compatible { stand_in(&base, &item) } else { TokenStream::new() };
+            let stand_in =
+                if is_compatible { stand_in(&base, &item, &attribute) } else { TokenStream::new() };
             let errors = mistakes.to_compile_errors();
             return quote!(#item #stand_in #errors);
         }
@@ -95,16 +96,16 @@ fn check_supertrait(item: &ItemTrait, class: &Path, mistakes: &mut Mistakes) {
     });
     if !named {
         let ident = &item.ident;
-        let supertraits = &item.supertraits;
-        let written = if supertraits.is_empty() {
-            quote!(#class).to_string().replace(' ', "")
-        } else {
-            format!("… + {}", quote!(#class).to_string().replace(' ', ""))
-        };
+        let spell = |tokens: TokenStream| tokens.to_string().replace(" :: ", "::");
+        let mut supertraits: Vec<String> =
+            item.supertraits.iter().map(|bound| spell(quote!(#bound))).collect();
+        supertraits.push(spell(quote!(#class)));
         mistakes.at(
             ident,
             format!(
-                "whatever is a `{ident}` must be a `{wanted}` too: write `trait {ident}: {written}`"
+                "the attribute says that each `{ident}` is a `{wanted}`, and the trait does not: \
+                 write `trait {ident}: {}`",
+                supertraits.join(" + ")
             ),
         );
     }
@@ -164,10 +165,7 @@ fn check_getter(method: &TraitItemFn, mistakes: &mut Mistakes) {
     if !signature.generics.params.is_empty() {
         mistakes.at(&signature.generics, format!("a property's method is not generic: {how}"));
     }
-    let by_reference = matches!(
-        signature.receiver().map(|receiver| (&receiver.kind, receiver.mutability)),
-        Some((ReceiverKind::Reference(..), None))
-    );
+    let by_reference = takes_reference(signature);
     // Without `self` it is a mistake already: not dyn-compatible.
     if let (Some(receiver), false) = (signature.receiver(), by_reference) {
         mistakes.at(receiver, format!("a property is read by reference: {how}"));
@@ -180,6 +178,13 @@ fn check_getter(method: &TraitItemFn, mistakes: &mut Mistakes) {
     if matches!(signature.output, ReturnType::Default) {
         mistakes.at(name, format!("a property's method returns its value: {how}"));
     }
+}
+
+/// Whether the receiver is `&self`.
+fn takes_reference(signature: &Signature) -> bool {
+    signature
+        .receiver()
+        .is_some_and(|receiver| matches!(receiver.kind, ReceiverKind::Reference(_, _, None)))
 }
 
 /// Gives each property's method its body; one that only keeps the compiler quiet if there is no
@@ -198,7 +203,14 @@ fn supply_getters(item: &mut ItemTrait, properties: &[Property], base: Option<&T
         }
         let Property { ty, name, .. } = property;
         let body = match (base, &property.attribute.link) {
-            (None, _) => quote!(::core::unimplemented!()),
+            (None, _) => {
+                // A body needs a receiver of known size, and one by value is a mistake.
+                if !takes_reference(&method.sig) {
+                    continue;
+                }
+                method.attrs.push(parse_quote!(#[allow(unused_variables)]));
+                quote!(::core::unimplemented!())
+            }
             (Some(base), Some(class)) => quote_spanned! {ty.span()=>
                 #base::Object::instance(self).class_link::<dyn #class>(#name)
             },
@@ -228,12 +240,14 @@ fn explain_missing_impl(item: &mut ItemTrait, subject: Subject, name: &str) {
     });
 }
 
-/// The function that adds the class and all its ancestors to the casts of a descendant.
+/// The function that adds the class and all its ancestors to the casts of a descendant. Its bound
+/// is what a descendant without the `impl` is told of, so it stands at the trait's name.
 fn casts(base: &TokenStream, item: &ItemTrait, attribute: &TypeAttribute) -> TokenStream {
     let ItemTrait { ident, vis, .. } = item;
     let table = Ident::new("table", Span::mixed_site());
     let classes = attribute.parent.iter().chain(&attribute.interfaces);
-    quote! {
+    let base = base_path::at(base, ident.span());
+    quote_spanned! {ident.span()=>
         impl dyn #ident {
             #[doc(hidden)]
             #vis fn __casts<T: #ident + #base::Object>(#table: &mut #base::CastTable) {
@@ -248,9 +262,12 @@ fn casts(base: &TokenStream, item: &ItemTrait, attribute: &TypeAttribute) -> Tok
 
 /// Implementations that a trait with mistakes has all the same, so that these don't cause further
 /// errors where it is used.
-fn stand_in(base: &TokenStream, item: &ItemTrait) -> TokenStream {
+fn stand_in(base: &TokenStream, item: &ItemTrait, attribute: &TypeAttribute) -> TokenStream {
     let ItemTrait { ident, vis, .. } = item;
+    let uses = expand_info::uses(attribute);
     expand_info::enclose(&quote! {
+        #uses
+
         impl dyn #ident {
             #[doc(hidden)]
             #vis fn __casts<T: #ident + #base::Object>(_: &mut #base::CastTable) {}

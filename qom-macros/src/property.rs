@@ -83,9 +83,9 @@ impl Property {
         let Self { ty, attribute, .. } = self;
         let spelled = quote::quote!(#ty).to_string().replace(' ', "");
         let wrappers = [
-            ("Live", attribute.live.is_some(), "live"),
-            ("Computed", attribute.get.is_some(), "get = Self::method"),
-            ("Link", attribute.link.is_some(), "link = dyn Trait"),
+            ("Live", attribute.has("live"), "live"),
+            ("Computed", attribute.has("get"), "get = Self::method"),
+            ("Link", attribute.has("link"), "link = dyn Trait"),
         ];
         for (wrapper, stated, key) in wrappers {
             let wrapped = arguments::is_named(ty, wrapper);

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use syn::{
     Attribute, Expr, ExprLit, ExprUnary, Lit, LitStr, Meta, Path, RangeLimits, UnOp, ext::IdentExt,
+    spanned::Spanned,
 };
 
 use crate::{
@@ -32,6 +33,7 @@ const KEYS: [&str; 12] = [
 /// Least and greatest value.
 #[derive(Debug)]
 pub(crate) struct Range {
+    pub(crate) span: Span,
     pub(crate) least: Expr,
     pub(crate) greatest: Expr,
 }
@@ -50,6 +52,8 @@ pub(crate) struct PropertyAttribute {
     /// The trait of the class that a link points to.
     pub(crate) link: Option<Path>,
     pub(crate) statements: Vec<Statement>,
+    /// The keys that were written, be it in a way that can't be read.
+    written: HashMap<String, Ident>,
 }
 
 /// The attributes of a field or method without `#[property]`, and that one's content.
@@ -99,8 +103,14 @@ impl PropertyAttribute {
         }
         combinations(&seen, &statements, mistakes);
         read.statements = statements.judge(mistakes);
+        read.written = seen;
         read.check_default_in_range(mistakes);
         read
+    }
+
+    /// Whether the key was written at all.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.written.contains_key(key)
     }
 
     fn take(
@@ -203,7 +213,11 @@ fn range(argument: &Argument, mistakes: &mut Mistakes) -> Option<Range> {
         mistakes
             .at(&expression, format!("no value is in this range: write `range = {end}..={start}`"));
     }
-    Some(Range { least: (**least).clone(), greatest: (**greatest).clone() })
+    Some(Range {
+        span: expression.span(),
+        least: (**least).clone(),
+        greatest: (**greatest).clone(),
+    })
 }
 
 /// The value of an integer literal, with its sign.

@@ -91,8 +91,9 @@ pub struct Serial {
     /// Its twin.
     #[property(link = dyn Device)]
     twin: Link<dyn Device>,
+    /// Not there.
     #[cfg(any())]
-    #[property(nothing)]
+    #[property(default = Absent::new(), range = 1..=5)]
     absent: Absent,
     sent: Vec<u8>,
 }
