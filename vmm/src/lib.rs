@@ -1,1 +1,3 @@
 //! Accelerators, machines, CPUs, memory, boot and the command line of a virtual machine monitor.
+
+pub mod boot;

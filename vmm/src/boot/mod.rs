@@ -1,0 +1,15 @@
+//! What a guest finds in memory when it starts: a kernel, what a boot protocol tells it, tables.
+//!
+//! Everything here works on files and guest memory alone. Kernels and initial RAM disks are
+//! untrusted input; so are their sizes and addresses.
+
+pub mod elf;
+pub mod elf_note;
+pub mod entry;
+pub mod layout;
+pub mod source;
+
+#[cfg(test)]
+mod crafted;
+mod little_endian;
+mod ram;
