@@ -3,6 +3,7 @@
 //! Everything here works on files and guest memory alone. Kernels and initial RAM disks are
 //! untrusted input; so are their sizes and addresses.
 
+pub mod decompress;
 pub mod elf;
 pub mod elf_note;
 pub mod entry;
@@ -12,4 +13,5 @@ pub mod source;
 #[cfg(test)]
 mod crafted;
 mod little_endian;
+mod lz4_legacy;
 mod ram;
