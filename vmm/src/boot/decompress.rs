@@ -188,4 +188,4 @@ impl<R: BufRead> Read for ZstdReader<R> {
 
 #[cfg(test)]
 #[path = "decompress_tests.rs"]
-mod tests;
+pub(super) mod tests;

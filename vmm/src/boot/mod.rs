@@ -3,11 +3,13 @@
 //! Everything here works on files and guest memory alone. Kernels and initial RAM disks are
 //! untrusted input; so are their sizes and addresses.
 
+pub mod bzimage;
 pub mod decompress;
 pub mod elf;
 pub mod elf_note;
 pub mod entry;
 pub mod layout;
+pub mod setup_header;
 pub mod source;
 
 #[cfg(test)]
