@@ -3,14 +3,20 @@
 //! Everything here works on files and guest memory alone. Kernels and initial RAM disks are
 //! untrusted input; so are their sizes and addresses.
 
+pub mod boot_params;
 pub mod bzimage;
+pub mod cmdline;
 pub mod decompress;
 pub mod elf;
 pub mod elf_note;
 pub mod entry;
+pub mod initrd;
 pub mod layout;
+pub mod long_mode;
+pub mod pvh;
 pub mod setup_header;
 pub mod source;
+pub mod structure;
 
 #[cfg(test)]
 mod crafted;

@@ -18,20 +18,22 @@ pub(super) fn size(memory: &GuestMemoryMmap) -> u64 {
         .fold(0, |sum: u64, region| sum.saturating_add(region.len()))
 }
 
+/// First address past the memory that goes on from `start` without a gap; `start` if it has none.
+pub(super) fn contiguous_end(memory: &GuestMemoryMmap, start: u64) -> u64 {
+    let mut end = start;
+    while let Some(region) = memory.find_region(GuestAddress(end)) {
+        match region.last_addr().0.checked_add(1) {
+            Some(next) => end = next,
+            // The address space ends with the region.
+            None => return u64::MAX,
+        }
+    }
+    end
+}
+
 /// Whether all of `range` is memory. An empty range is.
 pub(super) fn contains(memory: &GuestMemoryMmap, range: &Range<u64>) -> bool {
-    let mut start = range.start;
-    while start < range.end {
-        let Some(region) = memory.find_region(GuestAddress(start)) else {
-            return false;
-        };
-        // The address space ends with the region if there is no address after its last.
-        let Some(next) = region.last_addr().0.checked_add(1) else {
-            return true;
-        };
-        start = next;
-    }
-    true
+    range.start >= range.end || contiguous_end(memory, range.start) >= range.end
 }
 
 /// Makes `range` zero. Memory that is zero already, as fresh memory is, is only read, so that
