@@ -3,6 +3,7 @@
 //! Everything here works on files and guest memory alone. Kernels and initial RAM disks are
 //! untrusted input; so are their sizes and addresses.
 
+pub mod acpi;
 pub mod boot_params;
 pub mod bzimage;
 pub mod cmdline;
