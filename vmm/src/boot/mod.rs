@@ -13,6 +13,7 @@ pub mod elf_note;
 pub mod entry;
 pub mod initrd;
 pub mod layout;
+pub mod load;
 pub mod long_mode;
 pub mod pvh;
 pub mod setup_header;
@@ -24,3 +25,9 @@ mod crafted;
 mod little_endian;
 mod lz4_legacy;
 mod ram;
+
+pub use entry::Entry;
+pub use load::{
+    BootError, BootInformation, KernelKind, LoadedKernel, finish_boot, load_initrd, load_kernel,
+    probe,
+};

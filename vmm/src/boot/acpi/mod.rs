@@ -151,4 +151,4 @@ pub fn write_tables(platform: &AcpiPlatform, memory: &GuestMemoryMmap) -> Result
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
