@@ -1,0 +1,3 @@
+//! How a guest starts.
+
+pub mod entry;
