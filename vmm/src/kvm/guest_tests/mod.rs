@@ -3,6 +3,7 @@
 //! They need `/dev/kvm`. Where it is missing each says `skipped:` on standard error and returns;
 //! with `PALISADE_REQUIRE_KVM` set it fails instead, so that a skip can't pass for a success.
 
+mod cpuid;
 mod entries;
 mod faults;
 mod interrupts;
