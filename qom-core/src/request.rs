@@ -60,6 +60,18 @@ impl Request {
         self
     }
 
+    /// Whether the object would stand at that absolute path.
+    #[must_use]
+    pub fn is_at(&self, path: &str) -> bool {
+        let parent = self.parent.trim_matches('/');
+        let path = path.trim_start_matches('/');
+        match path.strip_prefix(parent) {
+            Some(rest) if parent.is_empty() => rest == self.name,
+            Some(rest) => rest.strip_prefix('/') == Some(&*self.name),
+            None => false,
+        }
+    }
+
     /// Says who asks. If nobody says, messages name the type.
     #[must_use]
     pub fn from(mut self, origin: Origin) -> Self {

@@ -14,6 +14,17 @@ pub enum Given {
     Json(Value),
 }
 
+impl Given {
+    /// The text, unless it is JSON of another type than string.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Json(value) => value.as_str(),
+        }
+    }
+}
+
 impl fmt::Display for Given {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -14,38 +14,11 @@ pub const MAX_KEY_DEPTH: usize = json::MAX_DEPTH;
 /// The longest part of a key, in characters.
 pub const MAX_KEY_PART: usize = 127;
 
-/// A value as the user gave it: text still to be converted, or JSON that has a type of its own.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Given {
-    /// From `key=value`: the property decides what the text means.
-    Text(String),
-    /// From the JSON form: `"1"` and `1` are different things.
-    Json(Value),
-}
+pub use device_model::qom_core::Given;
 
-impl Given {
-    /// The text, whether it came as such or as a JSON string.
-    pub fn as_text(&self) -> Option<&str> {
-        match self {
-            Given::Text(text) | Given::Json(Value::String(text)) => Some(text),
-            Given::Json(_) => None,
-        }
-    }
-
-    /// The text without quotes, or any other JSON value in JSON.
-    pub(super) fn to_string_unquoted(&self) -> String {
-        self.as_text()
-            .map_or_else(|| self.to_string(), str::to_owned)
-    }
-}
-
-impl fmt::Display for Given {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Given::Text(text) => f.write_str(text),
-            Given::Json(value) => value.fmt(f),
-        }
-    }
+/// The text without quotes, or any other JSON value in JSON.
+pub(super) fn unquoted(given: &Given) -> String {
+    given.as_text().map_or_else(|| given.to_string(), str::to_owned)
 }
 
 /// What a word without `=` means after the first comma.

@@ -43,7 +43,7 @@ pub(super) fn take_from_machine(
     let statements = args.take_all(|key| MACHINE_KEYS.contains(&key));
     let statement = |(key, value): (String, Given)| {
         let key = choose("key", &key, &MACHINE_KEYS.map(|key| (key, key)))?;
-        let on = choose(key, &value.to_string_unquoted(), &ON_OFF)?;
+        let on = choose(key, &unquoted(&value), &ON_OFF)?;
         Ok(PolicyStatement {
             key,
             value: if on { "yes" } else { "no" },
@@ -64,7 +64,7 @@ pub(super) fn from_compat(mut args: OptionArgs) -> Result<Vec<PolicyStatement>, 
         } else {
             &ACTIONS[..3]
         };
-        let value = choose(key, &value.to_string_unquoted(), actions)?;
+        let value = choose(key, &unquoted(&value), actions)?;
         Ok(PolicyStatement { key, value })
     };
     let given = args.take_all(|_| true);

@@ -269,7 +269,7 @@ fn from_args(name: &str, mut args: OptionArgs) -> Result<OptionValue, ValueError
         "device" => {
             require(&args, "driver", "the name of a type")?;
             if let Some(id) = args.get("id") {
-                identifier::check(&id.to_string_unquoted())?;
+                identifier::check(&unquoted(id))?;
             }
             OptionValue::Device(args)
         }
@@ -279,7 +279,7 @@ fn from_args(name: &str, mut args: OptionArgs) -> Result<OptionValue, ValueError
                 key: "id",
                 expected: "an id",
             })?;
-            identifier::check(&id.to_string_unquoted())?;
+            identifier::check(&unquoted(id))?;
             OptionValue::Chardev(args)
         }
         "m" => OptionValue::Memory(size::memory(&args)?),

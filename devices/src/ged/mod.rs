@@ -1,0 +1,6 @@
+//! `acpi-ged` sleep and reset registers: how a guest of a hardware-reduced ACPI board powers off.
+
+mod registers;
+pub mod spec;
+
+pub use registers::{GedRegisters, GedState, GedStateError, PowerRequest};

@@ -1,0 +1,6 @@
+//! `pvpanic`: the port by which a guest says that it panicked, or is about to power off.
+
+mod port;
+pub mod spec;
+
+pub use port::{GuestEvent, PvPanic, PvPanicConfigError};

@@ -1,0 +1,67 @@
+//! Machines: what memory, processors and devices a guest finds.
+
+mod memory;
+mod microvm;
+mod none;
+
+use std::sync::Arc;
+
+use device_model::{
+    platform::Platform,
+    qom_core::{BoxedError, Object, Size, qom_type},
+};
+
+use crate::{accelerator::Accelerator, boot::entry::Entry};
+
+pub use memory::MemoryError;
+pub use microvm::MicrovmMachine;
+pub use none::NoneMachine;
+
+/// What memory, processors and devices a guest finds
+///
+/// A machine of this class states no boundary: the one that lets a guest run adds it.
+#[qom_type(abstract, parent = Object, category = "Machines")]
+pub trait Machine: Object {
+    /// What runs the processors
+    #[property(link = dyn Accelerator)]
+    fn accel(&self) -> Option<Arc<dyn Accelerator>>;
+
+    /// Size of the guest's memory
+    #[property(default = Size(128 << 20))]
+    fn memory_size(&self) -> Size;
+
+    /// Number of processors
+    #[property(default = 1, range = 0..=255)]
+    fn cpus(&self) -> u32;
+
+    /// Prepares the platform for the devices: memory above all.
+    ///
+    /// # Errors
+    /// If the host can't give what the machine needs.
+    fn prepare(&self, platform: &Platform) -> Result<(), BoxedError>;
+
+    /// Puts what the guest starts from into its memory, once every device is realized, and at each
+    /// reset. None on a machine that runs no guest.
+    ///
+    /// # Errors
+    /// If what was loaded doesn't fit together.
+    fn boot(&self, platform: &Platform) -> Result<Option<Entry>, BoxedError>;
+}
+
+/// What can be known of a machine by its class alone: class data of every machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MachineClass {
+    /// Whether it is the machine that a user gets who names none.
+    pub is_default: bool,
+    /// Whether processors run on it, so that it needs an accelerator.
+    pub runs_guest: bool,
+    /// Whether it has a first serial port, for `-serial`.
+    pub has_serial: bool,
+    /// The greatest number of processors.
+    pub max_cpus: u32,
+    /// Type of its processors unless the user names another.
+    pub default_cpu: &'static str,
+}
+
+/// Behind the name of a machine's type, which users leave out.
+pub const TYPE_SUFFIX: &str = "-machine";

@@ -1,0 +1,39 @@
+//! The machine with nothing in it, on which no guest ever runs.
+
+use device_model::{
+    platform::Platform,
+    qom_core::{BoxedError, Children, Configuration, PlanError, qom_type},
+};
+
+use super::{Machine, MachineClass};
+use crate::boot::entry::Entry;
+
+/// A machine with no processor, for tools that ask what there is
+#[qom_type(secure, parent = Machine, class_data = CLASS, children = containers)]
+pub struct NoneMachine;
+
+static CLASS: MachineClass = MachineClass {
+    is_default: false,
+    runs_guest: false,
+    has_serial: false,
+    max_cpus: 0,
+    default_cpu: "",
+};
+
+/// Only what users may add to, as on every machine.
+fn containers(_: &Configuration<'_>, children: &mut Children) -> Result<(), PlanError> {
+    for name in ["peripheral", "peripheral-anon", "unattached"] {
+        children.add_container(name);
+    }
+    Ok(())
+}
+
+impl Machine for NoneMachine {
+    fn prepare(&self, _: &Platform) -> Result<(), BoxedError> {
+        Ok(())
+    }
+
+    fn boot(&self, _: &Platform) -> Result<Option<Entry>, BoxedError> {
+        Ok(None)
+    }
+}

@@ -1,0 +1,142 @@
+//! Why a VM did not start.
+
+use std::io;
+
+use device_model::qom_core::{CreateError, RegistryErrors, Suggestion};
+use thiserror::Error;
+
+use crate::{options::command_line::CommandLineError, vcpu::SlotError};
+
+/// Why a VM did not start. Nothing of it is left.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The types that were linked contradict each other, or some are missing.
+    #[error("{0}")]
+    Registry(RegistryErrors),
+    /// The command line can't be read.
+    #[error(transparent)]
+    CommandLine(#[from] CommandLineError),
+    /// An option asks for something that can't be.
+    #[error("{place}: {problem}")]
+    Option {
+        /// The option as the user wrote it.
+        place: String,
+        /// What is wrong.
+        problem: OptionError,
+    },
+    /// The tree refused.
+    #[error(transparent)]
+    Create(#[from] CreateError),
+    /// The machine can't be booted.
+    #[error("{0}")]
+    Boot(device_model::qom_core::BoxedError),
+    /// A processor did not start.
+    #[error(transparent)]
+    Processor(#[from] SlotError),
+    /// The host refuses something that every VM needs.
+    #[error("can't {action}: {source}")]
+    Host {
+        /// What was tried.
+        action: &'static str,
+        /// What the host says.
+        source: io::Error,
+    },
+}
+
+/// What is wrong with what an option asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum OptionError {
+    /// No such machine.
+    #[error(
+        "unsupported machine type: \"{name}\"{suggestion}\nUse -machine help to list supported machines"
+    )]
+    Machine {
+        /// What was asked for.
+        name: String,
+        /// What may have been meant.
+        suggestion: Suggestion,
+    },
+    /// No such accelerator.
+    #[error("invalid accelerator {name}{suggestion}")]
+    Accelerator {
+        /// What was asked for.
+        name: String,
+        /// What may have been meant.
+        suggestion: Suggestion,
+    },
+    /// More than one accelerator.
+    #[error("a machine has one accelerator, and another was named before")]
+    SecondAccelerator,
+    /// No such CPU model.
+    #[error("unable to find CPU model '{name}'{suggestion}")]
+    CpuModel {
+        /// What was asked for.
+        name: String,
+        /// What may have been meant.
+        suggestion: Suggestion,
+    },
+    /// No such device.
+    #[error("'{name}' is not a valid device model name{suggestion}")]
+    Device {
+        /// What was asked for.
+        name: String,
+        /// What may have been meant.
+        suggestion: Suggestion,
+    },
+    /// A class of devices rather than a device.
+    #[error("Parameter 'driver' expects a non-abstract device type")]
+    AbstractDevice,
+    /// A device that only boards create.
+    #[error("Parameter 'driver' expects a pluggable device type")]
+    UnpluggableDevice,
+    /// No such character device.
+    #[error("'{name}' is not a valid char driver name{suggestion}")]
+    Chardev {
+        /// What was asked for.
+        name: String,
+        /// What may have been meant.
+        suggestion: Suggestion,
+    },
+    /// An id that another option has.
+    #[error("Duplicate {what} ID '{id}'")]
+    DuplicateId {
+        /// `device` or `chardev`.
+        what: &'static str,
+        /// The id.
+        id: String,
+    },
+    /// Something for a guest, on a machine that runs none.
+    #[error("machine '{machine}' runs no guest")]
+    NoGuest {
+        /// The machine.
+        machine: String,
+    },
+    /// More than one serial port.
+    #[error("machine '{machine}' has {ports}")]
+    SerialPort {
+        /// The machine.
+        machine: String,
+        /// How many it has, in words.
+        ports: &'static str,
+    },
+    /// More processors than the machine can have.
+    #[error("Invalid SMP CPUs {cpus}. The max CPUs supported by machine '{machine}' is {max}")]
+    TooManyCpus {
+        /// Asked for.
+        cpus: u32,
+        /// The machine.
+        machine: String,
+        /// What it can have.
+        max: u32,
+    },
+    /// Processors to be added later.
+    #[error("maxcpus {maxcpus} is more than cpus {cpus}, and no processor can be added later")]
+    CpuHotplug {
+        /// Asked for at the start.
+        cpus: u32,
+        /// Asked for at most.
+        maxcpus: u32,
+    },
+}

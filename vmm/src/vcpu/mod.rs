@@ -1,0 +1,7 @@
+//! Processors at work: each on a thread of its own, which can be stopped and asked.
+
+mod exits;
+mod slot;
+
+pub use exits::BusExits;
+pub use slot::{End, EndSink, SlotError, VcpuSlot};
