@@ -143,13 +143,13 @@ impl EventLoop {
         Ok(Timer { descriptor, watch, events: Arc::clone(self) })
     }
 
-    /// Calls back until [`EventLoop::stop`].
+    /// Calls back until [`EventLoop::stop`], which also ends a run that starts after it.
     ///
     /// # Errors
     /// If waiting fails, which it does for no reason that a guest or client could cause.
     pub fn run(&self) -> io::Result<()> {
         let mut events = Vec::with_capacity(16);
-        while !self.stopped.load(Ordering::Acquire) {
+        while !self.stopped.swap(false, Ordering::AcqRel) {
             events.clear();
             match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), None) {
                 Ok(_) => {}

@@ -1,5 +1,6 @@
-//! What CPUID tells a guest: features by name, models and topology.
+//! Processors: their class and models, and what CPUID tells a guest of them.
 
+pub mod class;
 pub mod cpuid;
 mod dependencies;
 mod feature_table;
@@ -9,3 +10,5 @@ pub mod model;
 pub mod topology;
 mod topology_leaves;
 mod xsave;
+
+pub use class::{Cpu, CpuSetup, TYPE_SUFFIX};

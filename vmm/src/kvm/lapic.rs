@@ -22,6 +22,19 @@ pub mod offset {
     pub const LVT_LINT0: usize = 0x350;
     /// Local vector table, pin LINT1.
     pub const LVT_LINT1: usize = 0x360;
+
+    /// Each of them by name, as introspection shows them.
+    pub const NAMED: [(&str, usize); 9] = [
+        ("id", ID),
+        ("task-priority", TASK_PRIORITY),
+        ("spurious", SPURIOUS),
+        ("in-service", IN_SERVICE),
+        ("trigger-mode", TRIGGER_MODE),
+        ("request", REQUEST),
+        ("lvt-timer", LVT_TIMER),
+        ("lvt-lint0", LVT_LINT0),
+        ("lvt-lint1", LVT_LINT1),
+    ];
 }
 
 /// Local vector table entry: deliver as the PIC's interrupt (bits 10:8 = 111b).

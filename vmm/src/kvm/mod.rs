@@ -6,6 +6,8 @@
 //! then vCPUs ([`Vm::create_vcpu`]).
 
 mod abi;
+pub mod accel;
+pub mod chips;
 mod entry_state;
 mod error;
 mod internal_error;

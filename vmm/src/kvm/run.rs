@@ -88,7 +88,7 @@ pub enum RunError {
 }
 
 /// Runs `vcpu` until its next exit and answers it through `handler`.
-pub(super) fn run<H: ExitHandler>(vcpu: &mut VcpuFd, handler: &mut H) -> Result<Outcome, RunError> {
+pub(super) fn run<H: ExitHandler + ?Sized>(vcpu: &mut VcpuFd, handler: &mut H) -> Result<Outcome, RunError> {
     let exit = match vcpu.run() {
         Ok(exit) => exit,
         Err(errno) => return failed_run(errno),

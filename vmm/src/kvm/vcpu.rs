@@ -88,12 +88,21 @@ pub struct Vcpu {
     fd: VcpuFd,
     vm: Arc<Vm>,
     id: u32,
+    /// State as the kernel created it, that a reset brings back.
+    pristine: Option<Pristine>,
+}
+
+/// What a reset has to restore, besides what entering the guest sets.
+#[derive(Clone, Debug)]
+struct Pristine {
+    events: kvm_vcpu_events,
+    lapic: Option<LapicState>,
 }
 
 impl Vcpu {
     /// Takes over the descriptor of a new vCPU.
     pub(super) fn new(fd: VcpuFd, vm: Arc<Vm>, id: u32) -> Self {
-        Self { fd, vm, id }
+        Self { fd, vm, id, pristine: None }
     }
 
     /// Its number, which is its first APIC id.
@@ -118,6 +127,10 @@ impl Vcpu {
         local_apic: bool,
     ) -> Result<(), VcpuError> {
         self.set_cpuid(cpuid)?;
+        self.start(role, local_apic)
+    }
+
+    fn start(&self, role: &Role, local_apic: bool) -> Result<(), VcpuError> {
         self.reset_fpu()?;
         match role {
             Role::Boot(entry) => {
@@ -130,6 +143,33 @@ impl Vcpu {
             Role::Secondary => self.set_mp_state(MpState::WaitForInit)?,
         }
         Ok(())
+    }
+
+    /// Brings the vCPU into the state in which `role` starts, whether it has run or not; its CPUID
+    /// stays as it was set.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn reset(&mut self, role: &Role, local_apic: bool) -> Result<(), VcpuError> {
+        match &self.pristine {
+            None => {
+                let events =
+                    self.fd.get_vcpu_events().map_err(IoctlFailed::of("KVM_GET_VCPU_EVENTS"))?;
+                let lapic = if local_apic { Some(self.lapic_state()?) } else { None };
+                self.pristine = Some(Pristine { events, lapic });
+            }
+            Some(pristine) => {
+                self.fd
+                    .set_vcpu_events(&pristine.events)
+                    .map_err(IoctlFailed::of("KVM_SET_VCPU_EVENTS"))?;
+                if let Some(lapic) = &pristine.lapic {
+                    self.fd
+                        .set_lapic(lapic.as_kvm())
+                        .map_err(IoctlFailed::of("KVM_SET_LAPIC"))?;
+                }
+            }
+        }
+        self.start(role, local_apic)
     }
 
     /// Sets what CPUID tells the guest; only before it first runs.
@@ -322,7 +362,7 @@ impl Vcpu {
     ///
     /// # Errors
     /// Guest memory that the host can't provide; or the kernel's. The guest can't go on then.
-    pub fn run<H: ExitHandler>(&mut self, handler: &mut H) -> Result<Outcome, RunError> {
+    pub fn run<H: ExitHandler + ?Sized>(&mut self, handler: &mut H) -> Result<Outcome, RunError> {
         run::run(&mut self.fd, handler)
     }
 
@@ -331,7 +371,7 @@ impl Vcpu {
     ///
     /// # Errors
     /// As for [`Vcpu::run`].
-    pub fn complete_access<H: ExitHandler>(
+    pub fn complete_access<H: ExitHandler + ?Sized>(
         &mut self,
         handler: &mut H,
     ) -> Result<Outcome, RunError> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use device_model::{
     platform::Platform,
-    qom_core::{BoxedError, Object, Size, qom_type},
+    qom_core::{BoxedError, Obj, Object, Size, qom_type},
 };
 
 use crate::{accelerator::Accelerator, boot::entry::Entry};
@@ -41,11 +41,11 @@ pub trait Machine: Object {
     fn prepare(&self, platform: &Platform) -> Result<(), BoxedError>;
 
     /// Puts what the guest starts from into its memory, once every device is realized, and at each
-    /// reset. None on a machine that runs no guest.
+    /// reset; `machine` is its own handle. None on a machine that runs no guest.
     ///
     /// # Errors
     /// If what was loaded doesn't fit together.
-    fn boot(&self, platform: &Platform) -> Result<Option<Entry>, BoxedError>;
+    fn boot(&self, machine: &Obj, platform: &Platform) -> Result<Option<Entry>, BoxedError>;
 }
 
 /// What can be known of a machine by its class alone: class data of every machine.

@@ -2,7 +2,7 @@
 
 use device_model::{
     platform::Platform,
-    qom_core::{BoxedError, Children, Configuration, PlanError, qom_type},
+    qom_core::{BoxedError, Children, Configuration, Obj, PlanError, qom_type},
 };
 
 use super::{Machine, MachineClass};
@@ -33,7 +33,7 @@ impl Machine for NoneMachine {
         Ok(())
     }
 
-    fn boot(&self, _: &Platform) -> Result<Option<Entry>, BoxedError> {
+    fn boot(&self, _: &Obj, _: &Platform) -> Result<Option<Entry>, BoxedError> {
         Ok(None)
     }
 }

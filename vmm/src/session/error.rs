@@ -2,7 +2,9 @@
 
 use std::io;
 
-use device_model::qom_core::{CreateError, RegistryErrors, Suggestion};
+use device_model::qom_core::{
+    CreateError, PolicyStatement, Refusal, RegistryErrors, Suggestion,
+};
 use thiserror::Error;
 
 use crate::{options::command_line::CommandLineError, vcpu::SlotError};
@@ -25,7 +27,15 @@ pub enum StartError {
         /// What is wrong.
         problem: OptionError,
     },
-    /// The tree refused.
+    /// The policy refuses something. Never empty.
+    #[error("{}", .refusals.first().map(ToString::to_string).unwrap_or_default())]
+    Refused {
+        /// All that it refuses.
+        refusals: Vec<Refusal>,
+        /// What was stated of the policy.
+        stated: Vec<PolicyStatement>,
+    },
+    /// The tree can't create what was asked for.
     #[error(transparent)]
     Create(#[from] CreateError),
     /// The machine can't be booted.

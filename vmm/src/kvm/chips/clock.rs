@@ -1,0 +1,31 @@
+//! The paravirtual clock that KVM keeps for its guests.
+
+use device_model::prelude::*;
+
+use super::{accelerator, vm};
+use crate::accelerator::Accelerator;
+
+/// Paravirtual clock
+#[qom_type(secure, name = "kvmclock", parent = SysBusDevice)]
+pub struct KvmClock {
+    /// What keeps it
+    #[property(link = dyn Accelerator)]
+    accel: Link<dyn Accelerator>,
+    /// Guest time in nanoseconds
+    #[property(get = Self::clock)]
+    clock: Computed<u64>,
+}
+
+impl KvmClock {
+    fn clock(&self) -> u64 {
+        vm(&self.accel).and_then(|vm| vm.clock().ok()).map_or(0, |data| data.clock)
+    }
+}
+
+impl Device for KvmClock {
+    fn realize(&self, _: &mut RealizeContext<'_>) -> Result<(), DeviceError> {
+        accelerator(&self.accel).map(|_| ())
+    }
+}
+
+impl SysBusDevice for KvmClock {}

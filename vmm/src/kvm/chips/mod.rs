@@ -1,0 +1,24 @@
+//! The interrupt chips, timers and clocks that KVM keeps in the kernel, as types of their own.
+
+mod apic;
+mod clock;
+mod i8259;
+mod ioapic;
+mod pit;
+
+use device_model::{prelude::DeviceError, qom_core::Link};
+
+use super::accel::KvmAccel;
+use crate::accelerator::Accelerator;
+
+/// The KVM behind a chip's link.
+fn accelerator(link: &Link<dyn Accelerator>) -> Result<std::sync::Arc<KvmAccel>, DeviceError> {
+    link.handle()
+        .and_then(|handle| handle.cast::<KvmAccel>())
+        .ok_or(DeviceError::Missing("KVM accelerator"))
+}
+
+/// The VM behind a chip's link, for what it shows of its state; none before it is realized.
+fn vm(link: &Link<dyn Accelerator>) -> Option<std::sync::Arc<super::Vm>> {
+    accelerator(link).ok()?.vm()
+}

@@ -1,0 +1,44 @@
+//! The loader of initial RAM disks.
+
+use device_model::{
+    platform::Platform,
+    qom_core::{BoxedError, Link, qom_type},
+};
+
+use super::{KernelLoader, LoadError, Loaded, Loader, open, with_causes};
+use crate::boot::{self, initrd::Initrd};
+
+/// Loader of an initial RAM disk
+#[qom_type(secure, parent = Loader)]
+pub struct InitrdLoader {
+    /// Loader of the kernel beside which it goes
+    #[property(link = dyn KernelLoader)]
+    kernel: Link<dyn KernelLoader>,
+    loaded: Loaded<Initrd>,
+}
+
+impl InitrdLoader {
+    /// Where it was put.
+    pub(crate) fn loaded(&self) -> Option<Initrd> {
+        self.loaded.get()
+    }
+}
+
+impl Loader for InitrdLoader {
+    fn load(&self, platform: &Platform) -> Result<(), BoxedError> {
+        let file = self.file();
+        let problem = |problem: &str| LoadError::Contents {
+            file: file.clone(),
+            problem: problem.to_owned(),
+        };
+        let kernel = self.kernel.get().and_then(|kernel| kernel.loaded().get());
+        let kernel = kernel.ok_or_else(|| problem("there is no kernel to load it for"))?;
+        let memory =
+            platform.memory().ok_or_else(|| LoadError::NoMemory { file: file.clone() })?;
+        let mut opened = open(&file)?;
+        let initrd = boot::load_initrd(&mut opened, memory, &kernel)
+            .map_err(|error| problem(&with_causes(&error)))?;
+        self.loaded.set(initrd);
+        Ok(())
+    }
+}

@@ -1,0 +1,271 @@
+//! The microvm board: what a modern guest needs, and nothing that it has to probe for.
+
+use device_model::{
+    chardev::Chardev,
+    platform::Platform,
+    qom_core::{
+        BoxedError, Children, Configuration, Given, Link, Obj, PlanError, Size,
+        qom_type,
+    },
+};
+
+use super::{Machine, MachineClass, memory};
+use crate::{
+    accelerator::{AcceleratorClass, Legacy},
+    boot::{
+        self, BootInformation,
+        acpi::{
+            AcpiDevice, AcpiPlatform, InterruptOverride, IoApic, Polarity, Register,
+            SleepRegisters, Trigger,
+        },
+        cmdline::Cmdline,
+        entry::Entry,
+        layout,
+    },
+    loader::{InitrdLoader, KernelLoader, kernel_loader},
+};
+
+/// Machine with a serial port, a clock and no bus to probe
+#[qom_type(
+    secure,
+    name = "microvm-machine",
+    parent = Machine,
+    boundary(guest),
+    class_data = CLASS,
+    children = children
+)]
+pub struct MicrovmMachine {
+    /// Type of the processors
+    #[property(default = "host-x86_64-cpu")]
+    cpu_type: String,
+    /// Features switched on and off in the processors, as in +popcnt,-cx16
+    #[property(default = "")]
+    cpu_features: String,
+    /// Sockets
+    #[property(default = 1, range = 1..=255)]
+    sockets: u32,
+    /// Cores of each socket
+    #[property(default = 1, range = 1..=255)]
+    cores: u32,
+    /// Threads of each core
+    #[property(default = 1, range = 1..=255)]
+    threads: u32,
+    /// Kernel that the guest starts from
+    #[property(default = "")]
+    kernel: String,
+    /// Initial RAM disk for the kernel
+    #[property(default = "")]
+    initrd: String,
+    /// Command line for the kernel
+    #[property(default = "")]
+    append: String,
+    /// Whether it has the pair of 8259 interrupt controllers
+    #[property(default = false)]
+    pic: bool,
+    /// Whether it has the 8254 timer
+    #[property(default = false)]
+    pit: bool,
+    /// Whether it has the clock
+    #[property(default = true)]
+    rtc: bool,
+    /// Whether it has the first serial port
+    #[property(default = true)]
+    isa_serial: bool,
+    /// What the first serial port leads to
+    #[property(link = dyn Chardev)]
+    serial0: Link<dyn Chardev>,
+}
+
+static CLASS: MachineClass = MachineClass {
+    is_default: true,
+    runs_guest: true,
+    has_serial: true,
+    max_cpus: 255,
+    default_cpu: "host-x86_64-cpu",
+};
+
+/// Interrupt of the first serial port (COM1).
+const SERIAL_INTERRUPT: u32 = 4;
+/// Interrupt of the clock.
+const CLOCK_INTERRUPT: u32 = 8;
+/// ISA interrupt of the 8254 timer, and the I/O APIC's pin that it is wired to.
+const TIMER_INTERRUPT: (u8, u32) = (0, 2);
+/// Value of the sleep control register's type field that switches the machine off.
+const SLEEP_TYPE_OFF: u8 = 5;
+/// Value of the reset register that resets the machine.
+const RESET_VALUE: u8 = 0x42;
+
+fn json(value: impl Into<serde_json::Value>) -> Given {
+    Given::Json(value.into())
+}
+
+/// Everything on the board, in the order of creation: interrupt chips, which the accelerator names;
+/// processors; devices; what the guest starts from.
+fn children(config: &Configuration<'_>, children: &mut Children) -> Result<(), PlanError> {
+    let accelerator =
+        config.linked("accel")?.ok_or(PlanError::Missing { property: "accel" })?;
+    let accelerator_path = accelerator.path();
+    let class = accelerator.class().data::<AcceleratorClass>().ok_or_else(|| {
+        PlanError::Refused(format!(
+            "accelerator '{}' runs no processors",
+            accelerator.class().name()
+        ))
+    })?;
+    for name in ["peripheral", "peripheral-anon", "unattached"] {
+        children.add_container(name);
+    }
+    let legacy = Legacy { pic: config.get("pic")?, pit: config.get("pit")? };
+    for chip in (class.controllers)(&accelerator, legacy)? {
+        let child = children.add(format!("unattached/{}", chip.name), chip.type_name);
+        if let Some(link) = chip.accelerator_link {
+            child.link(link, Some(accelerator_path.clone()));
+        }
+    }
+    processors(config, children, &accelerator_path)?;
+    let size = config.get::<Size>("memory-size")?.0;
+    devices(config, children, size)?;
+    files(config, children)
+}
+
+fn processors(
+    config: &Configuration<'_>,
+    children: &mut Children,
+    accelerator: &str,
+) -> Result<(), PlanError> {
+    let count = config.get::<u32>("cpus")?;
+    if count == 0 {
+        return Err(PlanError::Refused("a guest needs at least one processor".to_owned()));
+    }
+    let arranged = ["sockets", "cores", "threads"];
+    let mut arrangement = Vec::new();
+    for name in arranged {
+        arrangement.push((name, config.get::<u32>(name)?));
+    }
+    // `cpus` alone means that many cores.
+    let described: u64 = arrangement.iter().map(|(_, number)| u64::from(*number)).product();
+    if described == 1 && count > 1 {
+        arrangement[1].1 = count;
+    } else if described != u64::from(count) {
+        return Err(PlanError::Refused(format!(
+            "{count} processors are not {} sockets of {} cores of {} threads",
+            arrangement[0].1, arrangement[1].1, arrangement[2].1
+        )));
+    }
+    let cpu_type = config.get::<String>("cpu-type")?;
+    for index in 0..count {
+        let cpu = children.add(format!("unattached/cpu[{index}]"), &cpu_type);
+        cpu.link("accel", Some(accelerator.to_owned()))
+            .set("index", json(index))
+            .set("features", json(config.get::<String>("cpu-features")?));
+        for (name, number) in &arrangement {
+            cpu.set(name, json(*number));
+        }
+    }
+    Ok(())
+}
+
+fn devices(
+    config: &Configuration<'_>,
+    children: &mut Children,
+    memory_size: u64,
+) -> Result<(), PlanError> {
+    children.add("unattached/ged", "acpi-ged").set("base", json(layout::GED));
+    children.add("unattached/i8042", "i8042");
+    if config.get("rtc")? {
+        let low = memory_size.min(layout::LOW_RAM_END);
+        children
+            .add("unattached/rtc", "mc146818rtc")
+            .set("memory-below-4g", json(low))
+            .set("memory-above-4g", json(memory_size - low));
+    }
+    if config.get("isa-serial")? {
+        let serial = config.linked("serial0")?.map(|chardev| chardev.path());
+        children.add("unattached/serial0", "isa-serial").link("chardev", serial);
+    }
+    Ok(())
+}
+
+fn files(config: &Configuration<'_>, children: &mut Children) -> Result<(), PlanError> {
+    let kernel = config.get::<String>("kernel")?;
+    let initrd = config.get::<String>("initrd")?;
+    if kernel.is_empty() {
+        if !initrd.is_empty() {
+            return Err(PlanError::Refused("-initrd needs -kernel".to_owned()));
+        }
+        if !config.get::<String>("append")?.is_empty() {
+            return Err(PlanError::Refused("-append needs -kernel".to_owned()));
+        }
+        return Err(PlanError::Refused("nothing to boot from: give -kernel".to_owned()));
+    }
+    let loader = kernel_loader(config.registry(), &kernel)
+        .map_err(|error| PlanError::Refused(error.to_string()))?;
+    children.add("kernel", loader).set("file", json(kernel));
+    if !initrd.is_empty() {
+        let kernel = children.path_of("kernel");
+        children.add("initrd", "initrd-loader").set("file", json(initrd)).link("kernel", Some(kernel));
+    }
+    Ok(())
+}
+
+impl MicrovmMachine {
+    /// The board as its ACPI tables tell of it.
+    fn describe(&self) -> AcpiPlatform {
+        let mut devices = Vec::new();
+        if self.isa_serial {
+            devices.push(AcpiDevice::com1(SERIAL_INTERRUPT));
+        }
+        if self.rtc {
+            devices.push(AcpiDevice::real_time_clock(CLOCK_INTERRUPT));
+        }
+        AcpiPlatform {
+            cpus: u16::try_from(self.cpus()).unwrap_or(u16::MAX),
+            local_apic: layout::LAPIC,
+            io_apics: vec![IoApic { id: 0, address: layout::IOAPIC, gsi_base: 0 }],
+            interrupt_overrides: vec![InterruptOverride {
+                isa: TIMER_INTERRUPT.0,
+                gsi: TIMER_INTERRUPT.1,
+                trigger: Trigger::Edge,
+                polarity: Polarity::ActiveHigh,
+            }],
+            legacy_pic: self.pic,
+            sleep: Some(SleepRegisters {
+                control: layout::GED_SLEEP_CONTROL,
+                status: layout::GED_SLEEP_STATUS,
+                s5_type: SLEEP_TYPE_OFF,
+            }),
+            reset: Some(Register { address: layout::GED_RESET, value: RESET_VALUE }),
+            devices,
+        }
+    }
+}
+
+impl Machine for MicrovmMachine {
+    fn prepare(&self, platform: &Platform) -> Result<(), BoxedError> {
+        let accelerator = self.accel().ok_or(PlanError::Missing { property: "accel" })?;
+        let ranges = layout::ram_ranges(self.memory_size().0)?;
+        let memory = memory::allocate(&ranges)?;
+        accelerator.attach_memory(&memory)?;
+        platform.set_memory(memory);
+        Ok(())
+    }
+
+    fn boot(&self, machine: &Obj, platform: &Platform) -> Result<Option<Entry>, BoxedError> {
+        let Some(memory) = platform.memory() else { return Ok(None) };
+        let kernel =
+            machine.child("kernel").and_then(|object| object.cast::<dyn KernelLoader>());
+        let Some(kernel) = kernel.and_then(|loader| loader.loaded().get()) else {
+            return Ok(None);
+        };
+        let initrd = machine.child("initrd").and_then(|object| object.cast::<InitrdLoader>());
+        let mut cmdline = Cmdline::new();
+        cmdline.append(&self.append)?;
+        let acpi = self.describe();
+        let information = BootInformation {
+            ram_size: self.memory_size().0,
+            cmdline: &cmdline,
+            initrd: initrd.and_then(|loader| loader.loaded()),
+            acpi: Some(&acpi),
+        };
+        Ok(Some(boot::finish_boot(&kernel, memory, &information)?))
+    }
+}

@@ -1,0 +1,91 @@
+//! One run of the monitor: from the command line to the exit status.
+
+mod error;
+mod help;
+mod realizer;
+mod report;
+mod requests;
+mod run;
+mod signals;
+mod types;
+mod vm;
+
+use std::{ffi::OsString, process::ExitCode, sync::Arc};
+
+use device_model::qom_core::{Global, Policy, PolicyStatement, Registry};
+
+pub use error::{OptionError, StartError};
+pub use run::Exit;
+pub use vm::Vm;
+
+use crate::options::command_line::{CommandLine, HelpRequest, Subcommand, usage};
+
+/// The start of each line that the program writes of itself, and the name in its usage.
+pub const PROGRAM: &str = "palisade";
+
+/// The body of [`vmm::main!`](crate::main!): runs the monitor with the arguments of the process and
+/// the types of the crates named.
+#[must_use]
+pub fn main(crates: &[&str]) -> ExitCode {
+    match run(crates, std::env::args_os().skip(1)) {
+        Ok(exit) => exit.code(),
+        Err(error) => {
+            report::start_error(&error);
+            Exit::StartFailed.code()
+        }
+    }
+}
+
+/// The checked types of the program.
+fn registry(crates: &[&str]) -> Result<&'static Arc<Registry>, StartError> {
+    let registry = Registry::global().map_err(|errors| StartError::Registry(errors.clone()))?;
+    registry.require_crates(crates).map_err(StartError::Registry)?;
+    Ok(registry)
+}
+
+fn run(
+    crates: &[&str],
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<Exit, StartError> {
+    let registry = registry(crates)?;
+    let line = CommandLine::parse(arguments)?;
+    match line.subcommand() {
+        Some(Subcommand::Types(rest)) => return types::run(registry, rest),
+        Some(Subcommand::Demo(rest)) => return crate::demo::run(registry, rest),
+        None => {}
+    }
+    if let Some((_, request)) = line.help_requests().next() {
+        match request {
+            HelpRequest::Usage => report::out(&usage(PROGRAM)),
+            HelpRequest::Version => {
+                report::out(&format!("{PROGRAM} {}\n", env!("CARGO_PKG_VERSION")));
+            }
+            HelpRequest::Types(topic) => report::out(&help::types(registry, *topic)),
+            HelpRequest::Properties(topic, name) => {
+                report::out(&help::properties(registry, *topic, name)?);
+            }
+        }
+        return Ok(Exit::Finished);
+    }
+    let vm = Vm::create(registry, &line)?;
+    vm.run()
+}
+
+/// The policy that the whole command line states, resolved before anything is created.
+fn policy(line: &CommandLine) -> (Policy, Vec<PolicyStatement>) {
+    let statements: Vec<_> = line
+        .policy_statements()
+        .filter_map(|(_, statement)| {
+            PolicyStatement::parse(statement.key, statement.value).ok().flatten()
+        })
+        .collect();
+    (Policy::of(&statements), statements)
+}
+
+fn globals(line: &CommandLine) -> Vec<Global> {
+    line.globals()
+        .map(|(_, global)| {
+            Global::new(global.driver.clone(), global.property.clone(), global.value.clone())
+        })
+        .collect()
+}

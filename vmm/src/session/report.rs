@@ -1,0 +1,65 @@
+//! What the program says of itself: errors, warnings, taint.
+
+use std::io::Write;
+
+use device_model::qom_core::{Action, CreateError, Finding, PolicyStatement, Refusal};
+
+use super::{PROGRAM, error::StartError};
+
+/// Writes to standard output. A reader that has gone away is not told so.
+pub(crate) fn out(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// Writes a line about the program's own work to standard error.
+pub(crate) fn line(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{PROGRAM}: {text}");
+}
+
+pub(crate) fn warning(text: &str) {
+    line(&format!("warning: {text}"));
+}
+
+pub(super) fn start_error(error: &StartError) {
+    match error {
+        StartError::Refused { refusals, stated } => {
+            for refusal in refusals {
+                refused(refusal, stated);
+            }
+        }
+        StartError::Create(create) => line(&located(create)),
+        StartError::Registry(errors) => {
+            for error in &errors.0 {
+                line(&error.to_string());
+            }
+        }
+        other => line(&other.to_string()),
+    }
+}
+
+/// The one line that everybody gets, and a second one for people.
+pub(crate) fn refused(refusal: &Refusal, stated: &[PolicyStatement]) {
+    line(&format!("{}: {refusal}", refusal.origin()));
+    line(&refusal.explanation(stated));
+}
+
+/// An error with who asked.
+fn located(error: &CreateError) -> String {
+    match error.origin() {
+        Some(origin) => format!("{origin}: {error}"),
+        None => error.to_string(),
+    }
+}
+
+/// That the VM is tainted, with what and why.
+pub(super) fn taints(findings: &[Finding]) {
+    for finding in findings {
+        let cause = &finding.refusal;
+        if finding.action == Action::Warn {
+            warning(&format!("{}: {cause}", cause.origin()));
+        }
+        let reason = cause.reason().unwrap_or("nobody has declared it secure yet");
+        line(&format!("tainted: '{}': {cause}: {reason}", cause.path()));
+    }
+}

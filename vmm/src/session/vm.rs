@@ -1,0 +1,102 @@
+//! A VM: its objects, and the platform that they share.
+
+use std::sync::Arc;
+
+use device_model::{
+    platform::Platform,
+    qom_core::{Globals, Obj, PolicyStatement, Registry, Request, Tree, CreateError},
+};
+
+use super::{
+    error::StartError,
+    globals, policy,
+    realizer::Realizer,
+    report,
+    requests::{self, MACHINE},
+};
+use crate::options::command_line::CommandLine;
+
+/// A VM whose objects all exist and whose processors are at rest.
+#[derive(Debug)]
+pub struct Vm {
+    pub(super) tree: Tree,
+    pub(super) platform: Arc<Platform>,
+    pub(super) stated: Vec<PolicyStatement>,
+    pub(super) reboots: bool,
+    pub(super) paused: bool,
+}
+
+impl Vm {
+    /// Creates all that a command line asks for.
+    ///
+    /// # Errors
+    /// If anything of it can't be, or the policy refuses it. Nothing is left then.
+    pub fn create(registry: &Arc<Registry>, line: &CommandLine) -> Result<Self, StartError> {
+        let requests = requests::requests(line, registry)?;
+        let (policy, stated) = policy(line);
+        let tree = Tree::new(Arc::clone(registry), policy, Globals::new(globals(line)))?;
+        let platform = Platform::new(tree.id()).map_err(|source| StartError::Host {
+            action: "prepare a machine",
+            source,
+        })?;
+        let vm = Self {
+            tree,
+            platform: Arc::new(platform),
+            stated,
+            reboots: !line.has_no_reboot(),
+            paused: line.is_paused(),
+        };
+        vm.create_objects(requests)?;
+        for warning in vm.tree.globals().warnings(registry) {
+            report::warning(&warning);
+        }
+        Ok(vm)
+    }
+
+    /// Creates what is asked for, by the one way there is.
+    pub(crate) fn create_objects(
+        &self,
+        requests: impl IntoIterator<Item = Request>,
+    ) -> Result<Vec<Obj>, StartError> {
+        let created = self.tree.create(requests, &mut Realizer::new(&self.platform));
+        match created {
+            Ok(created) => {
+                report::taints(&created.findings);
+                Ok(created.objects)
+            }
+            Err(CreateError::Refused(refusals)) => {
+                if self.tree.policy().aborts() {
+                    for refusal in &refusals {
+                        report::refused(refusal, &self.stated);
+                    }
+                    std::process::abort();
+                }
+                Err(StartError::Refused { refusals, stated: self.stated.clone() })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The tree of its objects.
+    #[must_use]
+    pub const fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// What its devices share.
+    #[must_use]
+    pub const fn platform(&self) -> &Arc<Platform> {
+        &self.platform
+    }
+
+    /// The machine.
+    pub(super) fn machine(&self) -> Option<Obj> {
+        self.tree.resolve(MACHINE).ok()
+    }
+}
+
+impl Drop for Vm {
+    fn drop(&mut self) {
+        self.tree.clear(&mut Realizer::new(&self.platform));
+    }
+}
