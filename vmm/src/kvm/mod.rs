@@ -33,6 +33,6 @@ pub use lapic::{LapicState, offset as lapic_offset};
 pub use registers::RegisterDump;
 pub use run::{ExitHandler, Outcome, RunError};
 pub use slots::{Access, MapError, SlotId, Window};
-pub use system::{OpenError, REQUIRED_CAPABILITIES, System};
+pub use system::{OpenError, PROCESSOR_PAGES, REQUIRED_CAPABILITIES, System};
 pub use vcpu::{MpState, Role, Vcpu, VcpuError};
 pub use vm::Vm;

@@ -2,6 +2,7 @@
 
 use std::ffi::{CString, NulError};
 use std::io;
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +19,16 @@ use super::vm::Vm;
 /// The kernel gives `EINTR` if a signal arrives while it waits for its own locks; a process that
 /// is signalled more often than this is not going to start a guest anyway.
 const CREATE_VM_ATTEMPTS: usize = 5;
+
+/// Guest-physical addresses that a VM's memory must leave free.
+///
+/// Intel processors before "unrestricted guest" run real mode with a page table and a task state
+/// segment that KVM puts there, four pages in all (`KVM_SET_IDENTITY_MAP_ADDR`,
+/// `KVM_SET_TSS_ADDR`). Below the largest firmware, 16 MiB, and above the local APIC.
+pub const PROCESSOR_PAGES: Range<u64> = 0xfeff_c000..0xff00_0000;
+
+/// Where the three pages of the task state segment start, behind the page table.
+const TSS_ADDRESS: usize = 0xfeff_d000;
 
 /// Why a KVM device node can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +112,8 @@ pub const REQUIRED_CAPABILITIES: &[(&str, Cap)] = &[
     ),
     ("KVM_CAP_MP_STATE", Cap::MpState),
     ("KVM_CAP_READONLY_MEM", Cap::ReadonlyMem),
+    ("KVM_CAP_SET_IDENTITY_MAP_ADDR", Cap::SetIdentityMapAddr),
+    ("KVM_CAP_SET_TSS_ADDR", Cap::SetTssAddr),
     ("KVM_CAP_SIGNAL_MSI", Cap::SignalMsi),
     ("KVM_CAP_SPLIT_IRQCHIP", Cap::SplitIrqchip),
     ("KVM_CAP_USER_MEMORY", Cap::UserMemory),
@@ -194,7 +207,7 @@ impl System {
             .map_err(IoctlFailed::of("KVM_GET_SUPPORTED_CPUID"))
     }
 
-    /// Creates a VM without memory, interrupt chip or vCPU.
+    /// Creates a VM without memory, interrupt chip or vCPU. [`PROCESSOR_PAGES`] are taken.
     ///
     /// # Errors
     /// The kernel's; `EBUSY` if another hypervisor holds the processor's virtualization.
@@ -207,9 +220,13 @@ impl System {
                 _ => break,
             }
         }
-        Ok(Arc::new(Vm::new(
-            created.map_err(IoctlFailed::of("KVM_CREATE_VM"))?,
-        )))
+        let vm = created.map_err(IoctlFailed::of("KVM_CREATE_VM"))?;
+        // One page, then three. Other vendors' processors ignore both.
+        vm.set_identity_map_address(PROCESSOR_PAGES.start)
+            .map_err(IoctlFailed::of("KVM_SET_IDENTITY_MAP_ADDR"))?;
+        vm.set_tss_address(TSS_ADDRESS)
+            .map_err(IoctlFailed::of("KVM_SET_TSS_ADDR"))?;
+        Ok(Arc::new(Vm::new(vm)))
     }
 }
 
@@ -285,6 +302,14 @@ mod tests {
             }
             other => panic!("expected PermissionDenied, got {other:?}"),
         }
+    }
+
+    #[test]
+    fn the_processors_pages_follow_each_other_and_lie_below_firmware() {
+        let tss = u64::try_from(TSS_ADDRESS).unwrap();
+        assert_eq!(PROCESSOR_PAGES.start + 0x1000, tss);
+        assert_eq!(PROCESSOR_PAGES.end, tss + 3 * 0x1000);
+        assert_eq!(PROCESSOR_PAGES.end, (1 << 32) - (16 << 20));
     }
 
     #[test]

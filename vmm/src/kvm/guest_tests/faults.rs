@@ -105,6 +105,43 @@ fn a_dump_reads_an_instruction_across_pages_and_stops_where_memory_does() {
     );
 }
 
+#[test]
+fn a_dump_of_64_bit_code_goes_through_the_guests_page_tables() {
+    let Some(system) = system_or_skip() else {
+        return;
+    };
+    let (vm, memory) = vm_with_code(&system, Chip::None, &[0x0f, 0x0b]);
+    let Entry::Linux64 {
+        boot_params,
+        page_table,
+        gdt,
+        gdt_limit,
+        ..
+    } = long_mode(&memory, 0)
+    else {
+        unreachable!()
+    };
+    let at = |rip| Entry::Linux64 {
+        rip,
+        boot_params,
+        page_table,
+        gdt,
+        gdt_limit,
+    };
+    // The second page of 2 MiB now shows the first, so that linear and physical differ.
+    memory.write_obj(0x83_u64, GuestAddress(0xb008)).unwrap();
+    let vcpu = boot_vcpu(&system, &vm, Chip::None, at(0x20_0000 + CODE));
+    let dump = vcpu.dump().unwrap();
+    assert!(
+        dump.instruction.as_slice().starts_with(&[0x0f, 0x0b]),
+        "{dump}"
+    );
+    assert_eq!(vcpu.translate(0x20_0000 + CODE).unwrap(), Some(CODE));
+    assert_eq!(vcpu.translate(1 << 40).unwrap(), None);
+    vcpu.enter(&at(1 << 40)).unwrap();
+    assert_eq!(vcpu.dump().unwrap().instruction.as_slice(), [0_u8; 0]);
+}
+
 /// vCPU 0 in flat 32-bit mode at `eip`.
 fn boot_at(system: &System, vm: &Arc<Vm>, eip: u32) -> Vcpu {
     boot_vcpu(system, vm, Chip::None, Entry::Pvh { eip, start_info: 0 })

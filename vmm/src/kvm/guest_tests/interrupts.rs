@@ -38,6 +38,16 @@ const GUEST: [u8; 0x46] = [
 ];
 const HANDLER: u64 = CODE + 0x2d;
 
+/// Routes pin 20 of the kernel's I/O APIC, which the PICs don't have, to the vector,
+/// level-triggered, then goes to the guest.
+const IOAPIC_SETUP: [u8; 23] = [
+    0xb9, 0x00, 0x00, 0xc0, 0xfe, // mov ecx, 0xfec00000
+    0xc7, 0x01, 0x38, 0x00, 0x00, 0x00, // mov dword [rcx], 0x38: select pin 20, low half
+    0xc7, 0x41, 0x10, 0x41, 0x80, 0x00, 0x00, // mov dword [rcx+0x10], 0x8041
+    0xe9, 0xe9, 0xfe, 0xff, 0xff, // jmp CODE
+];
+const IOAPIC_SETUP_OFFSET: u64 = 0x100;
+
 /// Writes an interrupt descriptor table with the handler and the pointer to it at 0x3000.
 fn write_idt(memory: &GuestMemoryMmap) {
     const IDT: u64 = 0x4000;
@@ -165,6 +175,42 @@ fn an_irqfd_reaches_the_handler() {
         assert!(vm.register_irqfd(&event, 30).is_err(), "in use");
     });
     assert_eq!(events, one_interrupt());
+}
+
+#[test]
+fn a_level_irqfd_interrupts_once_and_reports_the_end_once() {
+    let Some(system) = system_or_skip() else {
+        return;
+    };
+    let (vm, memory) = vm_with_code(&system, Chip::Full, &GUEST);
+    memory
+        .write_slice(&IOAPIC_SETUP, GuestAddress(CODE + IOAPIC_SETUP_OFFSET))
+        .unwrap();
+    write_idt(&memory);
+    let event = EventFd::new(EFD_NONBLOCK).unwrap();
+    let resample = EventFd::new(EFD_NONBLOCK).unwrap();
+    vm.register_level_irqfd(&event, &resample, 20).unwrap();
+    assert!(resample.read().is_err(), "nothing has ended yet");
+    let entry = long_mode(&memory, IOAPIC_SETUP_OFFSET);
+    let vcpu = boot_vcpu(&system, &vm, Chip::Full, entry);
+    let sender = event.try_clone().unwrap();
+    let react: Reaction = Box::new(move |event| {
+        if matches!(event, PortWrite(0x10, _)) {
+            sender.write(1).unwrap();
+        }
+    });
+    let recorder = Recorder {
+        react: Some(react),
+        ..Default::default()
+    };
+    let (_, recorder, _) = run_to_end(vcpu, recorder, Some(PortWrite(0x12, vec![0])));
+    assert_eq!(recorder.events, one_interrupt());
+    assert_eq!(resample.read().unwrap(), 1);
+    assert_eq!(
+        vm.ioapic_state().unwrap().redirection[20] & 0x1_80ff,
+        0x8041
+    );
+    vm.unregister_irqfd(&event, 20).unwrap();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Tests of the KVM layer with guests of a few instructions, on the host's real KVM.
 //!
-//! They need `/dev/kvm`. Where it is missing each says `skipped:` on standard error and returns;
+//! They need `/dev/kvm`. Where it can't be had each says `skipped:` on standard error and returns;
 //! with `PALISADE_REQUIRE_KVM` set it fails instead, so that a skip can't pass for a success.
 
 mod cpuid;
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
 
-use super::{Access, ExitHandler, Outcome, Role, System, Vcpu, VcpuThread, Vm};
+use super::{Access, ExitHandler, OpenError, Outcome, Role, System, Vcpu, VcpuThread, Vm};
 use crate::boot::entry::Entry;
 
 /// Where tests put a guest's code.
@@ -29,16 +29,21 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// The host's KVM, or none after saying that the test is skipped.
 pub(super) fn system_or_skip() -> Option<System> {
-    let path = Path::new("/dev/kvm");
-    if path.exists() {
-        return Some(System::open(path).unwrap());
-    }
+    let error = match System::open(Path::new("/dev/kvm")) {
+        Ok(system) => return Some(system),
+        Err(
+            error @ (OpenError::Missing { .. }
+            | OpenError::NoDriver { .. }
+            | OpenError::PermissionDenied { .. }),
+        ) => error,
+        Err(error) => panic!("{error}"),
+    };
     assert!(
         std::env::var_os("PALISADE_REQUIRE_KVM").is_none(),
-        "{path:?} is required"
+        "KVM is required: {error}"
     );
     let test = std::thread::current().name().unwrap_or("?").to_owned();
-    eprintln!("skipped: {test}: needs {path:?}");
+    eprintln!("skipped: {test}: {error}");
     None
 }
 
