@@ -3,7 +3,7 @@
 use std::io::{self, Read, SeekFrom};
 
 use thiserror::Error;
-use vm_memory::GuestMemoryMmap;
+use vm_memory::{GuestMemoryError, GuestMemoryMmap};
 
 use super::decompress::{Compression, DecompressError};
 use super::elf::{self, ElfError, ElfImage, KernelEntry};
@@ -88,13 +88,24 @@ pub enum BzImageError {
         /// RAM of the guest, bytes.
         ram: u64,
     },
-    /// The file ended or memory failed while the kernel was copied.
+    /// The file became shorter while the kernel was copied.
+    #[error("protected-mode code of {length:#x} bytes ends {missing:#x} bytes early")]
+    Ended {
+        /// Bytes there should be.
+        length: u64,
+        /// How many of them there are not.
+        missing: u64,
+    },
+    /// The guest's memory failed.
     #[error("protected-mode code of {length:#x} bytes cannot be copied to {address:#x}")]
-    Copy {
+    Memory {
         /// Guest-physical.
         address: u64,
         /// Bytes.
         length: u64,
+        /// What the memory says.
+        #[source]
+        source: GuestMemoryError,
     },
 }
 
@@ -199,9 +210,11 @@ fn load_packed<F: BootFile>(
     file.seek(SeekFrom::Start(header.setup_size()))?;
     ram::copy_in(memory, file, range.start, length).map_err(|error| match error {
         CopyError::Read(error) => BzImageError::Read(error),
-        CopyError::Ended(_) | CopyError::Memory(_) => BzImageError::Copy {
+        CopyError::Ended(missing) => BzImageError::Ended { length, missing },
+        CopyError::Memory(source) => BzImageError::Memory {
             address: range.start,
             length,
+            source,
         },
     })?;
     Ok(ElfImage {
@@ -213,5 +226,4 @@ fn load_packed<F: BootFile>(
 }
 
 #[cfg(test)]
-#[path = "bzimage_tests.rs"]
 mod tests;

@@ -150,7 +150,7 @@ mod tests {
                 max: 2047
             })
         );
-        assert!(ROOM as u64 + 1 <= layout::CMDLINE_SPACE);
+        assert_eq!(ROOM as u64 + 1, layout::CMDLINE_SPACE);
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! Decoders for the payload of a compressed kernel, each a reader with bounded memory and output.
 
+mod lz4_legacy;
+
 use std::io::{self, BufRead, BufReader, Read};
 
 use lzma_rust2::{LzmaReader, XzReader};
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 use thiserror::Error;
 
-use super::lz4_legacy::Lz4LegacyReader;
+use self::lz4_legacy::Lz4LegacyReader;
 
 /// Greatest window of a zstd frame, bytes: that of Linux's own boot decoder
 /// (`lib/decompress_unzstd.c`, `ZSTD_WINDOWSIZE_MAX`).
@@ -187,5 +189,4 @@ impl<R: BufRead> Read for ZstdReader<R> {
 }
 
 #[cfg(test)]
-#[path = "decompress_tests.rs"]
 pub(super) mod tests;

@@ -1,11 +1,14 @@
 //! Loads ELF executables for x86-64: a Linux `vmlinux`, or any other kernel built like it.
 
+mod error;
+pub mod note;
+
 use std::ops::Range;
 
-use thiserror::Error;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
 
-use super::elf_note::{self, NoteError};
+pub use error::ElfError;
+
 use super::layout::KERNEL_MIN;
 use super::little_endian::{bytes_at, u16_at, u32_at, u64_at};
 use super::ram;
@@ -35,152 +38,6 @@ const EM_X86_64: u16 = 62;
 const PT_LOAD: u32 = 1;
 /// `p_type` of notes.
 const PT_NOTE: u32 = 4;
-
-/// Why an ELF executable cannot be loaded.
-#[derive(Debug, Error)]
-pub enum ElfError {
-    /// No bytes at all.
-    #[error("empty file")]
-    Empty,
-    /// Too short for the header.
-    #[error("truncated: ELF header has {found} bytes, expected {HEADER_SIZE}")]
-    HeaderTruncated {
-        /// Bytes there are.
-        found: u64,
-    },
-    /// Another kind of file.
-    #[error("not an ELF file: starts with {found:02x?}, expected {ELF_MAGIC:02x?}")]
-    NotElf {
-        /// The first four bytes.
-        found: [u8; 4],
-    },
-    /// 32-bit, or nonsense.
-    #[error("ELF class {found}, expected {ELFCLASS64} (64-bit)")]
-    Class {
-        /// `e_ident[EI_CLASS]`.
-        found: u8,
-    },
-    /// Big-endian, or nonsense.
-    #[error("ELF data encoding {found}, expected {ELFDATA2LSB} (little-endian)")]
-    Encoding {
-        /// `e_ident[EI_DATA]`.
-        found: u8,
-    },
-    /// For another processor.
-    #[error("ELF machine {found}, expected {EM_X86_64} (x86-64)")]
-    Machine {
-        /// `e_machine`.
-        found: u16,
-    },
-    /// A relocatable or shared object, or a core dump.
-    #[error("ELF type {found}, expected {ET_EXEC} (executable)")]
-    Type {
-        /// `e_type`.
-        found: u16,
-    },
-    /// Program headers of another size.
-    #[error("ELF program headers of {found} bytes, expected {PROGRAM_HEADER_SIZE}")]
-    ProgramHeaderSize {
-        /// `e_phentsize`.
-        found: u16,
-    },
-    /// None or too many program headers.
-    #[error("{found} ELF program headers, expected 1 to {MAX_PROGRAM_HEADERS}")]
-    ProgramHeaderCount {
-        /// `e_phnum`.
-        found: u16,
-    },
-    /// The bytes of something could not be had.
-    #[error("{what}")]
-    Source {
-        /// What was being read.
-        what: String,
-        /// Why it failed.
-        #[source]
-        source: SourceError,
-    },
-    /// Nothing to load.
-    #[error("no loadable segment among {program_headers} program headers")]
-    NothingToLoad {
-        /// How many program headers there are.
-        program_headers: u16,
-    },
-    /// More in the file than in memory.
-    #[error("segment {index} has {file_size:#x} bytes in the file but {memory_size:#x} in memory")]
-    FileLargerThanMemory {
-        /// Number of the program header.
-        index: usize,
-        /// `p_filesz`.
-        file_size: u64,
-        /// `p_memsz`.
-        memory_size: u64,
-    },
-    /// An end that does not fit 64 bits.
-    #[error("segment {index} of {size:#x} bytes at {start:#x} ends past the 64-bit range")]
-    SegmentOverflow {
-        /// Number of the program header.
-        index: usize,
-        /// Offset in the file, or guest-physical address.
-        start: u64,
-        /// Bytes.
-        size: u64,
-    },
-    /// Below where kernels may lie.
-    #[error(
-        "segment {index} at {start:#x} lies below {KERNEL_MIN:#x}, \
-         where the structures a kernel is booted with are"
-    )]
-    SegmentTooLow {
-        /// Number of the program header.
-        index: usize,
-        /// Guest-physical.
-        start: u64,
-    },
-    /// Not all in RAM.
-    #[error(
-        "segment {index} at {start:#x} to {end:#x} ({size:#x} bytes) is outside the guest's RAM \
-         of {ram:#x} bytes"
-    )]
-    OutsideRam {
-        /// Number of the program header.
-        index: usize,
-        /// First address.
-        start: u64,
-        /// First address past the end.
-        end: u64,
-        /// Bytes.
-        size: u64,
-        /// RAM of the guest, bytes.
-        ram: u64,
-    },
-    /// Two segments at one place.
-    #[error("segments at {first:#x?} and {second:#x?} overlap in memory")]
-    SegmentsOverlap {
-        /// The lower one's guest-physical addresses.
-        first: Range<u64>,
-        /// The other's.
-        second: Range<u64>,
-    },
-    /// Too many bytes of notes.
-    #[error("note segment of {found:#x} bytes, expected at most {MAX_NOTE_SEGMENT:#x}")]
-    NoteSegmentTooLarge {
-        /// `p_filesz`.
-        found: u64,
-    },
-    /// Notes that make no sense.
-    #[error("bad note")]
-    Note(#[from] NoteError),
-    /// Starts where nothing was loaded.
-    #[error("entry point {entry:#x} is in none of the loaded segments ({start:#x} to {end:#x})")]
-    EntryOutside {
-        /// Guest-physical.
-        entry: u64,
-        /// Lowest address loaded.
-        start: u64,
-        /// First address past the highest loaded.
-        end: u64,
-    },
-}
 
 /// How a loaded kernel is entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -503,7 +360,7 @@ fn load_segments(
         if segment.kind == PT_NOTE {
             let mut bytes = note_buffer(segment)?;
             source.read_at(segment.offset, &mut bytes).map_err(failed)?;
-            entry = entry.or(elf_note::pvh_entry(&bytes, segment.alignment)?);
+            entry = entry.or(note::pvh_entry(&bytes, segment.alignment)?);
         } else {
             source
                 .load_at(segment.offset, segment.file_size, memory, segment.address)
@@ -521,7 +378,7 @@ fn load_segments(
             .map_err(|source| {
                 segment_source(note.index, SourceError::Memory { address, source })
             })?;
-        entry = entry.or(elf_note::pvh_entry(&bytes, note.alignment)?);
+        entry = entry.or(note::pvh_entry(&bytes, note.alignment)?);
     }
     Ok(entry)
 }
@@ -534,5 +391,4 @@ fn note_buffer(note: &Segment) -> Result<Vec<u8>, ElfError> {
 }
 
 #[cfg(test)]
-#[path = "elf_tests.rs"]
 mod tests;

@@ -272,5 +272,4 @@ pub fn finish_boot(
 const START_INFO: u32 = layout::PVH_START_INFO as u32;
 
 #[cfg(test)]
-#[path = "load_tests.rs"]
 mod tests;

@@ -187,7 +187,7 @@ mod tests {
         };
         write(&map).unwrap();
         assert_eq!(u64_of(&memory, layout::ZERO_PAGE), 0);
-        assert!(layout::PVH_MEMORY_MAP + 128 * 24 <= layout::ZERO_PAGE);
+        const { assert!(layout::PVH_MEMORY_MAP + 128 * 24 <= layout::ZERO_PAGE) };
         map.push(entry);
         assert!(matches!(
             write(&map),

@@ -1,9 +1,10 @@
 //! The differentiated system description table: processors, devices, how to power off.
 
+use std::ops::Range;
+
 use acpi_tables::Aml;
 use acpi_tables::aml::{
-    AddressSpace, AddressSpaceCacheable, Device, EISAName, IO, Interrupt, Memory32Fixed, Name,
-    Package, Path, ResourceTemplate, Scope,
+    Device, EISAName, IO, Interrupt, Memory32Fixed, Name, Package, Path, ResourceTemplate, Scope,
 };
 use acpi_tables::sdt::Sdt;
 
@@ -100,6 +101,29 @@ fn device(device: &AcpiDevice) -> Encoded {
     Encoded::new(&Device::new(Path::new(&device.name), children))
 }
 
+/// A QWord address space descriptor of memory that a device takes up (section 6.4.3.5.1).
+///
+/// Written out here: the library's says that the device passes the range on to others.
+fn wide_memory(range: &Range<u64>) -> Encoded {
+    const DESCRIPTOR: u8 = 0x8a;
+    const LENGTH: u16 = 43;
+    const MEMORY: u8 = 0;
+    /// Taken up, not passed on; minimum and maximum fixed.
+    const CONSUMED_FIXED: u8 = 0b1101;
+    /// Not cacheable, to be read and written.
+    const READ_WRITE: u8 = 1;
+    let mut bytes = vec![DESCRIPTOR];
+    bytes.extend(LENGTH.to_le_bytes());
+    bytes.extend([MEMORY, CONSUMED_FIXED, READ_WRITE]);
+    let (granularity, translation) = (0, 0);
+    let last = range.end.saturating_sub(1);
+    let length = range.end.saturating_sub(range.start);
+    for field in [granularity, range.start, last, translation, length] {
+        bytes.extend(field.to_le_bytes());
+    }
+    Encoded(bytes)
+}
+
 /// A resource descriptor.
 fn resource(resource: &Resource) -> Encoded {
     match resource {
@@ -110,13 +134,7 @@ fn resource(resource: &Resource) -> Encoded {
                 (Ok(base), Ok(length)) if base.checked_add(length).is_some() => {
                     Encoded::new(&Memory32Fixed::new(true, base, length))
                 }
-                _ => Encoded::new(&AddressSpace::<u64>::new_memory(
-                    AddressSpaceCacheable::NotCacheable,
-                    true,
-                    range.start,
-                    range.end.saturating_sub(1),
-                    None,
-                )),
+                _ => wide_memory(range),
             }
         }
         Resource::Ports { start, count } => Encoded::new(&IO::new(*start, *start, 1, *count)),

@@ -202,7 +202,7 @@ fn devices_carry_their_identifiers_and_resources() {
     ));
     // The one above, as minimum and maximum: section 6.4.3.5.1.
     let mut wide = vec![0x8a, 43, 0, 0];
-    wide.extend([0x0c, 0x01]);
+    wide.extend([0x0d, 0x01]);
     for field in [0, 1_u64 << 40, (1 << 40) + 0xfff, 0, 0x1000] {
         wide.extend(field.to_le_bytes());
     }

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::little_endian::u32_at;
+use crate::boot::little_endian::u32_at;
 
 /// Note type of the 32-bit physical entry point (Xen, `xen/include/public/elfnote.h`).
 pub const XEN_ELFNOTE_PHYS32_ENTRY: u32 = 18;

@@ -30,7 +30,7 @@ const OEM_TABLE_ID: [u8; 8] = *b"PALISADE";
 /// Revision of that, in their headers.
 const OEM_REVISION: u32 = 1;
 /// Alignment of each table; the root pointer needs it (section 5.2.5.1).
-const ALIGNMENT: u64 = 16;
+const ALIGNMENT: usize = 16;
 /// Most processors: the 8-bit identifiers of local APICs less the one that means all.
 pub const CPUS_MAX: u16 = 255;
 
@@ -111,7 +111,7 @@ struct Tables {
 impl Tables {
     /// Adds a table; tells its guest-physical address.
     fn add(&mut self, table: &dyn Aml) -> u64 {
-        let aligned = self.bytes.len().next_multiple_of(ALIGNMENT as usize);
+        let aligned = self.bytes.len().next_multiple_of(ALIGNMENT);
         self.bytes.resize(aligned, 0);
         table.to_aml_bytes(&mut self.bytes);
         self.start.saturating_add(aligned as u64)
@@ -125,7 +125,7 @@ impl Tables {
 pub fn write_tables(platform: &AcpiPlatform, memory: &GuestMemoryMmap) -> Result<u64, AcpiError> {
     platform.check()?;
     // The root pointer comes first, where a guest looks for it, and is made last.
-    let root_size = (Rsdp::len() as u64).next_multiple_of(ALIGNMENT);
+    let root_size = Rsdp::len().next_multiple_of(ALIGNMENT) as u64;
     let mut tables = Tables {
         start: layout::ACPI_TABLES + root_size,
         bytes: Vec::new(),

@@ -208,7 +208,8 @@ fn a_segment_outside_ram_tells_the_sizes() {
 #[test]
 fn segments_that_do_not_fit_the_address_space_are_refused() {
     // Offset, address, size in the file, size in memory; in the first program header.
-    let cases: [(&[(usize, u64)], fn(&ElfError) -> bool); 7] = [
+    type Case = (&'static [(usize, u64)], fn(&ElfError) -> bool);
+    let cases: [Case; 7] = [
         (&[(40, u64::MAX)], |error| {
             matches!(error, ElfError::SegmentOverflow { .. })
         }),

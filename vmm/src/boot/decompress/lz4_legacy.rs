@@ -165,10 +165,10 @@ mod tests {
 
     #[test]
     fn the_length_that_a_kernel_build_appends_is_no_block() {
-        for length in [1_000, 16 << 20] {
+        for length in [1_000_u32, 16 << 20] {
             let bytes = sample(1_000);
             let mut frame = frame(&bytes);
-            frame.extend((length as u32).to_le_bytes());
+            frame.extend(length.to_le_bytes());
             assert_eq!(unpack(&frame).unwrap(), bytes);
         }
     }
