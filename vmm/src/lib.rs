@@ -17,6 +17,7 @@ pub mod loader;
 pub mod machine;
 pub mod options;
 pub mod session;
+pub mod vcpu;
 
 pub use device_model;
 

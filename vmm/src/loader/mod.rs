@@ -1,8 +1,8 @@
 //! Loaders: what puts the files that a guest starts from into its memory.
 
-mod bzimage;
-mod elf;
-mod initrd;
+pub mod bzimage;
+pub mod elf;
+pub mod initrd;
 
 use std::{
     fs::File,
@@ -15,6 +15,8 @@ use device_model::{
     qom_core::{BoxedError, Object, Registry, qom_type},
 };
 use thiserror::Error;
+
+pub(crate) use initrd::InitrdLoader;
 
 use crate::boot::LoadedKernel;
 

@@ -17,7 +17,7 @@ pub const MAX_KEY_PART: usize = 127;
 pub use device_model::qom_core::Given;
 
 /// The text without quotes, or any other JSON value in JSON.
-pub(super) fn unquoted(given: &Given) -> String {
+pub(crate) fn unquoted(given: &Given) -> String {
     given.as_text().map_or_else(|| given.to_string(), str::to_owned)
 }
 

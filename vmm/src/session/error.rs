@@ -149,4 +149,10 @@ pub enum OptionError {
         /// Asked for at most.
         maxcpus: u32,
     },
+    /// An argument of a subcommand that it does not have.
+    #[error("unknown argument '{0}'{1}")]
+    UnknownArgument(String, Suggestion),
+    /// A type that no linked crate defines.
+    #[error("no type is called '{0}'{1}")]
+    UnknownType(String, Suggestion),
 }

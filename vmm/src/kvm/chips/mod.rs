@@ -1,10 +1,10 @@
 //! The interrupt chips, timers and clocks that KVM keeps in the kernel, as types of their own.
 
-mod apic;
-mod clock;
-mod i8259;
-mod ioapic;
-mod pit;
+pub mod apic;
+pub mod clock;
+pub mod i8259;
+pub mod ioapic;
+pub mod pit;
 
 use device_model::{prelude::DeviceError, qom_core::Link};
 

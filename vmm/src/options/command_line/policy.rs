@@ -5,7 +5,7 @@
 
 use crate::options::choice::{ChoiceError, ON_OFF, choose, not_among};
 use crate::options::excerpt::excerpt;
-use crate::options::keyval::{Given, OptionArgs, Syntax, Words};
+use crate::options::keyval::{Given, OptionArgs, Syntax, Words, unquoted};
 
 /// The syntax of `-compat`.
 pub(super) const COMPAT_SYNTAX: Syntax = Syntax {

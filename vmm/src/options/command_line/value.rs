@@ -8,7 +8,7 @@ use crate::options::cpu_model::{self, CpuModel, CpuModelError};
 use crate::options::excerpt::excerpt;
 use crate::options::globals::{self, Global, GlobalError};
 use crate::options::identifier::{self, IdentifierError};
-use crate::options::keyval::{Given, KeyvalError, OptionArgs, Syntax, Words};
+use crate::options::keyval::{Given, KeyvalError, OptionArgs, Syntax, Words, unquoted};
 use crate::options::size::{self, MemoryError};
 use crate::options::smp::{self, SmpError, SmpRequest};
 use crate::options::suggestion::DidYouMean;

@@ -1,0 +1,206 @@
+//! What there is, for people: the answers to `help`.
+
+use device_model::{
+    device::{Device, Plug},
+    qom_core::{Class, ClassType, PropertyInfo, Registry, SecurityStatus},
+};
+
+use super::{
+    error::{OptionError, StartError},
+    requests::{check_pluggable, short_names},
+};
+use crate::{
+    cpu,
+    machine::{self, MachineClass},
+    options::command_line::HelpTopic,
+};
+
+/// ` (secure)`, ` (insecure)`, or nothing for what is undeclared.
+fn status(class: &Class) -> &'static str {
+    match class.status() {
+        SecurityStatus::Secure => " (secure)",
+        SecurityStatus::Insecure { .. } => " (insecure)",
+        SecurityStatus::Undeclared => "",
+    }
+}
+
+fn concrete<'a>(registry: &'a Registry, parent: &'a str) -> impl Iterator<Item = &'a Class> {
+    registry
+        .classes()
+        .map(|class| &**class)
+        .filter(move |class| !class.is_abstract() && class.is_a(parent))
+}
+
+/// The types that an option can name, in QEMU's layout.
+pub(super) fn types(registry: &Registry, topic: HelpTopic) -> String {
+    match topic {
+        HelpTopic::Machine => machines(registry),
+        HelpTopic::Accelerator => {
+            names("Accelerators supported in this binary:", "", registry, "accelerator", |name| {
+                name.strip_suffix("-accel")
+            })
+        }
+        HelpTopic::Cpu => cpus(registry),
+        HelpTopic::Chardev => {
+            names("Available chardev backend types:", "  ", registry, "chardev", |name| {
+                name.strip_prefix("chardev-")
+            })
+        }
+        HelpTopic::Device => devices(registry),
+    }
+}
+
+fn names(
+    heading: &str,
+    indent: &str,
+    registry: &Registry,
+    parent: &str,
+    strip: impl Fn(&'static str) -> Option<&'static str>,
+) -> String {
+    let mut text = format!("{heading}\n");
+    for class in concrete(registry, parent) {
+        if let Some(name) = strip(class.name()) {
+            text += &format!("{indent}{name}{}\n", status(class));
+        }
+    }
+    text
+}
+
+fn machines(registry: &Registry) -> String {
+    let mut text = "Supported machines are:\n".to_owned();
+    for class in concrete(registry, "machine") {
+        let name = class.name().trim_end_matches(machine::TYPE_SUFFIX);
+        let default = class.data::<MachineClass>().is_some_and(|data| data.is_default);
+        text += &format!(
+            "{name:<20} {}{}{}{}\n",
+            class.info().description,
+            if default { " (default)" } else { "" },
+            if class.info().deprecated.is_some() { " (deprecated)" } else { "" },
+            status(class),
+        );
+    }
+    text
+}
+
+fn cpus(registry: &Registry) -> String {
+    let mut text = "Available CPUs:\n".to_owned();
+    for class in concrete(registry, "cpu") {
+        let name = class.name().trim_end_matches(cpu::TYPE_SUFFIX);
+        text += &format!("  {name:<20} {}{}\n", class.info().description, status(class));
+    }
+    text += "\nRecognized CPUID flags:\n";
+    let mut line = String::new();
+    for feature in cpu::features::all() {
+        if line.len() + feature.name.len() > 76 {
+            text += &format!(" {line}\n");
+            line.clear();
+        }
+        line += &format!(" {}", feature.name);
+    }
+    text + &format!(" {line}\n")
+}
+
+fn devices(registry: &Registry) -> String {
+    let pluggable: Vec<_> = concrete(registry, <dyn Device as ClassType>::INFO.name)
+        .filter_map(|class| Some((class, class.data::<Plug>()?)))
+        .collect();
+    let mut categories: Vec<_> =
+        pluggable.iter().filter_map(|(class, _)| class.category()).collect();
+    categories.sort_unstable();
+    categories.dedup();
+    let mut text = String::new();
+    for category in categories {
+        text += &format!("{}{category}:\n", if text.is_empty() { "" } else { "\n" });
+        let of_category =
+            pluggable.iter().filter(|(class, _)| class.category() == Some(category));
+        for (class, plug) in of_category {
+            text += &format!("name \"{}\"", class.name());
+            if let Some(bus) = plug.bus {
+                text += &format!(", bus {bus}");
+            }
+            text += &format!(", desc \"{}\"{}\n", class.info().description, status(class));
+        }
+    }
+    text
+}
+
+/// The properties of one type that an option can name, in QEMU's layout.
+///
+/// # Errors
+/// If there is no such type.
+pub(super) fn properties(
+    registry: &Registry,
+    topic: HelpTopic,
+    name: &str,
+) -> Result<String, StartError> {
+    let (type_name, parent): (String, _) = match topic {
+        HelpTopic::Machine => (format!("{name}{}", machine::TYPE_SUFFIX), "machine"),
+        HelpTopic::Accelerator => (format!("{name}-accel"), "accelerator"),
+        HelpTopic::Cpu => (format!("{name}{}", cpu::TYPE_SUFFIX), "cpu"),
+        HelpTopic::Chardev => (format!("chardev-{name}"), "chardev"),
+        HelpTopic::Device => (name.to_owned(), "device"),
+    };
+    let place = format!("-{} {name},help", option(topic));
+    let refuse = |problem| StartError::Option { place: place.clone(), problem };
+    if topic == HelpTopic::Device {
+        check_pluggable(registry, name).map_err(refuse)?;
+    }
+    let class = registry
+        .class(&type_name)
+        .filter(|class| !class.is_abstract() && class.is_a(parent))
+        .ok_or_else(|| refuse(unknown(registry, topic, name)))?;
+    let mut text = format!("{name} options:\n");
+    for (property, _) in class.properties() {
+        text += &row(property);
+    }
+    Ok(text)
+}
+
+const fn option(topic: HelpTopic) -> &'static str {
+    match topic {
+        HelpTopic::Machine => "machine",
+        HelpTopic::Accelerator => "accel",
+        HelpTopic::Cpu => "cpu",
+        HelpTopic::Chardev => "chardev",
+        HelpTopic::Device => "device",
+    }
+}
+
+fn unknown(registry: &Registry, topic: HelpTopic, name: &str) -> OptionError {
+    use device_model::qom_core::Suggestion;
+    let suggest = |class, strip: fn(&'static str) -> Option<&'static str>| {
+        Suggestion::of(name, short_names(registry, class, strip))
+    };
+    let name = name.to_owned();
+    match topic {
+        HelpTopic::Machine => OptionError::Machine {
+            suggestion: suggest("machine", |name| name.strip_suffix(machine::TYPE_SUFFIX)),
+            name,
+        },
+        HelpTopic::Accelerator => OptionError::Accelerator {
+            suggestion: suggest("accelerator", |name| name.strip_suffix("-accel")),
+            name,
+        },
+        HelpTopic::Cpu => OptionError::CpuModel {
+            suggestion: suggest("cpu", |name| name.strip_suffix(cpu::TYPE_SUFFIX)),
+            name,
+        },
+        HelpTopic::Chardev => OptionError::Chardev {
+            suggestion: suggest("chardev", |name| name.strip_prefix("chardev-")),
+            name,
+        },
+        HelpTopic::Device => OptionError::Device { suggestion: Suggestion::default(), name },
+    }
+}
+
+/// `  name=<type>` padded to 24, then description and default.
+fn row(property: &PropertyInfo) -> String {
+    let head = format!("  {}=<{}>", property.name, property.type_name());
+    let default = property.default_value();
+    let default = if default.is_null() || default == "" {
+        String::new()
+    } else {
+        format!(" (default: {default})")
+    };
+    format!("{head:<24} - {}{default}\n", property.description)
+}
