@@ -271,10 +271,10 @@ fn boundaries(argument: &Argument, mistakes: &mut Mistakes) -> Vec<Ident> {
     let Some(tokens) = argument.list("boundary(guest, …)", mistakes) else {
         return Vec::new();
     };
-    let words = arguments::items(tokens, mistakes, |input, _| input.call(Ident::parse_any));
-    if words.is_empty() && mistakes.is_empty() {
+    if tokens.is_empty() {
         argument.wrong_form("boundary(guest, …)", mistakes);
     }
+    let words = arguments::items(tokens, mistakes, |input, _| input.call(Ident::parse_any));
     let mut all: Vec<Ident> = Vec::new();
     for word in words {
         let name = word.to_string();

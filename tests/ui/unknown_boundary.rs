@@ -9,4 +9,8 @@ struct Serial;
 #[qom_type(parent = Object, boundary = guest)]
 struct Assigned;
 
+/// A serial port.
+#[qom_type(parent = Object, boundary(), colour)]
+struct Empty;
+
 fn main() {}
