@@ -126,10 +126,7 @@ pub fn write_tables(platform: &AcpiPlatform, memory: &GuestMemoryMmap) -> Result
     platform.check()?;
     // The root pointer comes first, where a guest looks for it, and is made last.
     let root_size = Rsdp::len().next_multiple_of(ALIGNMENT) as u64;
-    let mut tables = Tables {
-        start: layout::ACPI_TABLES + root_size,
-        bytes: Vec::new(),
-    };
+    let mut tables = Tables { start: layout::ACPI_TABLES + root_size, bytes: Vec::new() };
     let dsdt = tables.add(&dsdt::dsdt(platform));
     let fadt = tables.add(&fadt::fadt(platform, dsdt));
     let madt = tables.add(&madt::madt(platform));

@@ -100,9 +100,7 @@ impl BootParams<'_> {
     /// # Errors
     /// What [`BootParamsError`] lists.
     pub fn write(&self, memory: &GuestMemoryMmap) -> Result<(), BootParamsError> {
-        let too_many = BootParamsError::MemoryMap {
-            found: self.memory_map.len(),
-        };
+        let too_many = BootParamsError::MemoryMap { found: self.memory_map.len() };
         if self.memory_map.len() > E820_MAX {
             return Err(too_many);
         }
@@ -125,9 +123,7 @@ impl BootParams<'_> {
         let (low, high) = halves(self.cmdline);
         page.put(CMD_LINE_PTR, &low);
         page.put(EXT_CMD_LINE_PTR, &high);
-        let (address, size) = self
-            .initrd
-            .map_or((0, 0), |initrd| (initrd.address, initrd.size));
+        let (address, size) = self.initrd.map_or((0, 0), |initrd| (initrd.address, initrd.size));
         let (low, high) = halves(address);
         page.put(RAMDISK_IMAGE, &low);
         page.put(EXT_RAMDISK_IMAGE, &high);
@@ -162,9 +158,7 @@ mod tests {
         let memory = memory(0x10000);
         params.write(&memory).unwrap();
         let mut page = vec![0; SIZE];
-        memory
-            .read_slice(&mut page, GuestAddress(layout::ZERO_PAGE))
-            .unwrap();
+        memory.read_slice(&mut page, GuestAddress(layout::ZERO_PAGE)).unwrap();
         page
     }
 
@@ -177,10 +171,7 @@ mod tests {
             header: Some(&header),
             memory_map: &layout::memory_map(128 << 20).unwrap(),
             cmdline: 0x2_0000,
-            initrd: Some(Initrd {
-                address: 0x700_0000,
-                size: 0x12_3456,
-            }),
+            initrd: Some(Initrd { address: 0x700_0000, size: 0x12_3456 }),
             rsdp: Some(0xe_0000),
         });
         assert_eq!(u64_at(&page, 0x258), Some(0x100_0000), "pref_address");
@@ -205,10 +196,7 @@ mod tests {
             header: None,
             memory_map: &[],
             cmdline: 0x1_0000_2000,
-            initrd: Some(Initrd {
-                address: 0x1_0000_0000,
-                size: 0x2_0000_0003,
-            }),
+            initrd: Some(Initrd { address: 0x1_0000_0000, size: 0x2_0000_0003 }),
             rsdp: None,
         });
         assert_eq!(u16_at(&page, 0x1fe), Some(0xaa55));
@@ -226,10 +214,7 @@ mod tests {
 
     #[test]
     fn a_memory_map_that_does_not_fit_is_refused() {
-        let entry = MemoryMapEntry {
-            range: 0..1,
-            kind: MemoryKind::Ram,
-        };
+        let entry = MemoryMapEntry { range: 0..1, kind: MemoryKind::Ram };
         let mut params = BootParams {
             header: None,
             memory_map: &vec![entry.clone(); 128],

@@ -160,16 +160,11 @@ fn unpack(
     compression: Compression,
     memory: &GuestMemoryMmap,
 ) -> Result<ElfImage, BzImageError> {
-    let damaged = |source| BzImageError::Damaged {
-        compression,
-        source,
-    };
+    let damaged = |source| BzImageError::Damaged { compression, source };
     let decoder = compression.decoder(packed, ram::size(memory))?;
     let mut source = StreamSource::new(decoder).map_err(damaged)?;
-    let image = elf::load_source(&mut source, memory).map_err(|source| BzImageError::Payload {
-        compression,
-        source,
-    })?;
+    let image = elf::load_source(&mut source, memory)
+        .map_err(|source| BzImageError::Payload { compression, source })?;
     // Relocations follow the executable, and then what the format has to check it by.
     source.finish().map_err(damaged)?;
     Ok(image)
@@ -211,16 +206,10 @@ fn load_packed<F: BootFile>(
     ram::copy_in(memory, file, range.start, length).map_err(|error| match error {
         CopyError::Read(error) => BzImageError::Read(error),
         CopyError::Ended(missing) => BzImageError::Ended { length, missing },
-        CopyError::Memory(source) => BzImageError::Memory {
-            address: range.start,
-            length,
-            source,
-        },
+        CopyError::Memory(source) => BzImageError::Memory { address: range.start, length, source },
     })?;
     Ok(ElfImage {
-        entry: KernelEntry::Linux64 {
-            rip: range.start.saturating_add(ENTRY_64),
-        },
+        entry: KernelEntry::Linux64 { rip: range.start.saturating_add(ENTRY_64) },
         range,
     })
 }

@@ -55,11 +55,7 @@ impl Cmdline {
             return Ok(());
         }
         let space = usize::from(!self.0.is_empty());
-        let length = self
-            .0
-            .len()
-            .saturating_add(space)
-            .saturating_add(words.len());
+        let length = self.0.len().saturating_add(space).saturating_add(words.len());
         if length > ROOM {
             return Err(CmdlineError::TooLong { length, max: ROOM });
         }
@@ -135,20 +131,14 @@ mod tests {
         cmdline.append(&"x".repeat(ROOM - 2)).unwrap();
         assert_eq!(
             cmdline.append("yy"),
-            Err(CmdlineError::TooLong {
-                length: ROOM + 1,
-                max: ROOM
-            })
+            Err(CmdlineError::TooLong { length: ROOM + 1, max: ROOM })
         );
         cmdline.append("y").unwrap();
         assert_eq!(cmdline.check_length(usize::MAX), Ok(()));
         assert_eq!(cmdline.check_length(ROOM), Ok(()));
         assert_eq!(
             cmdline.check_length(2047),
-            Err(CmdlineError::TooLong {
-                length: ROOM,
-                max: 2047
-            })
+            Err(CmdlineError::TooLong { length: ROOM, max: 2047 })
         );
         assert_eq!(ROOM as u64 + 1, layout::CMDLINE_SPACE);
     }
@@ -156,16 +146,12 @@ mod tests {
     #[test]
     fn it_ends_with_a_nul_in_guest_memory() {
         let memory = memory(0x10_0000);
-        memory
-            .write_slice(&[0xff; 16], GuestAddress(layout::CMDLINE))
-            .unwrap();
+        memory.write_slice(&[0xff; 16], GuestAddress(layout::CMDLINE)).unwrap();
         let mut cmdline = Cmdline::new();
         cmdline.append("quiet").unwrap();
         cmdline.write(&memory).unwrap();
         let mut seen = [0; 7];
-        memory
-            .read_slice(&mut seen, GuestAddress(layout::CMDLINE))
-            .unwrap();
+        memory.read_slice(&mut seen, GuestAddress(layout::CMDLINE)).unwrap();
         assert_eq!(&seen, b"quiet\0\xff");
     }
 }

@@ -37,23 +37,11 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn load(offset: u64, address: u64, file_size: u64, memory_size: u64) -> Self {
-        Self {
-            kind: 1,
-            offset,
-            address,
-            file_size,
-            memory_size,
-        }
+        Self { kind: 1, offset, address, file_size, memory_size }
     }
 
     pub(crate) fn note(offset: u64, file_size: u64) -> Self {
-        Self {
-            kind: 4,
-            offset,
-            address: 0,
-            file_size,
-            memory_size: file_size,
-        }
+        Self { kind: 4, offset, address: 0, file_size, memory_size: file_size }
     }
 }
 
@@ -102,9 +90,7 @@ pub(crate) const SMALL_KERNEL_SIZE: u64 = 0x5000;
 
 /// Code of [`small_kernel`]: no instructions, but bytes worth compressing that tell their place.
 pub(crate) fn small_kernel_code() -> Vec<u8> {
-    (0..0x4000_u32)
-        .map(|at| (at / 64 * 7 + at % 5) as u8)
-        .collect()
+    (0..0x4000_u32).map(|at| (at / 64 * 7 + at % 5) as u8).collect()
 }
 
 /// A kernel of one segment whose PVH entry, if any, is in a note at its end.
@@ -120,16 +106,9 @@ pub(crate) fn small_kernel(pvh: Option<u64>) -> Vec<u8> {
         let note = pvh_note(entry);
         let at = code.len() - note.len();
         code[at..].copy_from_slice(&note);
-        programs.push(Program::note(
-            (SMALL_KERNEL_CODE + at) as u64,
-            note.len() as u64,
-        ));
+        programs.push(Program::note((SMALL_KERNEL_CODE + at) as u64, note.len() as u64));
     }
-    elf(
-        SMALL_KERNEL + 0x10,
-        &programs,
-        &[(SMALL_KERNEL_CODE, &code)],
-    )
+    elf(SMALL_KERNEL + 0x10, &programs, &[(SMALL_KERNEL_CODE, &code)])
 }
 
 /// Bytes of setup code in [`bzimage`], with the sector that holds the header.

@@ -65,17 +65,13 @@ impl Compression {
         limit: u64,
     ) -> Result<Box<dyn Read + 'a>, DecompressError> {
         let input = BufReader::with_capacity(64 << 10, input);
-        let header = |source| DecompressError::Header {
-            compression: self,
-            source,
-        };
+        let header = |source| DecompressError::Header { compression: self, source };
         Ok(match self {
             Self::None => Box::new(Limited::new(input, limit)),
             Self::Gzip => Box::new(Limited::new(flate2::bufread::GzDecoder::new(input), limit)),
-            Self::Lz4Legacy => Box::new(Limited::new(
-                Lz4LegacyReader::new(input).map_err(header)?,
-                limit,
-            )),
+            Self::Lz4Legacy => {
+                Box::new(Limited::new(Lz4LegacyReader::new(input).map_err(header)?, limit))
+            }
             Self::Zstd => Box::new(Limited::new(ZstdReader::new(input).map_err(header)?, limit)),
             Self::Xz => Box::new(Limited::new(
                 XzReader::new_mem_limit(input, false, LZMA_MEMORY_MAX_KIB),
@@ -128,11 +124,7 @@ struct Limited<R> {
 
 impl<R> Limited<R> {
     fn new(inner: R, limit: u64) -> Self {
-        Self {
-            inner,
-            limit,
-            left: limit,
-        }
+        Self { inner, limit, left: limit }
     }
 }
 
@@ -146,9 +138,7 @@ impl<R: Read> Read for Limited<R> {
             }
             None => {
                 self.left = 0;
-                Err(io::Error::other(DecompressError::TooLarge {
-                    limit: self.limit,
-                }))
+                Err(io::Error::other(DecompressError::TooLarge { limit: self.limit }))
             }
         }
     }
@@ -172,10 +162,9 @@ impl<R: BufRead> Read for ZstdReader<R> {
         let read = self.decoder.read(buffer)?;
         if read == 0 && !buffer.is_empty() {
             let frame = &self.decoder.decoder;
-            if let (Some(expected), Some(found)) = (
-                frame.get_checksum_from_data(),
-                frame.get_calculated_checksum(),
-            ) && expected != found
+            if let (Some(expected), Some(found)) =
+                (frame.get_checksum_from_data(), frame.get_calculated_checksum())
+                && expected != found
             {
                 return Err(io::Error::other(DecompressError::Checksum {
                     compression: Compression::Zstd,

@@ -132,18 +132,14 @@ pub(super) fn load_source(
     }
     check_loads(&mut loads, source.length(), memory)?;
     let (Some(first), Some(last)) = (loads.first(), loads.last()) else {
-        return Err(ElfError::NothingToLoad {
-            program_headers: segments.program_headers,
-        });
+        return Err(ElfError::NothingToLoad { program_headers: segments.program_headers });
     };
     let whole = first.address..last.in_memory()?.end;
 
     let pvh = load_segments(source, memory, &loads, &notes)?;
     let entry = match pvh {
         Some(eip) => KernelEntry::Pvh { eip },
-        None => KernelEntry::Linux64 {
-            rip: segments.entry,
-        },
+        None => KernelEntry::Linux64 { rip: segments.entry },
     };
     let address = match entry {
         KernelEntry::Pvh { eip } => u64::from(eip),
@@ -153,16 +149,9 @@ pub(super) fn load_source(
         .iter()
         .any(|load| address >= load.address && address - load.address < load.memory_size)
     {
-        return Err(ElfError::EntryOutside {
-            entry: address,
-            start: whole.start,
-            end: whole.end,
-        });
+        return Err(ElfError::EntryOutside { entry: address, start: whole.start, end: whole.end });
     }
-    Ok(ElfImage {
-        entry,
-        range: whole,
-    })
+    Ok(ElfImage { entry, range: whole })
 }
 
 /// What the headers say.
@@ -205,10 +194,7 @@ fn read_segments(source: &mut dyn Source) -> Result<Segments, ElfError> {
     let mut bytes = vec![0; usize::from(size) * usize::from(count)];
     source
         .read_at(table, &mut bytes)
-        .map_err(|source| ElfError::Source {
-            what: format!("{count} program headers"),
-            source,
-        })?;
+        .map_err(|source| ElfError::Source { what: format!("{count} program headers"), source })?;
     let list = bytes
         .chunks_exact(usize::from(size))
         .enumerate()
@@ -225,11 +211,7 @@ fn read_segments(source: &mut dyn Source) -> Result<Segments, ElfError> {
             }
         })
         .collect();
-    Ok(Segments {
-        entry,
-        program_headers: count,
-        list,
-    })
+    Ok(Segments { entry, program_headers: count, list })
 }
 
 /// Reads the ELF header, telling an empty from a truncated file.
@@ -251,15 +233,10 @@ fn read_header(source: &mut dyn Source) -> Result<[u8; HEADER_SIZE], ElfError> {
                 Some(start) if found >= 4 && start != ELF_MAGIC => {
                     Err(ElfError::NotElf { found: start })
                 }
-                _ => Err(ElfError::HeaderTruncated {
-                    found: found as u64,
-                }),
+                _ => Err(ElfError::HeaderTruncated { found: found as u64 }),
             }
         }
-        Err(source) => Err(ElfError::Source {
-            what: "ELF header".into(),
-            source,
-        }),
+        Err(source) => Err(ElfError::Source { what: "ELF header".into(), source }),
     }
 }
 
@@ -281,10 +258,7 @@ fn check_loads(
         let in_file = load.in_file()?;
         let in_memory = load.in_memory()?;
         if in_memory.start < KERNEL_MIN {
-            return Err(ElfError::SegmentTooLow {
-                index,
-                start: in_memory.start,
-            });
+            return Err(ElfError::SegmentTooLow { index, start: in_memory.start });
         }
         if !ram::contains(memory, &in_memory) {
             return Err(ElfError::OutsideRam {
@@ -298,10 +272,7 @@ fn check_loads(
         if file_length.is_some_and(|length| in_file.end > length) {
             return Err(segment_source(
                 index,
-                SourceError::Truncated {
-                    offset: load.offset,
-                    length: load.file_size,
-                },
+                SourceError::Truncated { offset: load.offset, length: load.file_size },
             ));
         }
     }
@@ -317,10 +288,7 @@ fn check_loads(
 
 /// An error while reading a segment.
 fn segment_source(index: usize, source: SourceError) -> ElfError {
-    ElfError::Source {
-        what: format!("segment {index}"),
-        source,
-    }
+    ElfError::Source { what: format!("segment {index}"), source }
 }
 
 /// Loads segments in the order in which the file has them, and finds the PVH entry in passing.
@@ -337,9 +305,7 @@ fn load_segments(
     let mut order: Vec<&Segment> = loads.iter().collect();
     for note in notes {
         if note.file_size > MAX_NOTE_SEGMENT {
-            return Err(ElfError::NoteSegmentTooLarge {
-                found: note.file_size,
-            });
+            return Err(ElfError::NoteSegmentTooLarge { found: note.file_size });
         }
         let in_file = note.in_file()?;
         // `check_loads` saw that the ends of loaded segments do not wrap.
@@ -373,11 +339,9 @@ fn load_segments(
     }
     for (note, address) in inside {
         let mut bytes = note_buffer(note)?;
-        memory
-            .read_slice(&mut bytes, GuestAddress(address))
-            .map_err(|source| {
-                segment_source(note.index, SourceError::Memory { address, source })
-            })?;
+        memory.read_slice(&mut bytes, GuestAddress(address)).map_err(|source| {
+            segment_source(note.index, SourceError::Memory { address, source })
+        })?;
         entry = entry.or(note::pvh_entry(&bytes, note.alignment)?);
     }
     Ok(entry)

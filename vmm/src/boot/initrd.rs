@@ -84,25 +84,16 @@ pub fn load<F: BootFile>(
         return Err(InitrdError::Empty);
     }
     let ram_end = ram::contiguous_end(memory, KERNEL_MIN).min(LOW_RAM_END);
-    let no_room = || InitrdError::NoRoom {
-        size,
-        kernel: kernel.clone(),
-        max,
-        ram_end,
-    };
+    let no_room = || InitrdError::NoRoom { size, kernel: kernel.clone(), max, ram_end };
     let address = place(size, kernel, max, ram_end).ok_or_else(no_room)?;
     let count = usize::try_from(size).map_err(|_| no_room())?;
     file.seek(SeekFrom::Start(0))?;
-    memory
-        .read_exact_volatile_from(GuestAddress(address), file, count)
-        .map_err(|source| match source {
+    memory.read_exact_volatile_from(GuestAddress(address), file, count).map_err(|source| {
+        match source {
             GuestMemoryError::IOError(error) => InitrdError::Read(error),
-            source => InitrdError::Copy {
-                address,
-                size,
-                source,
-            },
-        })?;
+            source => InitrdError::Copy { address, size, source },
+        }
+    })?;
     Ok(Initrd { address, size })
 }
 
@@ -123,17 +114,9 @@ mod tests {
         let bytes: Vec<u8> = (0..0x1801_u32).map(|at| at as u8).collect();
         let kernel = MIB..2 * MIB;
         let initrd = load(&mut Cursor::new(&bytes), &memory, &kernel, u64::MAX).unwrap();
-        assert_eq!(
-            initrd,
-            Initrd {
-                address: 16 * MIB - 0x2000,
-                size: 0x1801
-            }
-        );
+        assert_eq!(initrd, Initrd { address: 16 * MIB - 0x2000, size: 0x1801 });
         let mut seen = vec![0; bytes.len()];
-        memory
-            .read_slice(&mut seen, GuestAddress(initrd.address))
-            .unwrap();
+        memory.read_slice(&mut seen, GuestAddress(initrd.address)).unwrap();
         assert_eq!(seen, bytes);
 
         let initrd = load(&mut Cursor::new(&bytes), &memory, &kernel, 8 * MIB - 1).unwrap();
@@ -169,12 +152,7 @@ mod tests {
     #[test]
     fn an_empty_one_is_refused() {
         assert!(matches!(
-            load(
-                &mut Cursor::new([]),
-                &memory(4 << 20),
-                &(MIB..2 * MIB),
-                u64::MAX
-            ),
+            load(&mut Cursor::new([]), &memory(4 << 20), &(MIB..2 * MIB), u64::MAX),
             Err(InitrdError::Empty)
         ));
     }

@@ -188,24 +188,12 @@ mod tests {
 
     #[test]
     fn sizes_that_cannot_be_placed_are_refused() {
-        assert_eq!(
-            ram_ranges(0),
-            Err(RamSizeError::TooSmall {
-                size: 0,
-                min: RAM_MIN
-            })
-        );
+        assert_eq!(ram_ranges(0), Err(RamSizeError::TooSmall { size: 0, min: RAM_MIN }));
         assert_eq!(
             ram_ranges(u64::MAX),
-            Err(RamSizeError::TooLarge {
-                size: u64::MAX,
-                max: RAM_MAX
-            })
+            Err(RamSizeError::TooLarge { size: u64::MAX, max: RAM_MAX })
         );
-        assert_eq!(
-            ram_ranges(RAM_MIN + 1),
-            Err(RamSizeError::Unaligned { size: RAM_MIN + 1 })
-        );
+        assert_eq!(ram_ranges(RAM_MIN + 1), Err(RamSizeError::Unaligned { size: RAM_MIN + 1 }));
         assert_eq!(ram_ranges(RAM_MAX).unwrap()[1].end, PHYSICAL_END);
     }
 
@@ -215,17 +203,8 @@ mod tests {
         for pair in map.windows(2) {
             assert!(pair[0].range.end <= pair[1].range.start, "{pair:x?}");
         }
-        for device in [
-            u64::from(IOAPIC),
-            u64::from(LAPIC),
-            GED,
-            VIRTIO_MMIO,
-            0xa_0000,
-        ] {
-            assert!(
-                !map.iter().any(|entry| entry.range.contains(&device)),
-                "{device:#x}"
-            );
+        for device in [u64::from(IOAPIC), u64::from(LAPIC), GED, VIRTIO_MMIO, 0xa_0000] {
+            assert!(!map.iter().any(|entry| entry.range.contains(&device)), "{device:#x}");
         }
         let usable: u64 = map
             .iter()

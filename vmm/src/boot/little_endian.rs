@@ -2,10 +2,7 @@
 
 /// The `N` bytes at `offset`, or `None` where the buffer ends before them.
 pub(super) fn bytes_at<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
-    bytes
-        .get(offset..offset.checked_add(N)?)?
-        .first_chunk()
-        .copied()
+    bytes.get(offset..offset.checked_add(N)?)?.first_chunk().copied()
 }
 
 /// The 16-bit field at `offset`.

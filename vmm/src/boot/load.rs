@@ -116,9 +116,7 @@ pub fn probe<F: BootFile>(file: &mut F) -> Result<KernelKind, BootError> {
     if SetupHeader::recognise(start) {
         return Ok(KernelKind::BzImage);
     }
-    Err(BootError::NotAKernel {
-        start: start.iter().take(4).copied().collect(),
-    })
+    Err(BootError::NotAKernel { start: start.iter().take(4).copied().collect() })
 }
 
 /// A kernel in guest memory, not yet told anything.
@@ -137,9 +135,7 @@ pub struct LoadedKernel {
 impl LoadedKernel {
     /// Highest address that an initial RAM disk's last byte may have.
     pub fn initrd_addr_max(&self) -> u64 {
-        self.header
-            .as_ref()
-            .map_or(INITRD_ADDR_MAX, |header| header.initrd_addr_max().into())
+        self.header.as_ref().map_or(INITRD_ADDR_MAX, |header| header.initrd_addr_max().into())
     }
 
     /// Longest command line that it keeps, bytes without the NUL.
@@ -167,12 +163,7 @@ pub fn load_kernel<F: BootFile>(
             (loaded.image, Some(loaded.header))
         }
     };
-    Ok(LoadedKernel {
-        kind,
-        entry: image.entry,
-        range: image.range,
-        header,
-    })
+    Ok(LoadedKernel { kind, entry: image.entry, range: image.range, header })
 }
 
 /// Loads an initial RAM disk where a kernel will find it.
@@ -184,12 +175,7 @@ pub fn load_initrd<F: BootFile>(
     memory: &GuestMemoryMmap,
     kernel: &LoadedKernel,
 ) -> Result<Initrd, BootError> {
-    Ok(initrd::load(
-        file,
-        memory,
-        &kernel.range,
-        kernel.initrd_addr_max(),
-    )?)
+    Ok(initrd::load(file, memory, &kernel.range, kernel.initrd_addr_max())?)
 }
 
 /// What a kernel is to be told.
@@ -220,10 +206,7 @@ pub fn finish_boot(
     if matches!(kernel.entry, KernelEntry::Linux64 { .. })
         && kernel.range.end > long_mode::MAPPED_END
     {
-        return Err(BootError::NotMapped {
-            start: kernel.range.start,
-            end: kernel.range.end,
-        });
+        return Err(BootError::NotMapped { start: kernel.range.start, end: kernel.range.end });
     }
     let rsdp = match information.acpi {
         Some(platform) => Some(acpi::write_tables(platform, memory)?),
@@ -239,10 +222,7 @@ pub fn finish_boot(
                 rsdp,
             }
             .write(memory)?;
-            Ok(Entry::Pvh {
-                eip,
-                start_info: START_INFO,
-            })
+            Ok(Entry::Pvh { eip, start_info: START_INFO })
         }
         KernelEntry::Linux64 { rip } => {
             BootParams {

@@ -82,10 +82,8 @@ fn write_table(
 /// # Errors
 /// No memory there.
 pub fn write_gdt(memory: &GuestMemoryMmap) -> Result<(), StructureError> {
-    let bytes: Vec<u8> = DESCRIPTORS
-        .iter()
-        .flat_map(|descriptor| descriptor.to_le_bytes())
-        .collect();
+    let bytes: Vec<u8> =
+        DESCRIPTORS.iter().flat_map(|descriptor| descriptor.to_le_bytes()).collect();
     structure::write(memory, "global descriptor table", layout::GDT, &bytes)
 }
 
@@ -99,9 +97,7 @@ mod tests {
     /// Walks the tables as a processor does; `None` where nothing is mapped.
     fn translate(memory: &GuestMemoryMmap, address: u64) -> Option<u64> {
         let entry = |table: u64, index: u64| -> u64 {
-            memory
-                .read_obj(GuestAddress((table & !0xfff) + index * 8))
-                .unwrap()
+            memory.read_obj(GuestAddress((table & !0xfff) + index * 8)).unwrap()
         };
         let mut table = layout::PML4;
         for shift in [39, 30, 21] {
@@ -119,9 +115,7 @@ mod tests {
     #[test]
     fn the_first_4_gib_map_to_themselves_and_nothing_else_is_mapped() {
         let memory = memory(0x10_0000);
-        memory
-            .write_slice(&[0xff; 0x8000], GuestAddress(0x8000))
-            .unwrap();
+        memory.write_slice(&[0xff; 0x8000], GuestAddress(0x8000)).unwrap();
         write_page_tables(&memory).unwrap();
         for address in (0..MAPPED_END).step_by(0x1f_f123) {
             assert_eq!(translate(&memory, address), Some(address));
@@ -137,9 +131,7 @@ mod tests {
         write_gdt(&memory).unwrap();
         let descriptor = |selector: u16| -> u64 {
             assert!(selector + 7 <= GDT_LIMIT);
-            memory
-                .read_obj(GuestAddress(layout::GDT + u64::from(selector)))
-                .unwrap()
+            memory.read_obj(GuestAddress(layout::GDT + u64::from(selector))).unwrap()
         };
         let (code, data) = (descriptor(BOOT_CS), descriptor(BOOT_DS));
         for bits in [code, data] {

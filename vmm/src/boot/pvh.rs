@@ -72,12 +72,7 @@ impl StartInfo<'_> {
             module.put(0, &initrd.address.to_le_bytes());
             module.put(8, &initrd.size.to_le_bytes());
             // Offset 16: the module's own command line; none.
-            structure::write(
-                memory,
-                "PVH module list",
-                layout::PVH_MODULES,
-                module.as_bytes(),
-            )?;
+            structure::write(memory, "PVH module list", layout::PVH_MODULES, module.as_bytes())?;
         }
         info.put(24, &self.cmdline.to_le_bytes());
         info.put(32, &self.rsdp.unwrap_or(0).to_le_bytes());
@@ -93,12 +88,7 @@ impl StartInfo<'_> {
             map.extend([0; 4]);
         }
         structure::write(memory, "PVH memory map", layout::PVH_MEMORY_MAP, &map)?;
-        structure::write(
-            memory,
-            "PVH start information",
-            layout::PVH_START_INFO,
-            info.as_bytes(),
-        )?;
+        structure::write(memory, "PVH start information", layout::PVH_START_INFO, info.as_bytes())?;
         Ok(())
     }
 }
@@ -125,10 +115,7 @@ mod tests {
         StartInfo {
             memory_map: &layout::memory_map(8 << 30).unwrap(),
             cmdline: 0x2_0000,
-            initrd: Some(Initrd {
-                address: 0x700_0000,
-                size: 0x1234,
-            }),
+            initrd: Some(Initrd { address: 0x700_0000, size: 0x1234 }),
             rsdp: Some(0xe_0000),
         }
         .write(&memory)
@@ -155,14 +142,9 @@ mod tests {
     #[test]
     fn without_an_initrd_there_are_no_modules() {
         let memory = memory(0x10000);
-        StartInfo {
-            memory_map: &[],
-            cmdline: 0x2_0000,
-            initrd: None,
-            rsdp: None,
-        }
-        .write(&memory)
-        .unwrap();
+        StartInfo { memory_map: &[], cmdline: 0x2_0000, initrd: None, rsdp: None }
+            .write(&memory)
+            .unwrap();
         assert_eq!(u32_of(&memory, layout::PVH_START_INFO + 12), 0);
         assert_eq!(u64_of(&memory, layout::PVH_START_INFO + 16), 0);
         assert_eq!(u64_of(&memory, layout::PVH_START_INFO + 32), 0);
@@ -170,28 +152,16 @@ mod tests {
 
     #[test]
     fn the_longest_memory_map_stays_off_the_zero_page() {
-        let entry = MemoryMapEntry {
-            range: 0..1,
-            kind: MemoryKind::Ram,
-        };
+        let entry = MemoryMapEntry { range: 0..1, kind: MemoryKind::Ram };
         let memory = memory(0x10000);
         let mut map = vec![entry.clone(); 128];
         let write = |map: &[MemoryMapEntry]| {
-            StartInfo {
-                memory_map: map,
-                cmdline: 0,
-                initrd: None,
-                rsdp: None,
-            }
-            .write(&memory)
+            StartInfo { memory_map: map, cmdline: 0, initrd: None, rsdp: None }.write(&memory)
         };
         write(&map).unwrap();
         assert_eq!(u64_of(&memory, layout::ZERO_PAGE), 0);
         const { assert!(layout::PVH_MEMORY_MAP + 128 * 24 <= layout::ZERO_PAGE) };
         map.push(entry);
-        assert!(matches!(
-            write(&map),
-            Err(PvhError::MemoryMap { found: 129 })
-        ));
+        assert!(matches!(write(&map), Err(PvhError::MemoryMap { found: 129 })));
     }
 }

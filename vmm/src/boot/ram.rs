@@ -13,9 +13,7 @@ pub(super) const COPY_BUFFER: usize = 64 << 10;
 
 /// All of `memory`, bytes.
 pub(super) fn size(memory: &GuestMemoryMmap) -> u64 {
-    memory
-        .iter()
-        .fold(0, |sum: u64, region| sum.saturating_add(region.len()))
+    memory.iter().fold(0, |sum: u64, region| sum.saturating_add(region.len()))
 }
 
 /// First address past the memory that goes on from `start` without a gap; `start` if it has none.
@@ -43,9 +41,7 @@ pub(super) fn zero(memory: &GuestMemoryMmap, range: &Range<u64>) -> Result<(), G
     let zeros = [0; 4096];
     let mut at = range.start;
     while at < range.end {
-        let wanted = usize::try_from(range.end - at)
-            .unwrap_or(usize::MAX)
-            .min(buffer.len());
+        let wanted = usize::try_from(range.end - at).unwrap_or(usize::MAX).min(buffer.len());
         let (Some(chunk), Some(blank)) = (buffer.get_mut(..wanted), zeros.get(..wanted)) else {
             break;
         };
@@ -80,18 +76,14 @@ pub(super) fn copy_in(
     let mut at = address;
     let mut left = length;
     while left > 0 {
-        let wanted = usize::try_from(left)
-            .unwrap_or(usize::MAX)
-            .min(buffer.len());
+        let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
         let read = match reader.read(&mut buffer[..wanted]) {
             Ok(0) => return Err(CopyError::Ended(left)),
             Ok(read) => read.min(wanted),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(CopyError::Read(error)),
         };
-        memory
-            .write_slice(&buffer[..read], GuestAddress(at))
-            .map_err(CopyError::Memory)?;
+        memory.write_slice(&buffer[..read], GuestAddress(at)).map_err(CopyError::Memory)?;
         at = at.saturating_add(read as u64);
         left -= read as u64;
     }
@@ -125,9 +117,7 @@ mod tests {
     #[test]
     fn zeroing_clears_exactly_its_range() {
         let memory = memory();
-        memory
-            .write_slice(&[0xaa; 0x3000], GuestAddress(0x1000))
-            .unwrap();
+        memory.write_slice(&[0xaa; 0x3000], GuestAddress(0x1000)).unwrap();
         zero(&memory, &(0x1001..0x3fff)).unwrap();
         let mut seen = [0; 0x3000];
         memory.read_slice(&mut seen, GuestAddress(0x1000)).unwrap();

@@ -135,10 +135,7 @@ impl SetupHeader {
     /// # Errors
     /// What [`SetupHeaderError`] lists.
     pub fn parse(start: &[u8]) -> Result<Self, SetupHeaderError> {
-        let truncated = |expected| SetupHeaderError::Truncated {
-            found: start.len(),
-            expected,
-        };
+        let truncated = |expected| SetupHeaderError::Truncated { found: start.len(), expected };
         let found = u16_at(start, BOOT_FLAG).ok_or(truncated(BOOT_FLAG + 2))?;
         if found != BOOT_FLAG_MAGIC {
             return Err(SetupHeaderError::BootFlag { found });
@@ -281,29 +278,17 @@ mod tests {
 
     #[test]
     fn other_boot_sectors_and_old_kernels_are_refused() {
-        assert_eq!(
-            with_field(0x1fe, &[0, 0]),
-            Err(SetupHeaderError::BootFlag { found: 0 })
-        );
-        assert_eq!(
-            with_field(0x202, b"HdrX"),
-            Err(SetupHeaderError::Magic { found: *b"HdrX" })
-        );
+        assert_eq!(with_field(0x1fe, &[0, 0]), Err(SetupHeaderError::BootFlag { found: 0 }));
+        assert_eq!(with_field(0x202, b"HdrX"), Err(SetupHeaderError::Magic { found: *b"HdrX" }));
         let error = with_field(0x206, &[0x07]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "boot protocol 2.07, expected 2.08 or later"
-        );
+        assert_eq!(error.to_string(), "boot protocol 2.07, expected 2.08 or later");
     }
 
     #[test]
     fn a_jump_into_or_far_past_the_header_is_refused() {
         for operand in [0, 0x61, 0x8f, 0xff] {
             assert!(
-                matches!(
-                    with_field(0x201, &[operand]),
-                    Err(SetupHeaderError::End { .. })
-                ),
+                matches!(with_field(0x201, &[operand]), Err(SetupHeaderError::End { .. })),
                 "{operand:#x}"
             );
         }

@@ -108,16 +108,10 @@ impl<'a, F: BootFile> FileSource<'a, F> {
 
     /// Refuses what lies outside the file before anything seeks there.
     fn seek(&mut self, offset: u64, length: u64) -> Result<(), SourceError> {
-        if offset
-            .checked_add(length)
-            .is_none_or(|end| end > self.length)
-        {
+        if offset.checked_add(length).is_none_or(|end| end > self.length) {
             return Err(SourceError::Truncated { offset, length });
         }
-        self.file
-            .seek(SeekFrom::Start(offset))
-            .map(|_| ())
-            .map_err(SourceError::Read)
+        self.file.seek(SeekFrom::Start(offset)).map(|_| ()).map_err(SourceError::Read)
     }
 }
 
@@ -141,12 +135,12 @@ impl<F: BootFile> Source for FileSource<'_, F> {
         self.seek(offset, length)?;
         let count =
             usize::try_from(length).map_err(|_| SourceError::Truncated { offset, length })?;
-        memory
-            .read_exact_volatile_from(GuestAddress(address), self.file, count)
-            .map_err(|source| match source {
+        memory.read_exact_volatile_from(GuestAddress(address), self.file, count).map_err(|source| {
+            match source {
                 GuestMemoryError::IOError(error) => SourceError::Read(error),
                 source => SourceError::Memory { address, source },
-            })
+            }
+        })
     }
 }
 
@@ -166,29 +160,20 @@ impl<R: Read> StreamSource<R> {
         let mut head = vec![0; HEAD];
         let filled = read_up_to(&mut reader, &mut head)?;
         head.truncate(filled);
-        Ok(Self {
-            reader,
-            head,
-            position: filled as u64,
-        })
+        Ok(Self { reader, head, position: filled as u64 })
     }
 
     /// The kept bytes from `offset`, at most `length`.
     fn kept(&self, offset: u64, length: u64) -> &[u8] {
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
         let end = usize::try_from(offset.saturating_add(length)).unwrap_or(usize::MAX);
-        self.head
-            .get(start..end.min(self.head.len()))
-            .unwrap_or_default()
+        self.head.get(start..end.min(self.head.len())).unwrap_or_default()
     }
 
     /// Goes forward to `offset`, whose `length` bytes are wanted.
     fn skip_to(&mut self, offset: u64, length: u64) -> Result<(), SourceError> {
         let Some(distance) = offset.checked_sub(self.position) else {
-            return Err(SourceError::Backward {
-                offset,
-                position: self.position,
-            });
+            return Err(SourceError::Backward { offset, position: self.position });
         };
         let skipped = io::copy(&mut (&mut self.reader).take(distance), &mut io::sink())
             .map_err(SourceError::Read)?;

@@ -25,14 +25,12 @@ pub(super) fn write(
     address: u64,
     bytes: &[u8],
 ) -> Result<(), StructureError> {
-    memory
-        .write_slice(bytes, GuestAddress(address))
-        .map_err(|source| StructureError {
-            what,
-            address,
-            size: bytes.len(),
-            source,
-        })
+    memory.write_slice(bytes, GuestAddress(address)).map_err(|source| StructureError {
+        what,
+        address,
+        size: bytes.len(),
+        source,
+    })
 }
 
 /// A structure of fixed size, filled field by field. Fields outside it are left out.

@@ -112,8 +112,8 @@ processor!(BaselineCpuDevice, Model::X86_64V1);
 
 fn create(cpu: &dyn Cpu, model: Model) -> Result<(), DeviceError> {
     let accelerator = cpu.accel().ok_or(DeviceError::Missing("accelerator"))?;
-    let choices = choices(&cpu.features())
-        .map_err(|error| DeviceError::Configuration(error.to_string()))?;
+    let choices =
+        choices(&cpu.features()).map_err(|error| DeviceError::Configuration(error.to_string()))?;
     let topology = Topology::new(cpu.sockets(), cpu.cores(), cpu.threads())
         .map_err(|error| DeviceError::Configuration(error.to_string()))?;
     let setup = CpuSetup { model, choices, topology, index: cpu.index() };
@@ -146,4 +146,3 @@ fn local_apic(config: &Configuration<'_>, children: &mut Children) -> Result<(),
     }
     Ok(())
 }
-

@@ -61,11 +61,7 @@ pub enum CpuError {
 
 /// Names of features, for a message.
 fn names(features: &[&Feature]) -> String {
-    features
-        .iter()
-        .map(|feature| feature.name)
-        .collect::<Vec<_>>()
-        .join(", ")
+    features.iter().map(|feature| feature.name).collect::<Vec<_>>().join(", ")
 }
 
 /// What the host's KVM can tell a guest.
@@ -81,10 +77,7 @@ impl HostCpu {
     /// The kernel's.
     pub fn of(system: &System) -> Result<Self, IoctlFailed> {
         let supported = system.supported_cpuid()?;
-        Ok(Self::new(
-            supported.as_slice(),
-            system.has_tsc_deadline_timer(),
-        ))
+        Ok(Self::new(supported.as_slice(), system.has_tsc_deadline_timer()))
     }
 
     /// Takes the kernel's list, and whether its local APIC has the TSC-deadline timer, which the
@@ -139,19 +132,11 @@ impl Cpuid {
     pub fn build(host: &HostCpu, request: &CpuRequest<'_>) -> Result<Self, CpuError> {
         let mut leaves = match request.model {
             Model::Host => host.supported.clone(),
-            Model::X86_64V1 => {
-                model::baseline(&host.supported).map_err(|missing| CpuError::Model {
-                    model: request.model,
-                    missing,
-                })?
-            }
+            Model::X86_64V1 => model::baseline(&host.supported)
+                .map_err(|missing| CpuError::Model { model: request.model, missing })?,
         };
-        let asked = |feature| {
-            request
-                .choices
-                .iter()
-                .any(|choice| choice.on && choice.feature == feature)
-        };
+        let asked =
+            |feature| request.choices.iter().any(|choice| choice.on && choice.feature == feature);
         if request.model == Model::Host {
             for feature in OFF_BY_DEFAULT.iter().filter_map(|name| find(name)) {
                 if !asked(feature) {
@@ -172,11 +157,7 @@ impl Cpuid {
             return Err(CpuError::ApicId { apic_id });
         }
         let vendor = vendor(&leaves);
-        Ok(Self {
-            common: leaves,
-            vendor,
-            topology,
-        })
+        Ok(Self { common: leaves, vendor, topology })
     }
 
     /// Whether the guest has `feature`.
@@ -197,11 +178,7 @@ impl Cpuid {
 /// Applies the user's choices, first what is to be on.
 fn choose(host: &HostCpu, leaves: &mut Leaves, request: &CpuRequest<'_>) -> Result<(), CpuError> {
     let chosen = |on| {
-        request
-            .choices
-            .iter()
-            .filter(move |choice| choice.on == on)
-            .map(|choice| choice.feature)
+        request.choices.iter().filter(move |choice| choice.on == on).map(|choice| choice.feature)
     };
     for feature in chosen(true) {
         if !host.supports(feature) {
@@ -272,11 +249,7 @@ fn finish(leaves: &mut Leaves) {
     // The host's topology by another leaf, of which nothing is known here.
     leaves.retain(|entry| entry.function != 0x8000_0026);
     if vendor(leaves) == Vendor::Amd {
-        let first = leaves.word(Word {
-            leaf: 1,
-            subleaf: 0,
-            register: Register::Edx,
-        });
+        let first = leaves.word(Word { leaf: 1, subleaf: 0, register: Register::Edx });
         let entry = leaves.entry(0x8000_0001, 0);
         entry.edx = (entry.edx & !REPEATED) | (first & REPEATED);
     }
@@ -288,9 +261,7 @@ fn finish(leaves: &mut Leaves) {
 
 /// The vendor that leaf 0 names.
 fn vendor(leaves: &Leaves) -> Vendor {
-    let named = leaves
-        .find(0, 0)
-        .map(|entry| [entry.ebx, entry.edx, entry.ecx]);
+    let named = leaves.find(0, 0).map(|entry| [entry.ebx, entry.edx, entry.ecx]);
     if named.is_some_and(|named| [VENDOR_AMD, VENDOR_HYGON].contains(&named)) {
         Vendor::Amd
     } else {

@@ -140,10 +140,7 @@ mod tests {
                 assert_eq!(find(name).map(|found| found.name), Some(*name));
             }
             assert!(!needed.is_empty());
-            assert!(
-                NEEDS[..index].iter().all(|(other, _)| other != feature),
-                "{feature}"
-            );
+            assert!(NEEDS[..index].iter().all(|(other, _)| other != feature), "{feature}");
         }
     }
 

@@ -5,127 +5,47 @@
 use super::features::{Feature, Register, Word};
 
 /// Leaf 1, `ecx` (Intel SDM volume 2, CPUID, table 3-10).
-const L1_ECX: Word = Word {
-    leaf: 1,
-    subleaf: 0,
-    register: Register::Ecx,
-};
+const L1_ECX: Word = Word { leaf: 1, subleaf: 0, register: Register::Ecx };
 /// Leaf 1, `edx` (Intel SDM volume 2, CPUID, table 3-11).
-const L1_EDX: Word = Word {
-    leaf: 1,
-    subleaf: 0,
-    register: Register::Edx,
-};
+const L1_EDX: Word = Word { leaf: 1, subleaf: 0, register: Register::Edx };
 /// Leaf 6, thermal and power management.
-const L6_EAX: Word = Word {
-    leaf: 6,
-    subleaf: 0,
-    register: Register::Eax,
-};
+const L6_EAX: Word = Word { leaf: 6, subleaf: 0, register: Register::Eax };
 /// Leaf 7, structured extended features.
-const L7_EBX: Word = Word {
-    leaf: 7,
-    subleaf: 0,
-    register: Register::Ebx,
-};
+const L7_EBX: Word = Word { leaf: 7, subleaf: 0, register: Register::Ebx };
 /// Leaf 7, `ecx`.
-const L7_ECX: Word = Word {
-    leaf: 7,
-    subleaf: 0,
-    register: Register::Ecx,
-};
+const L7_ECX: Word = Word { leaf: 7, subleaf: 0, register: Register::Ecx };
 /// Leaf 7, `edx`.
-const L7_EDX: Word = Word {
-    leaf: 7,
-    subleaf: 0,
-    register: Register::Edx,
-};
+const L7_EDX: Word = Word { leaf: 7, subleaf: 0, register: Register::Edx };
 /// Leaf 7, subleaf 1, `eax`.
-const L7_1_EAX: Word = Word {
-    leaf: 7,
-    subleaf: 1,
-    register: Register::Eax,
-};
+const L7_1_EAX: Word = Word { leaf: 7, subleaf: 1, register: Register::Eax };
 /// Leaf 7, subleaf 1, `edx`.
-const L7_1_EDX: Word = Word {
-    leaf: 7,
-    subleaf: 1,
-    register: Register::Edx,
-};
+const L7_1_EDX: Word = Word { leaf: 7, subleaf: 1, register: Register::Edx };
 /// Leaf 7, subleaf 2, `edx`.
-const L7_2_EDX: Word = Word {
-    leaf: 7,
-    subleaf: 2,
-    register: Register::Edx,
-};
+const L7_2_EDX: Word = Word { leaf: 7, subleaf: 2, register: Register::Edx };
 /// Leaf 0xd, subleaf 1: extensions of XSAVE.
-const LD_1_EAX: Word = Word {
-    leaf: 0xd,
-    subleaf: 1,
-    register: Register::Eax,
-};
+const LD_1_EAX: Word = Word { leaf: 0xd, subleaf: 1, register: Register::Eax };
 /// Leaf 0x80000001, `ecx` (AMD APM volume 3, appendix E.4.2).
-const X1_ECX: Word = Word {
-    leaf: 0x8000_0001,
-    subleaf: 0,
-    register: Register::Ecx,
-};
+const X1_ECX: Word = Word { leaf: 0x8000_0001, subleaf: 0, register: Register::Ecx };
 /// Leaf 0x80000001, `edx`, without what only repeats leaf 1.
-const X1_EDX: Word = Word {
-    leaf: 0x8000_0001,
-    subleaf: 0,
-    register: Register::Edx,
-};
+const X1_EDX: Word = Word { leaf: 0x8000_0001, subleaf: 0, register: Register::Edx };
 /// Leaf 0x80000007, reliability.
-const X7_EBX: Word = Word {
-    leaf: 0x8000_0007,
-    subleaf: 0,
-    register: Register::Ebx,
-};
+const X7_EBX: Word = Word { leaf: 0x8000_0007, subleaf: 0, register: Register::Ebx };
 /// Leaf 0x80000007, power management.
-const X7_EDX: Word = Word {
-    leaf: 0x8000_0007,
-    subleaf: 0,
-    register: Register::Edx,
-};
+const X7_EDX: Word = Word { leaf: 0x8000_0007, subleaf: 0, register: Register::Edx };
 /// Leaf 0x80000008, extended features (AMD APM volume 3, appendix E.4.7).
-const X8_EBX: Word = Word {
-    leaf: 0x8000_0008,
-    subleaf: 0,
-    register: Register::Ebx,
-};
+const X8_EBX: Word = Word { leaf: 0x8000_0008, subleaf: 0, register: Register::Ebx };
 /// Leaf 0x8000000a, virtualization (AMD APM volume 3, appendix E.4.9).
-const XA_EDX: Word = Word {
-    leaf: 0x8000_000a,
-    subleaf: 0,
-    register: Register::Edx,
-};
+const XA_EDX: Word = Word { leaf: 0x8000_000a, subleaf: 0, register: Register::Edx };
 /// Leaf 0x80000021, extended features 2 (AMD APM volume 3, appendix E.4.22).
-const X21_EAX: Word = Word {
-    leaf: 0x8000_0021,
-    subleaf: 0,
-    register: Register::Eax,
-};
+const X21_EAX: Word = Word { leaf: 0x8000_0021, subleaf: 0, register: Register::Eax };
 /// KVM's paravirtual features (Linux, `Documentation/virt/kvm/x86/cpuid.rst`).
-const KVM_EAX: Word = Word {
-    leaf: 0x4000_0001,
-    subleaf: 0,
-    register: Register::Eax,
-};
+const KVM_EAX: Word = Word { leaf: 0x4000_0001, subleaf: 0, register: Register::Eax };
 /// KVM's hints (the same).
-const KVM_EDX: Word = Word {
-    leaf: 0x4000_0001,
-    subleaf: 0,
-    register: Register::Edx,
-};
+const KVM_EDX: Word = Word { leaf: 0x4000_0001, subleaf: 0, register: Register::Edx };
 
 /// The feature of that name at one bit of a word.
 const fn at(name: &'static str, word: Word, bit: u32) -> Feature {
-    Feature {
-        name,
-        word,
-        bits: 1 << bit,
-    }
+    Feature { name, word, bits: 1 << bit }
 }
 
 /// Every feature that has a name, sorted by it.

@@ -93,9 +93,7 @@ pub struct UnknownFeature {
 
 /// The end of the message of [`UnknownFeature`].
 fn did_you_mean(similar: Option<&str>) -> String {
-    similar
-        .map(|name| format!("; did you mean '{name}'?"))
-        .unwrap_or_default()
+    similar.map(|name| format!("; did you mean '{name}'?")).unwrap_or_default()
 }
 
 /// How alike two names have to be, of 0 to 1, for one to be taken for a slip of the other.
@@ -114,9 +112,7 @@ pub fn find(name: &str) -> Option<&'static Feature> {
         .ok()
         .and_then(|index| ALIASES.get(index))
         .map_or(name.as_str(), |(_, name)| name);
-    let index = FEATURES
-        .binary_search_by_key(&name, |feature| feature.name)
-        .ok()?;
+    let index = FEATURES.binary_search_by_key(&name, |feature| feature.name).ok()?;
     FEATURES.get(index)
 }
 
@@ -130,10 +126,8 @@ pub fn parse<'a>(
 ) -> Result<Vec<Choice>, UnknownFeature> {
     let mut choices: Vec<Choice> = Vec::new();
     for (name, on) in given {
-        let feature = find(name).ok_or_else(|| UnknownFeature {
-            name: name.to_owned(),
-            similar: most_similar(name),
-        })?;
+        let feature = find(name)
+            .ok_or_else(|| UnknownFeature { name: name.to_owned(), similar: most_similar(name) })?;
         match choices.iter_mut().find(|choice| choice.feature == feature) {
             Some(choice) => choice.on = on,
             None => choices.push(Choice { feature, on }),
@@ -181,12 +175,7 @@ mod tests {
     fn features_are_found_at_the_bits_of_the_manuals() {
         let place = |name| {
             let feature = find(name).unwrap();
-            (
-                feature.word.leaf,
-                feature.word.subleaf,
-                feature.word.register,
-                feature.bits,
-            )
+            (feature.word.leaf, feature.word.subleaf, feature.word.register, feature.bits)
         };
         assert_eq!(place("cx16"), (1, 0, Register::Ecx, 1 << 13));
         assert_eq!(place("xsave"), (1, 0, Register::Ecx, 1 << 26));
@@ -225,10 +214,7 @@ mod tests {
     #[test]
     fn an_unknown_name_is_told_with_the_one_that_was_meant() {
         let error = parse([("cx16", true), ("popcount", true)]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "no CPU feature is named 'popcount'; did you mean 'popcnt'?"
-        );
+        assert_eq!(error.to_string(), "no CPU feature is named 'popcount'; did you mean 'popcnt'?");
         let error = parse([("XSAVE", false)]).unwrap_err();
         assert_eq!(error.similar, Some("xsave"));
         let error = parse([("qqqq", true)]).unwrap_err();

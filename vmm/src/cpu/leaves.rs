@@ -43,16 +43,10 @@ impl Leaves {
 
     /// The answer for `leaf` and `subleaf`, made of zeros if there was none.
     pub(super) fn entry(&mut self, leaf: u32, subleaf: u32) -> &mut kvm_cpuid_entry2 {
-        let at = self
-            .0
-            .iter()
-            .position(|entry| answers(entry, leaf, subleaf));
+        let at = self.0.iter().position(|entry| answers(entry, leaf, subleaf));
         let at = at.unwrap_or_else(|| {
-            let flags = if WITH_SUBLEAVES.contains(&leaf) {
-                KVM_CPUID_FLAG_SIGNIFCANT_INDEX
-            } else {
-                0
-            };
+            let flags =
+                if WITH_SUBLEAVES.contains(&leaf) { KVM_CPUID_FLAG_SIGNIFCANT_INDEX } else { 0 };
             self.0.push(kvm_cpuid_entry2 {
                 function: leaf,
                 index: subleaf,
@@ -83,13 +77,12 @@ impl Leaves {
 
     /// A word of the answer, 0 if there is no such leaf.
     pub(super) fn word(&self, word: Word) -> u32 {
-        self.find(word.leaf, word.subleaf)
-            .map_or(0, |entry| match word.register {
-                Register::Eax => entry.eax,
-                Register::Ebx => entry.ebx,
-                Register::Ecx => entry.ecx,
-                Register::Edx => entry.edx,
-            })
+        self.find(word.leaf, word.subleaf).map_or(0, |entry| match word.register {
+            Register::Eax => entry.eax,
+            Register::Ebx => entry.ebx,
+            Register::Ecx => entry.ecx,
+            Register::Edx => entry.edx,
+        })
     }
 
     /// Whether all bits of `feature` are set.
@@ -100,11 +93,7 @@ impl Leaves {
     /// Sets or clears the bits of `feature`. Making room for a feature raises the greatest leaf
     /// or subleaf that the table states.
     pub(super) fn set(&mut self, feature: &Feature, on: bool) {
-        let Word {
-            leaf,
-            subleaf,
-            register,
-        } = feature.word;
+        let Word { leaf, subleaf, register } = feature.word;
         if !on && self.find(leaf, subleaf).is_none() {
             return;
         }

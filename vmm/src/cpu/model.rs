@@ -98,27 +98,19 @@ pub(super) fn baseline(supported: &Leaves) -> Result<Leaves, Vec<&'static Featur
     (entry.eax, entry.ebx) = (SIGNATURE, CLFLUSH_UNITS);
     leaves.entry(0x8000_0001, 0).eax = SIGNATURE;
     for (leaf, part) in (0x8000_0002..).zip(NAME.chunks_exact(16)) {
-        let mut words = part.chunks_exact(4).map(|bytes| {
-            bytes
-                .iter()
-                .rev()
-                .fold(0, |word, byte| word << 8 | u32::from(*byte))
-        });
+        let mut words = part
+            .chunks_exact(4)
+            .map(|bytes| bytes.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte)));
         let mut next = || words.next().unwrap_or(0);
         let entry = leaves.entry(leaf, 0);
         (entry.eax, entry.ebx, entry.ecx, entry.edx) = (next(), next(), next(), next());
     }
-    let host_bits = supported
-        .find(0x8000_0008, 0)
-        .map_or(36, |entry| entry.eax & 0xff);
+    let host_bits = supported.find(0x8000_0008, 0).map_or(36, |entry| entry.eax & 0xff);
     leaves.entry(0x8000_0008, 0).eax = LINEAR_BITS << 8 | PHYSICAL_BITS.min(host_bits);
     leaves.reach(0x8000_0008);
 
     let optional = BASELINE_OPTIONAL.iter().filter_map(|name| find(name));
-    for feature in required
-        .into_iter()
-        .chain(optional.filter(|feature| supported.has(feature)))
-    {
+    for feature in required.into_iter().chain(optional.filter(|feature| supported.has(feature))) {
         leaves.set(feature, true);
     }
     Ok(leaves)
@@ -130,11 +122,7 @@ mod tests {
 
     #[test]
     fn every_feature_of_a_model_exists() {
-        for name in BASELINE_REQUIRED
-            .iter()
-            .chain(&BASELINE_OPTIONAL)
-            .chain(&OFF_BY_DEFAULT)
-        {
+        for name in BASELINE_REQUIRED.iter().chain(&BASELINE_OPTIONAL).chain(&OFF_BY_DEFAULT) {
             assert!(find(name).is_some(), "{name}");
         }
     }

@@ -48,27 +48,16 @@ impl Topology {
     /// # Errors
     /// A number that is 0, or more than [`MAX_VCPUS`] in all.
     pub fn new(sockets: u32, cores: u32, threads: u32) -> Result<Self, TopologyError> {
-        let zero = || TopologyError::Zero {
-            sockets,
-            cores,
-            threads,
-        };
+        let zero = || TopologyError::Zero { sockets, cores, threads };
         let nonzero = |number| NonZeroU32::new(number).ok_or_else(zero);
-        let topology = Self {
-            sockets: nonzero(sockets)?,
-            cores: nonzero(cores)?,
-            threads: nonzero(threads)?,
-        };
+        let topology =
+            Self { sockets: nonzero(sockets)?, cores: nonzero(cores)?, threads: nonzero(threads)? };
         sockets
             .checked_mul(cores)
             .and_then(|all| all.checked_mul(threads))
             .filter(|all| *all <= MAX_VCPUS)
             .map(|_| topology)
-            .ok_or(TopologyError::TooLarge {
-                sockets,
-                cores,
-                threads,
-            })
+            .ok_or(TopologyError::TooLarge { sockets, cores, threads })
     }
 
     /// vCPUs in all.
@@ -133,9 +122,7 @@ mod tests {
     #[test]
     fn powers_of_two_number_their_apics_without_gaps() {
         let topology = Topology::new(2, 2, 2).unwrap();
-        let ids: Vec<_> = (0..8)
-            .map(|index| topology.apic_id(index).unwrap())
-            .collect();
+        let ids: Vec<_> = (0..8).map(|index| topology.apic_id(index).unwrap()).collect();
         assert_eq!(ids, [0, 1, 2, 3, 4, 5, 6, 7]);
         assert_eq!(topology.apic_id(8), None);
         assert_eq!((topology.thread_bits(), topology.package_bits()), (1, 2));
@@ -144,34 +131,22 @@ mod tests {
     #[test]
     fn other_numbers_leave_gaps_so_that_bits_tell_packages_apart() {
         let topology = Topology::new(2, 3, 1).unwrap();
-        let ids: Vec<_> = (0..6)
-            .map(|index| topology.apic_id(index).unwrap())
-            .collect();
+        let ids: Vec<_> = (0..6).map(|index| topology.apic_id(index).unwrap()).collect();
         assert_eq!(ids, [0, 1, 2, 4, 5, 6]);
         let topology = Topology::new(1, 2, 3).unwrap();
-        let ids: Vec<_> = (0..6)
-            .map(|index| topology.apic_id(index).unwrap())
-            .collect();
+        let ids: Vec<_> = (0..6).map(|index| topology.apic_id(index).unwrap()).collect();
         assert_eq!(ids, [0, 1, 2, 4, 5, 6]);
     }
 
     #[test]
     fn nothing_and_too_much_are_refused() {
-        let zero = TopologyError::Zero {
-            sockets: 1,
-            cores: 0,
-            threads: 1,
-        };
+        let zero = TopologyError::Zero { sockets: 1, cores: 0, threads: 1 };
         assert_eq!(Topology::new(1, 0, 1), Err(zero));
         for (sockets, cores, threads) in [(u32::MAX, u32::MAX, 2), (MAX_VCPUS, 1, 2), (1, 65537, 1)]
         {
             assert_eq!(
                 Topology::new(sockets, cores, threads),
-                Err(TopologyError::TooLarge {
-                    sockets,
-                    cores,
-                    threads
-                })
+                Err(TopologyError::TooLarge { sockets, cores, threads })
             );
         }
         assert!(Topology::new(1, MAX_VCPUS, 1).is_ok());

@@ -50,11 +50,7 @@ fn write_levels(leaves: &mut Leaves, leaf: u32, topology: &Topology, apic_id: u3
     leaves.retain(|entry| entry.function != leaf);
     let levels = [
         (topology.thread_bits(), topology.threads(), LEVEL_THREAD),
-        (
-            topology.package_bits(),
-            topology.vcpus_per_socket(),
-            LEVEL_CORE,
-        ),
+        (topology.package_bits(), topology.vcpus_per_socket(), LEVEL_CORE),
         // A level of kind 0 ends the list.
         (0, 0, 0),
     ];
@@ -88,11 +84,8 @@ fn write_caches(leaves: &mut Leaves, vendor: Vendor, topology: &Topology) {
                     | (cores - 1).min(0x3f) << 26;
             }
             0x8000_001d => {
-                let sharing = if level < 3 {
-                    topology.threads()
-                } else {
-                    topology.vcpus_per_socket()
-                };
+                let sharing =
+                    if level < 3 { topology.threads() } else { topology.vcpus_per_socket() };
                 entry.eax = (entry.eax & !(0xfff << 14)) | (sharing - 1).min(0xfff) << 14;
             }
             _ => {}

@@ -25,10 +25,7 @@ pub struct IoapicState {
 
 /// Reads one of the two kernel PICs: `chip` is `KVM_IRQCHIP_PIC_MASTER` or `_SLAVE`.
 pub(super) fn pic_state(vm: &VmFd, chip: u32) -> Result<kvm_pic_state, kvm_ioctls::Error> {
-    let mut state = kvm_irqchip {
-        chip_id: chip,
-        ..Default::default()
-    };
+    let mut state = kvm_irqchip { chip_id: chip, ..Default::default() };
     vm.get_irqchip(&mut state)?;
     // SAFETY: the union was zeroed and the kernel filled in `pic`, as the chip asked for is a
     // PIC; every bit pattern is a valid `kvm_pic_state`.
@@ -37,10 +34,7 @@ pub(super) fn pic_state(vm: &VmFd, chip: u32) -> Result<kvm_pic_state, kvm_ioctl
 
 /// Reads the kernel's I/O APIC.
 pub(super) fn ioapic_state(vm: &VmFd) -> Result<IoapicState, kvm_ioctls::Error> {
-    let mut state = kvm_irqchip {
-        chip_id: KVM_IRQCHIP_IOAPIC,
-        ..Default::default()
-    };
+    let mut state = kvm_irqchip { chip_id: KVM_IRQCHIP_IOAPIC, ..Default::default() };
     vm.get_irqchip(&mut state)?;
     // SAFETY: the union was zeroed and the kernel filled in `ioapic`, as that chip was asked
     // for; every bit pattern is a valid `kvm_ioapic_state`.
@@ -62,12 +56,7 @@ pub(super) fn msi_route(gsi: u32, address: u64, data: u32) -> kvm_irq_routing_en
         gsi,
         type_: KVM_IRQ_ROUTING_MSI,
         u: kvm_irq_routing_entry__bindgen_ty_1 {
-            msi: kvm_irq_routing_msi {
-                address_lo,
-                address_hi,
-                data,
-                ..Default::default()
-            },
+            msi: kvm_irq_routing_msi { address_lo, address_hi, data, ..Default::default() },
         },
         ..Default::default()
     }

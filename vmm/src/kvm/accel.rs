@@ -55,16 +55,11 @@ struct Opened {
     cpuid: Option<Arc<Cpuid>>,
 }
 
-static CLASS: AcceleratorClass =
-    AcceleratorClass { controllers, local_apic: "kvm-apic" };
+static CLASS: AcceleratorClass = AcceleratorClass { controllers, local_apic: "kvm-apic" };
 
 /// The chips that stand for each place of the interrupt chips.
 fn controllers(config: &dyn Setting, legacy: Legacy) -> Result<Vec<Controller>, PlanError> {
-    let chip = |name, type_name| Controller {
-        name,
-        type_name,
-        accelerator_link: Some("accel"),
-    };
+    let chip = |name, type_name| Controller { name, type_name, accelerator_link: Some("accel") };
     let split = config.text("kernel-irqchip")? == "split";
     let mut chips = Vec::new();
     if split {

@@ -51,20 +51,11 @@ const TSS_LIMIT: u32 = 0x67;
 /// The special registers for `entry`; `current` gives what the entry does not say, such as the
 /// address of the local APIC.
 pub(super) fn special_registers(entry: &Entry, current: kvm_sregs) -> kvm_sregs {
-    let sregs = kvm_sregs {
-        cr2: 0,
-        cr8: 0,
-        interrupt_bitmap: [0; 4],
-        ..current
-    };
+    let sregs = kvm_sregs { cr2: 0, cr8: 0, interrupt_bitmap: [0; 4], ..current };
     match *entry {
         Entry::Reset => {
             let data = segment(0, 0, REAL_MODE_LIMIT, TYPE_DATA_ACCESSED);
-            let table = kvm_dtable {
-                base: 0,
-                limit: 0xffff,
-                ..Default::default()
-            };
+            let table = kvm_dtable { base: 0, limit: 0xffff, ..Default::default() };
             kvm_sregs {
                 cs: segment(0xf000, 0xffff_0000, REAL_MODE_LIMIT, TYPE_CODE_ACCESSED),
                 ds: data,
@@ -103,12 +94,7 @@ pub(super) fn special_registers(entry: &Entry, current: kvm_sregs) -> kvm_sregs 
                 ..sregs
             }
         }
-        Entry::Linux64 {
-            page_table,
-            gdt,
-            gdt_limit,
-            ..
-        } => {
+        Entry::Linux64 { page_table, gdt, gdt_limit, .. } => {
             let data = flat(segment(BOOT_DS, 0, u32::MAX, TYPE_DATA_ACCESSED));
             let code = segment(BOOT_CS, 0, u32::MAX, TYPE_CODE_ACCESSED);
             kvm_sregs {
@@ -121,11 +107,7 @@ pub(super) fn special_registers(entry: &Entry, current: kvm_sregs) -> kvm_sregs 
                 ss: data,
                 tr: system_segment(TYPE_BUSY_TSS, TSS_LIMIT),
                 ldt: system_segment(TYPE_LDT, 0),
-                gdt: kvm_dtable {
-                    base: gdt,
-                    limit: gdt_limit,
-                    ..Default::default()
-                },
+                gdt: kvm_dtable { base: gdt, limit: gdt_limit, ..Default::default() },
                 idt: kvm_dtable::default(),
                 cr0: cr0::PE | cr0::ET | cr0::PG,
                 cr3: page_table,
@@ -139,61 +121,29 @@ pub(super) fn special_registers(entry: &Entry, current: kvm_sregs) -> kvm_sregs 
 
 /// The general registers for `entry`; those it does not speak of are 0.
 pub(super) fn general_registers(entry: &Entry) -> kvm_regs {
-    let regs = kvm_regs {
-        rflags: RFLAGS_RESERVED,
-        ..Default::default()
-    };
+    let regs = kvm_regs { rflags: RFLAGS_RESERVED, ..Default::default() };
     match *entry {
-        Entry::Reset => kvm_regs {
-            rip: 0xfff0,
-            rdx: RESET_EDX,
-            ..regs
-        },
-        Entry::Pvh { eip, start_info } => kvm_regs {
-            rip: u64::from(eip),
-            rbx: u64::from(start_info),
-            ..regs
-        },
-        Entry::Linux64 {
-            rip, boot_params, ..
-        } => kvm_regs {
-            rip,
-            rsi: boot_params,
-            ..regs
-        },
+        Entry::Reset => kvm_regs { rip: 0xfff0, rdx: RESET_EDX, ..regs },
+        Entry::Pvh { eip, start_info } => {
+            kvm_regs { rip: u64::from(eip), rbx: u64::from(start_info), ..regs }
+        }
+        Entry::Linux64 { rip, boot_params, .. } => kvm_regs { rip, rsi: boot_params, ..regs },
     }
 }
 
 /// A code or data segment with 16-bit defaults and byte granularity.
 fn segment(selector: u16, base: u64, limit: u32, type_: u8) -> kvm_segment {
-    kvm_segment {
-        base,
-        limit,
-        selector,
-        type_,
-        present: 1,
-        s: 1,
-        ..Default::default()
-    }
+    kvm_segment { base, limit, selector, type_, present: 1, s: 1, ..Default::default() }
 }
 
 /// The same with 32-bit defaults and page granularity.
 fn flat(segment: kvm_segment) -> kvm_segment {
-    kvm_segment {
-        db: 1,
-        g: 1,
-        ..segment
-    }
+    kvm_segment { db: 1, g: 1, ..segment }
 }
 
 /// A task state segment or local descriptor table at 0.
 fn system_segment(type_: u8, limit: u32) -> kvm_segment {
-    kvm_segment {
-        limit,
-        type_,
-        present: 1,
-        ..Default::default()
-    }
+    kvm_segment { limit, type_, present: 1, ..Default::default() }
 }
 
 #[cfg(test)]
@@ -202,33 +152,19 @@ mod tests {
 
     #[test]
     fn pvh_enters_flat_protected_mode_without_paging_as_its_specification_lists() {
-        let entry = Entry::Pvh {
-            eip: 0x10_0000,
-            start_info: 0x7000,
-        };
-        let stale = kvm_sregs {
-            cr3: 1,
-            cr4: 2,
-            efer: 3,
-            apic_base: 0xfee0_0900,
-            ..Default::default()
-        };
+        let entry = Entry::Pvh { eip: 0x10_0000, start_info: 0x7000 };
+        let stale =
+            kvm_sregs { cr3: 1, cr4: 2, efer: 3, apic_base: 0xfee0_0900, ..Default::default() };
         let sregs = special_registers(&entry, stale);
         assert_eq!(sregs.cr0 & (cr0::PE | cr0::PG), cr0::PE);
         assert_eq!((sregs.cr4, sregs.efer), (0, 0));
         for segment in [sregs.cs, sregs.ds, sregs.es, sregs.ss] {
-            assert_eq!(
-                (segment.base, segment.limit, segment.db),
-                (0, 0xffff_ffff, 1)
-            );
+            assert_eq!((segment.base, segment.limit, segment.db), (0, 0xffff_ffff, 1));
         }
         assert_eq!(sregs.cs.type_ & 0xa, 0xa, "readable code");
         assert_eq!(sregs.ss.type_ & 0xa, 0x2, "writable data");
         assert_eq!((sregs.tr.base, sregs.tr.limit), (0, 0x67));
-        assert_eq!(
-            sregs.apic_base, 0xfee0_0900,
-            "the local APIC stays where it is"
-        );
+        assert_eq!(sregs.apic_base, 0xfee0_0900, "the local APIC stays where it is");
         let regs = general_registers(&entry);
         assert_eq!((regs.rip, regs.rbx, regs.rflags), (0x10_0000, 0x7000, 2));
     }
@@ -244,29 +180,17 @@ mod tests {
         };
         let sregs = special_registers(&entry, kvm_sregs::default());
         assert_eq!((sregs.cs.selector, sregs.cs.l, sregs.cs.db), (0x10, 1, 0));
-        assert_eq!(
-            (sregs.ds.selector, sregs.es.selector, sregs.ss.selector),
-            (0x18, 0x18, 0x18)
-        );
+        assert_eq!((sregs.ds.selector, sregs.es.selector, sregs.ss.selector), (0x18, 0x18, 0x18));
         assert_eq!(sregs.cr0 & (cr0::PE | cr0::PG), cr0::PE | cr0::PG);
         assert_eq!((sregs.cr3, sregs.cr4, sregs.efer), (0x9000, 0x20, 0x500));
         assert_eq!((sregs.gdt.base, sregs.gdt.limit), (0x500, 31));
         let regs = general_registers(&entry);
-        assert_eq!(
-            (regs.rip, regs.rsi, regs.rflags & (1 << 9)),
-            (0x100_0200, 0x7000, 0)
-        );
+        assert_eq!((regs.rip, regs.rsi, regs.rflags & (1 << 9)), (0x100_0200, 0x7000, 0));
     }
 
     #[test]
     fn reset_starts_sixteen_bytes_below_four_gigabytes() {
-        let sregs = special_registers(
-            &Entry::Reset,
-            kvm_sregs {
-                cr3: 1,
-                ..Default::default()
-            },
-        );
+        let sregs = special_registers(&Entry::Reset, kvm_sregs { cr3: 1, ..Default::default() });
         let regs = general_registers(&Entry::Reset);
         assert_eq!(sregs.cs.base + regs.rip, 0xffff_fff0);
         assert_eq!(sregs.cs.selector, 0xf000);

@@ -15,9 +15,6 @@ pub struct IoctlFailed {
 impl IoctlFailed {
     /// Gives the failure of `request`, for `map_err`.
     pub(super) fn of(request: &'static str) -> impl Fn(kvm_ioctls::Error) -> Self {
-        move |errno| Self {
-            request,
-            source: errno.into(),
-        }
+        move |errno| Self { request, source: errno.into() }
     }
 }

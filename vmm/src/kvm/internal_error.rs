@@ -72,23 +72,14 @@ impl InternalError {
             // One byte of length and fifteen of instruction, in memory order.
             let [length, low @ ..] = first.to_le_bytes();
             let mut bytes = [0; LONGEST_INSTRUCTION];
-            for (to, from) in bytes
-                .iter_mut()
-                .zip(low.into_iter().chain(second.to_le_bytes()))
-            {
+            for (to, from) in bytes.iter_mut().zip(low.into_iter().chain(second.to_le_bytes())) {
                 *to = from;
             }
-            InstructionBytes {
-                bytes,
-                length: usize::from(length).min(LONGEST_INSTRUCTION),
-            }
+            InstructionBytes { bytes, length: usize::from(length).min(LONGEST_INSTRUCTION) }
         } else {
             InstructionBytes::default()
         };
-        Self {
-            suberror,
-            instruction,
-        }
+        Self { suberror, instruction }
     }
 }
 
@@ -100,10 +91,7 @@ impl fmt::Display for InternalError {
                 write!(f, "exceptions at the same time while KVM delivered one")?;
             }
             KVM_INTERNAL_ERROR_DELIVERY_EV => {
-                write!(
-                    f,
-                    "an exit that KVM cannot handle while it delivered an event"
-                )?;
+                write!(f, "an exit that KVM cannot handle while it delivered an event")?;
             }
             KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON => {
                 write!(f, "an exit of the processor that KVM does not know")?;
@@ -136,21 +124,14 @@ mod tests {
         assert_eq!(error.instruction.as_slice()[..3], [0x0f, 0xc7, 0x08]);
         assert_eq!(error.instruction.as_slice()[7..], [0xf4; 8]);
         let error = InternalError::parse(1, 3, cmpxchg8b_data(1, 3));
-        assert_eq!(
-            error.to_string(),
-            "KVM cannot emulate an instruction, at bytes 0f c7 08"
-        );
+        assert_eq!(error.to_string(), "KVM cannot emulate an instruction, at bytes 0f c7 08");
     }
 
     #[test]
     fn no_bytes_are_made_up_when_the_kernel_gives_none() {
         for (suberror, words, flags) in [(1, 3, 0), (1, 2, 1), (1, 0, 1), (2, 3, 1)] {
             let error = InternalError::parse(suberror, words, cmpxchg8b_data(flags, 3));
-            assert_eq!(
-                error.instruction.as_slice(),
-                [0_u8; 0],
-                "{suberror} {words} {flags}"
-            );
+            assert_eq!(error.instruction.as_slice(), [0_u8; 0], "{suberror} {words} {flags}");
         }
     }
 

@@ -119,9 +119,7 @@ impl Vm {
     /// # Errors
     /// The kernel's: `EEXIST` if there is a chip already, `EINVAL` if there is a vCPU.
     pub fn create_irqchip(&self) -> Result<(), IoctlFailed> {
-        self.fd()
-            .create_irq_chip()
-            .map_err(IoctlFailed::of("KVM_CREATE_IRQCHIP"))
+        self.fd().create_irq_chip().map_err(IoctlFailed::of("KVM_CREATE_IRQCHIP"))
     }
 
     /// Creates the interval timer (Intel 8254) in the kernel, with a dummy of the speaker port
@@ -130,13 +128,8 @@ impl Vm {
     /// # Errors
     /// The kernel's: `ENOENT` without the kernel's full interrupt chip.
     pub fn create_pit(&self) -> Result<(), IoctlFailed> {
-        let config = kvm_pit_config {
-            flags: KVM_PIT_SPEAKER_DUMMY,
-            ..Default::default()
-        };
-        self.fd()
-            .create_pit2(config)
-            .map_err(IoctlFailed::of("KVM_CREATE_PIT2"))
+        let config = kvm_pit_config { flags: KVM_PIT_SPEAKER_DUMMY, ..Default::default() };
+        self.fd().create_pit2(config).map_err(IoctlFailed::of("KVM_CREATE_PIT2"))
     }
 
     /// Replaces all routes by `routes`.
@@ -148,13 +141,9 @@ impl Vm {
     pub fn set_routes(&self, routes: &[Route]) -> Result<(), IoctlFailed> {
         const REQUEST: &str = "KVM_SET_GSI_ROUTING";
         let entries: Vec<_> = routes.iter().map(|route| route.entry()).collect();
-        let table = KvmIrqRouting::from_entries(&entries).map_err(|_| IoctlFailed {
-            request: REQUEST,
-            source: Errno::TOOBIG.into(),
-        })?;
-        self.fd()
-            .set_gsi_routing(&table)
-            .map_err(IoctlFailed::of(REQUEST))
+        let table = KvmIrqRouting::from_entries(&entries)
+            .map_err(|_| IoctlFailed { request: REQUEST, source: Errno::TOOBIG.into() })?;
+        self.fd().set_gsi_routing(&table).map_err(IoctlFailed::of(REQUEST))
     }
 
     /// Sends a message-signalled interrupt. Whether a local APIC took it: not if the guest's
@@ -164,12 +153,7 @@ impl Vm {
     /// The kernel's: `EINVAL` or `ENXIO` without a local APIC in the kernel.
     pub fn signal_msi(&self, address: u64, data: u32) -> Result<bool, IoctlFailed> {
         let (address_lo, address_hi) = abi::halves(address);
-        let message = kvm_msi {
-            address_lo,
-            address_hi,
-            data,
-            ..Default::default()
-        };
+        let message = kvm_msi { address_lo, address_hi, data, ..Default::default() };
         match self.fd().signal_msi(message) {
             Ok(delivered) => Ok(delivered > 0),
             // The kernel's handler gives -1 if no APIC matches, which arrives as EPERM.
@@ -183,9 +167,7 @@ impl Vm {
     /// # Errors
     /// The kernel's: `ENXIO` without an interrupt chip.
     pub fn set_irq_line(&self, gsi: u32, active: bool) -> Result<(), IoctlFailed> {
-        self.fd()
-            .set_irq_line(gsi, active)
-            .map_err(IoctlFailed::of("KVM_IRQ_LINE"))
+        self.fd().set_irq_line(gsi, active).map_err(IoctlFailed::of("KVM_IRQ_LINE"))
     }
 
     /// Has the kernel raise interrupt `gsi` as an edge whenever `event` is written.
@@ -193,9 +175,7 @@ impl Vm {
     /// # Errors
     /// The kernel's: `EBUSY` if `event` is in such use already.
     pub fn register_irqfd(&self, event: &EventFd, gsi: u32) -> Result<(), IoctlFailed> {
-        self.fd()
-            .register_irqfd(event, gsi)
-            .map_err(IoctlFailed::of("KVM_IRQFD"))
+        self.fd().register_irqfd(event, gsi).map_err(IoctlFailed::of("KVM_IRQFD"))
     }
 
     /// Has the kernel raise interrupt `gsi` as a level whenever `event` is written, lower it at
@@ -219,9 +199,7 @@ impl Vm {
     /// # Errors
     /// The kernel's.
     pub fn unregister_irqfd(&self, event: &EventFd, gsi: u32) -> Result<(), IoctlFailed> {
-        self.fd()
-            .unregister_irqfd(event, gsi)
-            .map_err(IoctlFailed::of("KVM_IRQFD"))
+        self.fd().unregister_irqfd(event, gsi).map_err(IoctlFailed::of("KVM_IRQFD"))
     }
 
     /// Has the kernel write to `event` instead of exiting when the guest writes `value` to
@@ -293,8 +271,6 @@ impl Vm {
     /// # Errors
     /// The kernel's: `ENXIO` without a timer in the kernel.
     pub fn pit_state(&self) -> Result<kvm_pit_state2, IoctlFailed> {
-        self.fd()
-            .get_pit2()
-            .map_err(IoctlFailed::of("KVM_GET_PIT2"))
+        self.fd().get_pit2().map_err(IoctlFailed::of("KVM_GET_PIT2"))
     }
 }

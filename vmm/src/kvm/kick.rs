@@ -71,11 +71,7 @@ impl KickReceiver {
             return false;
         }
         self.seen = made;
-        let mut answered = self
-            .requests
-            .answered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut answered = self.requests.answered.lock().unwrap_or_else(PoisonError::into_inner);
         *answered = made;
         self.requests.answer.notify_all();
         true
@@ -102,10 +98,7 @@ impl<T: Send + 'static> VcpuThread<T> {
     ) -> Result<Self, VcpuThreadError> {
         install_handler().map_err(|errno| VcpuThreadError::Handler(errno.into()))?;
         let requests = Arc::new(Requests::default());
-        let receiver = KickReceiver {
-            requests: Arc::clone(&requests),
-            seen: 0,
-        };
+        let receiver = KickReceiver { requests: Arc::clone(&requests), seen: 0 };
         let thread = thread::Builder::new()
             .name(name)
             .spawn(move || {
@@ -126,17 +119,9 @@ impl<T> VcpuThread<T> {
     /// # Errors
     /// If it did neither within `timeout`, or can't be signalled.
     pub fn kick(&self, timeout: Duration) -> Result<(), KickError> {
-        let request = self
-            .requests
-            .made
-            .fetch_add(1, Ordering::AcqRel)
-            .wrapping_add(1);
+        let request = self.requests.made.fetch_add(1, Ordering::AcqRel).wrapping_add(1);
         let deadline = Instant::now() + timeout;
-        let mut answered = self
-            .requests
-            .answered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut answered = self.requests.answered.lock().unwrap_or_else(PoisonError::into_inner);
         while *answered < request {
             if self.thread.is_finished() {
                 return Ok(());
@@ -146,9 +131,7 @@ impl<T> VcpuThread<T> {
                 return Err(KickError::TimedOut { waited: timeout });
             }
             // The handle is held, so the thread has not been joined and its name is valid.
-            self.thread
-                .kill(SIGRTMIN())
-                .map_err(|errno| KickError::Signal(errno.into()))?;
+            self.thread.kill(SIGRTMIN()).map_err(|errno| KickError::Signal(errno.into()))?;
             answered = self
                 .requests
                 .answer

@@ -62,10 +62,7 @@ impl LapicState {
 
     /// The register at `offset` bytes; none if it is not within the page.
     pub fn register(&self, offset: usize) -> Option<u32> {
-        let field = self
-            .0
-            .regs
-            .get(offset..offset.checked_add(REGISTER_SIZE)?)?;
+        let field = self.0.regs.get(offset..offset.checked_add(REGISTER_SIZE)?)?;
         let mut bytes = [0; REGISTER_SIZE];
         for (to, from) in bytes.iter_mut().zip(field) {
             *to = from.cast_unsigned();

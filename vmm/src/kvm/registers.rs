@@ -96,26 +96,10 @@ fn read_instruction(vcpu: &Vcpu, linear: u64) -> InstructionBytes {
 impl fmt::Display for RegisterDump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (r, s) = (&self.general, &self.special);
-        writeln!(
-            f,
-            "rax={:016x} rbx={:016x} rcx={:016x} rdx={:016x}",
-            r.rax, r.rbx, r.rcx, r.rdx
-        )?;
-        writeln!(
-            f,
-            "rsi={:016x} rdi={:016x} rbp={:016x} rsp={:016x}",
-            r.rsi, r.rdi, r.rbp, r.rsp
-        )?;
-        writeln!(
-            f,
-            "r8 ={:016x} r9 ={:016x} r10={:016x} r11={:016x}",
-            r.r8, r.r9, r.r10, r.r11
-        )?;
-        writeln!(
-            f,
-            "r12={:016x} r13={:016x} r14={:016x} r15={:016x}",
-            r.r12, r.r13, r.r14, r.r15
-        )?;
+        writeln!(f, "rax={:016x} rbx={:016x} rcx={:016x} rdx={:016x}", r.rax, r.rbx, r.rcx, r.rdx)?;
+        writeln!(f, "rsi={:016x} rdi={:016x} rbp={:016x} rsp={:016x}", r.rsi, r.rdi, r.rbp, r.rsp)?;
+        writeln!(f, "r8 ={:016x} r9 ={:016x} r10={:016x} r11={:016x}", r.r8, r.r9, r.r10, r.r11)?;
+        writeln!(f, "r12={:016x} r13={:016x} r14={:016x} r15={:016x}", r.r12, r.r13, r.r14, r.r15)?;
         write!(f, "rip={:016x} rflags={:08x} [", r.rip, r.rflags)?;
         let set = FLAGS.iter().filter(|(bit, _)| r.rflags & (1 << bit) != 0);
         for (index, (_, name)) in set.enumerate() {
@@ -136,16 +120,8 @@ impl fmt::Display for RegisterDump {
         }
         write_table(f, "gdt", &s.gdt)?;
         write_table(f, "idt", &s.idt)?;
-        writeln!(
-            f,
-            "cr0={:08x} cr2={:016x} cr3={:016x} cr4={:08x}",
-            s.cr0, s.cr2, s.cr3, s.cr4
-        )?;
-        writeln!(
-            f,
-            "cr8={:x} efer={:x} apic_base={:x}",
-            s.cr8, s.efer, s.apic_base
-        )?;
+        writeln!(f, "cr0={:08x} cr2={:016x} cr3={:016x} cr4={:08x}", s.cr0, s.cr2, s.cr3, s.cr4)?;
+        writeln!(f, "cr8={:x} efer={:x} apic_base={:x}", s.cr8, s.efer, s.apic_base)?;
         write!(f, "at {:016x}: ", self.instruction_address)?;
         if self.instruction.as_slice().is_empty() {
             write!(f, "(not readable)")
@@ -157,24 +133,12 @@ impl fmt::Display for RegisterDump {
 
 /// One segment register with its hidden part.
 fn write_segment(f: &mut fmt::Formatter<'_>, name: &str, s: &kvm_segment) -> fmt::Result {
-    write!(
-        f,
-        "{name:<3} {:04x} base={:016x} limit={:08x}",
-        s.selector, s.base, s.limit
-    )?;
-    write!(
-        f,
-        " type={:x} s={} dpl={} p={}",
-        s.type_, s.s, s.dpl, s.present
-    )?;
+    write!(f, "{name:<3} {:04x} base={:016x} limit={:08x}", s.selector, s.base, s.limit)?;
+    write!(f, " type={:x} s={} dpl={} p={}", s.type_, s.s, s.dpl, s.present)?;
     writeln!(f, " avl={} l={} db={} g={}", s.avl, s.l, s.db, s.g)
 }
 
 /// One descriptor table register.
 fn write_table(f: &mut fmt::Formatter<'_>, name: &str, table: &kvm_dtable) -> fmt::Result {
-    writeln!(
-        f,
-        "{name}      base={:016x} limit={:04x}",
-        table.base, table.limit
-    )
+    writeln!(f, "{name}      base={:016x} limit={:04x}", table.base, table.limit)
 }

@@ -88,7 +88,10 @@ pub enum RunError {
 }
 
 /// Runs `vcpu` until its next exit and answers it through `handler`.
-pub(super) fn run<H: ExitHandler + ?Sized>(vcpu: &mut VcpuFd, handler: &mut H) -> Result<Outcome, RunError> {
+pub(super) fn run<H: ExitHandler + ?Sized>(
+    vcpu: &mut VcpuFd,
+    handler: &mut H,
+) -> Result<Outcome, RunError> {
     let exit = match vcpu.run() {
         Ok(exit) => exit,
         Err(errno) => return failed_run(errno),
@@ -148,9 +151,9 @@ pub(super) fn run<H: ExitHandler + ?Sized>(vcpu: &mut VcpuFd, handler: &mut H) -
         _ => {
             let run = vcpu.get_kvm_run();
             match run.exit_reason {
-                KVM_EXIT_UNKNOWN => Outcome::UnknownHardwareExit {
-                    reason: abi::hardware_exit_reason(run),
-                },
+                KVM_EXIT_UNKNOWN => {
+                    Outcome::UnknownHardwareExit { reason: abi::hardware_exit_reason(run) }
+                }
                 reason => Outcome::Unknown(reason),
             }
         }

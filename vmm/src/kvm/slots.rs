@@ -125,10 +125,7 @@ impl Slots {
         }
         let outside = || MapError::OutsideMemory { window };
         let (region, start) = memory.to_region_addr(window.source).ok_or_else(outside)?;
-        let end = start
-            .raw_value()
-            .checked_add(window.size)
-            .ok_or_else(outside)?;
+        let end = start.raw_value().checked_add(window.size).ok_or_else(outside)?;
         if end > region.len() {
             return Err(outside());
         }
@@ -160,13 +157,7 @@ impl Slots {
                 MapError::Kernel { slot, source }
             }
         })?;
-        mapped.insert(
-            slot,
-            Slot {
-                window,
-                memory: Arc::clone(memory),
-            },
-        );
+        mapped.insert(slot, Slot { window, memory: Arc::clone(memory) });
         Ok(slot)
     }
 
@@ -183,10 +174,8 @@ impl Slots {
         };
         // SAFETY: a size of 0 deletes the slot; no host address is handed over. The memory is
         // still held here, and given up only after the kernel has let go of it.
-        unsafe { vm.set_user_memory_region(region) }.map_err(|errno| MapError::Kernel {
-            slot,
-            source: errno.into(),
-        })?;
+        unsafe { vm.set_user_memory_region(region) }
+            .map_err(|errno| MapError::Kernel { slot, source: errno.into() })?;
         mapped.remove(&slot);
         Ok(())
     }
@@ -199,12 +188,7 @@ impl Slots {
             let Some(offset) = address.checked_offset_from(slot.window.guest) else {
                 continue;
             };
-            let Some(left) = slot
-                .window
-                .size
-                .checked_sub(offset)
-                .filter(|left| *left > 0)
-            else {
+            let Some(left) = slot.window.size.checked_sub(offset).filter(|left| *left > 0) else {
                 continue;
             };
             let length = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());

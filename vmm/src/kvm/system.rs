@@ -96,20 +96,14 @@ pub enum OpenError {
 /// The capabilities that [`System::open`] insists on, by the kernel's names
 /// (`Documentation/virt/kvm/api.rst`). Every kernel since 4.17 has them.
 pub const REQUIRED_CAPABILITIES: &[(&str, Cap)] = &[
-    (
-        "KVM_CAP_DESTROY_MEMORY_REGION_WORKS",
-        Cap::DestroyMemoryRegionWorks,
-    ),
+    ("KVM_CAP_DESTROY_MEMORY_REGION_WORKS", Cap::DestroyMemoryRegionWorks),
     ("KVM_CAP_EXT_CPUID", Cap::ExtCpuid),
     ("KVM_CAP_IMMEDIATE_EXIT", Cap::ImmediateExit),
     ("KVM_CAP_IOEVENTFD", Cap::Ioeventfd),
     ("KVM_CAP_IRQCHIP", Cap::Irqchip),
     ("KVM_CAP_IRQFD", Cap::Irqfd),
     ("KVM_CAP_IRQ_ROUTING", Cap::IrqRouting),
-    (
-        "KVM_CAP_JOIN_MEMORY_REGIONS_WORKS",
-        Cap::JoinMemoryRegionsWorks,
-    ),
+    ("KVM_CAP_JOIN_MEMORY_REGIONS_WORKS", Cap::JoinMemoryRegionsWorks),
     ("KVM_CAP_MP_STATE", Cap::MpState),
     ("KVM_CAP_READONLY_MEM", Cap::ReadonlyMem),
     ("KVM_CAP_SET_IDENTITY_MAP_ADDR", Cap::SetIdentityMapAddr),
@@ -134,23 +128,17 @@ impl System {
     /// Each reason for which it can't be used, see [`OpenError`].
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let given = || path.to_path_buf();
-        let name = CString::new(path.as_os_str().as_bytes()).map_err(|source| OpenError::Path {
-            path: given(),
-            source,
-        })?;
+        let name = CString::new(path.as_os_str().as_bytes())
+            .map_err(|source| OpenError::Path { path: given(), source })?;
         let kvm = Kvm::new_with_path(name).map_err(|errno| {
             let source = io::Error::from(errno);
             match Errno::from_io_error(&source) {
                 Some(Errno::NOENT) => OpenError::Missing { path: given() },
-                Some(Errno::ACCESS | Errno::PERM) => OpenError::PermissionDenied {
-                    path: given(),
-                    source,
-                },
+                Some(Errno::ACCESS | Errno::PERM) => {
+                    OpenError::PermissionDenied { path: given(), source }
+                }
                 Some(Errno::NXIO | Errno::NODEV) => OpenError::NoDriver { path: given() },
-                _ => OpenError::Open {
-                    path: given(),
-                    source,
-                },
+                _ => OpenError::Open { path: given(), source },
             }
         })?;
         match kvm.get_api_version() {
@@ -158,18 +146,12 @@ impl System {
             found if found < 0 => return Err(OpenError::NotKvm { path: given() }),
             found if u32::try_from(found) == Ok(KVM_API_VERSION) => {}
             found => {
-                return Err(OpenError::ApiVersion {
-                    path: given(),
-                    found,
-                });
+                return Err(OpenError::ApiVersion { path: given(), found });
             }
         }
         let missing = missing_capabilities(|capability| kvm.check_extension(capability));
         if !missing.is_empty() {
-            return Err(OpenError::MissingCapabilities {
-                path: given(),
-                missing,
-            });
+            return Err(OpenError::MissingCapabilities { path: given(), missing });
         }
         Ok(Self { kvm })
     }
@@ -224,8 +206,7 @@ impl System {
         // One page, then three. Other vendors' processors ignore both.
         vm.set_identity_map_address(PROCESSOR_PAGES.start)
             .map_err(IoctlFailed::of("KVM_SET_IDENTITY_MAP_ADDR"))?;
-        vm.set_tss_address(TSS_ADDRESS)
-            .map_err(IoctlFailed::of("KVM_SET_TSS_ADDR"))?;
+        vm.set_tss_address(TSS_ADDRESS).map_err(IoctlFailed::of("KVM_SET_TSS_ADDR"))?;
         Ok(Arc::new(Vm::new(vm)))
     }
 }
@@ -265,27 +246,18 @@ mod tests {
     #[test]
     fn a_regular_file_is_not_kvm() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        assert!(matches!(
-            System::open(file.path()),
-            Err(OpenError::NotKvm { .. })
-        ));
+        assert!(matches!(System::open(file.path()), Err(OpenError::NotKvm { .. })));
     }
 
     #[test]
     fn a_folder_cannot_be_opened() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(
-            System::open(folder.path()),
-            Err(OpenError::Open { .. })
-        ));
+        assert!(matches!(System::open(folder.path()), Err(OpenError::Open { .. })));
     }
 
     #[test]
     fn a_path_with_a_nul_byte_is_named_as_such() {
-        assert!(matches!(
-            System::open(Path::new("/dev/kvm\0")),
-            Err(OpenError::Path { .. })
-        ));
+        assert!(matches!(System::open(Path::new("/dev/kvm\0")), Err(OpenError::Path { .. })));
     }
 
     /// sysfs refuses to open an attribute for writing that has no writer, even to root.
@@ -318,15 +290,8 @@ mod tests {
             !matches!(capability, Cap::SplitIrqchip | Cap::SignalMsi)
         });
         assert_eq!(missing, ["KVM_CAP_SIGNAL_MSI", "KVM_CAP_SPLIT_IRQCHIP"]);
-        let error = OpenError::MissingCapabilities {
-            path: PathBuf::from("/dev/kvm"),
-            missing,
-        };
-        assert!(
-            error
-                .to_string()
-                .contains("KVM_CAP_SIGNAL_MSI, KVM_CAP_SPLIT_IRQCHIP")
-        );
+        let error = OpenError::MissingCapabilities { path: PathBuf::from("/dev/kvm"), missing };
+        assert!(error.to_string().contains("KVM_CAP_SIGNAL_MSI, KVM_CAP_SPLIT_IRQCHIP"));
     }
 
     #[test]

@@ -163,9 +163,7 @@ impl Vcpu {
                     .set_vcpu_events(&pristine.events)
                     .map_err(IoctlFailed::of("KVM_SET_VCPU_EVENTS"))?;
                 if let Some(lapic) = &pristine.lapic {
-                    self.fd
-                        .set_lapic(lapic.as_kvm())
-                        .map_err(IoctlFailed::of("KVM_SET_LAPIC"))?;
+                    self.fd.set_lapic(lapic.as_kvm()).map_err(IoctlFailed::of("KVM_SET_LAPIC"))?;
                 }
             }
         }
@@ -177,13 +175,9 @@ impl Vcpu {
     /// # Errors
     /// Too many entries; or the kernel's.
     pub fn set_cpuid(&self, entries: &[kvm_cpuid_entry2]) -> Result<(), VcpuError> {
-        let cpuid = CpuId::from_entries(entries).map_err(|_| VcpuError::TooManyCpuidEntries {
-            given: entries.len(),
-        })?;
-        Ok(self
-            .fd
-            .set_cpuid2(&cpuid)
-            .map_err(IoctlFailed::of("KVM_SET_CPUID2"))?)
+        let cpuid = CpuId::from_entries(entries)
+            .map_err(|_| VcpuError::TooManyCpuidEntries { given: entries.len() })?;
+        Ok(self.fd.set_cpuid2(&cpuid).map_err(IoctlFailed::of("KVM_SET_CPUID2"))?)
     }
 
     /// Sets MSRs, in order, given as number and value.
@@ -193,18 +187,11 @@ impl Vcpu {
     pub fn set_msrs(&self, msrs: &[(u32, u64)]) -> Result<(), VcpuError> {
         let entries: Vec<_> = msrs
             .iter()
-            .map(|&(index, data)| kvm_msr_entry {
-                index,
-                data,
-                ..Default::default()
-            })
+            .map(|&(index, data)| kvm_msr_entry { index, data, ..Default::default() })
             .collect();
         let list = Msrs::from_entries(&entries)
             .map_err(|_| VcpuError::TooManyMsrs { given: msrs.len() })?;
-        let set = self
-            .fd
-            .set_msrs(&list)
-            .map_err(IoctlFailed::of("KVM_SET_MSRS"))?;
+        let set = self.fd.set_msrs(&list).map_err(IoctlFailed::of("KVM_SET_MSRS"))?;
         match msrs.get(set) {
             Some(&(index, value)) => Err(VcpuError::MsrRefused { index, value }),
             None => Ok(()),
@@ -216,20 +203,10 @@ impl Vcpu {
     /// # Errors
     /// The kernel's.
     pub fn msr(&self, index: u32) -> Result<Option<u64>, VcpuError> {
-        let mut list = Msrs::from_entries(&[kvm_msr_entry {
-            index,
-            ..Default::default()
-        }])
-        .map_err(|_| VcpuError::TooManyMsrs { given: 1 })?;
-        let read = self
-            .fd
-            .get_msrs(&mut list)
-            .map_err(IoctlFailed::of("KVM_GET_MSRS"))?;
-        Ok(list
-            .as_slice()
-            .get(..read)
-            .and_then(<[_]>::first)
-            .map(|entry| entry.data))
+        let mut list = Msrs::from_entries(&[kvm_msr_entry { index, ..Default::default() }])
+            .map_err(|_| VcpuError::TooManyMsrs { given: 1 })?;
+        let read = self.fd.get_msrs(&mut list).map_err(IoctlFailed::of("KVM_GET_MSRS"))?;
+        Ok(list.as_slice().get(..read).and_then(<[_]>::first).map(|entry| entry.data))
     }
 
     /// Sets x87 and SSE as after reset.
@@ -237,15 +214,8 @@ impl Vcpu {
     /// # Errors
     /// The kernel's.
     pub fn reset_fpu(&self) -> Result<(), VcpuError> {
-        let fpu = kvm_fpu {
-            fcw: FPU_CONTROL_INITIAL,
-            mxcsr: MXCSR_INITIAL,
-            ..Default::default()
-        };
-        Ok(self
-            .fd
-            .set_fpu(&fpu)
-            .map_err(IoctlFailed::of("KVM_SET_FPU"))?)
+        let fpu = kvm_fpu { fcw: FPU_CONTROL_INITIAL, mxcsr: MXCSR_INITIAL, ..Default::default() };
+        Ok(self.fd.set_fpu(&fpu).map_err(IoctlFailed::of("KVM_SET_FPU"))?)
     }
 
     /// Sets registers and MSRs so that the next instruction is the first of `entry`.
@@ -254,19 +224,14 @@ impl Vcpu {
     /// The kernel's.
     pub fn enter(&self, entry: &Entry) -> Result<(), VcpuError> {
         let sregs = entry_state::special_registers(entry, self.special_registers()?);
-        self.fd
-            .set_sregs(&sregs)
-            .map_err(IoctlFailed::of("KVM_SET_SREGS"))?;
+        self.fd.set_sregs(&sregs).map_err(IoctlFailed::of("KVM_SET_SREGS"))?;
         let regs = entry_state::general_registers(entry);
-        self.fd
-            .set_regs(&regs)
-            .map_err(IoctlFailed::of("KVM_SET_REGS"))?;
+        self.fd.set_regs(&regs).map_err(IoctlFailed::of("KVM_SET_REGS"))?;
         match entry {
             // Firmware finds MTRRs off, and switches them on itself.
-            Entry::Reset => self.set_msrs(&[
-                (MSR_MISC_ENABLE, MISC_ENABLE_INITIAL),
-                (MSR_MTRR_DEF_TYPE, 0),
-            ]),
+            Entry::Reset => {
+                self.set_msrs(&[(MSR_MISC_ENABLE, MISC_ENABLE_INITIAL), (MSR_MTRR_DEF_TYPE, 0)])
+            }
             // A kernel that is entered without firmware finds what firmware leaves.
             Entry::Pvh { .. } | Entry::Linux64 { .. } => self.set_msrs(&[
                 (MSR_MISC_ENABLE, MISC_ENABLE_INITIAL),
@@ -284,10 +249,7 @@ impl Vcpu {
         let mut lapic = self.lapic_state()?;
         lapic.set_register(offset::LVT_LINT0, DELIVER_EXTINT);
         lapic.set_register(offset::LVT_LINT1, DELIVER_NMI);
-        Ok(self
-            .fd
-            .set_lapic(lapic.as_kvm())
-            .map_err(IoctlFailed::of("KVM_SET_LAPIC"))?)
+        Ok(self.fd.set_lapic(lapic.as_kvm()).map_err(IoctlFailed::of("KVM_SET_LAPIC"))?)
     }
 
     /// State of its local APIC.
@@ -295,10 +257,7 @@ impl Vcpu {
     /// # Errors
     /// The kernel's: `EINVAL` without a local APIC in the kernel.
     pub fn lapic_state(&self) -> Result<LapicState, VcpuError> {
-        let state = self
-            .fd
-            .get_lapic()
-            .map_err(IoctlFailed::of("KVM_GET_LAPIC"))?;
+        let state = self.fd.get_lapic().map_err(IoctlFailed::of("KVM_GET_LAPIC"))?;
         Ok(LapicState::new(state))
     }
 
@@ -307,10 +266,7 @@ impl Vcpu {
     /// # Errors
     /// The kernel's.
     pub fn mp_state(&self) -> Result<MpState, VcpuError> {
-        let state = self
-            .fd
-            .get_mp_state()
-            .map_err(IoctlFailed::of("KVM_GET_MP_STATE"))?;
+        let state = self.fd.get_mp_state().map_err(IoctlFailed::of("KVM_GET_MP_STATE"))?;
         Ok(match state.mp_state {
             KVM_MP_STATE_RUNNABLE => MpState::Runnable,
             KVM_MP_STATE_UNINITIALIZED => MpState::WaitForInit,
@@ -341,10 +297,7 @@ impl Vcpu {
     /// # Errors
     /// The kernel's.
     pub fn general_registers(&self) -> Result<kvm_regs, VcpuError> {
-        Ok(self
-            .fd
-            .get_regs()
-            .map_err(IoctlFailed::of("KVM_GET_REGS"))?)
+        Ok(self.fd.get_regs().map_err(IoctlFailed::of("KVM_GET_REGS"))?)
     }
 
     /// Its segment, control and descriptor table registers.
@@ -352,10 +305,7 @@ impl Vcpu {
     /// # Errors
     /// The kernel's.
     pub fn special_registers(&self) -> Result<kvm_sregs, VcpuError> {
-        Ok(self
-            .fd
-            .get_sregs()
-            .map_err(IoctlFailed::of("KVM_GET_SREGS"))?)
+        Ok(self.fd.get_sregs().map_err(IoctlFailed::of("KVM_GET_SREGS"))?)
     }
 
     /// Runs the guest until its next exit and answers it through `handler`.
@@ -395,10 +345,7 @@ impl Vcpu {
     /// # Errors
     /// The kernel's.
     pub fn translate(&self, linear: u64) -> Result<Option<u64>, VcpuError> {
-        let found = self
-            .fd
-            .translate_gva(linear)
-            .map_err(IoctlFailed::of("KVM_TRANSLATE"))?;
+        let found = self.fd.translate_gva(linear).map_err(IoctlFailed::of("KVM_TRANSLATE"))?;
         Ok((found.valid != 0).then_some(found.physical_address))
     }
 

@@ -23,10 +23,7 @@ pub struct Vm {
 impl Vm {
     /// Takes over the descriptor of a new VM.
     pub(super) fn new(fd: VmFd) -> Self {
-        Self {
-            fd,
-            slots: Slots::default(),
-        }
+        Self { fd, slots: Slots::default() }
     }
 
     /// The kernel's VM.
@@ -58,12 +55,7 @@ impl Vm {
         let mut slots = Vec::with_capacity(memory.num_regions());
         for region in memory.iter() {
             let guest = region.start_addr();
-            let window = Window {
-                guest,
-                source: guest,
-                size: region.len(),
-                access,
-            };
+            let window = Window { guest, source: guest, size: region.len(), access };
             match self.map(memory, window) {
                 Ok(slot) => slots.push(slot),
                 Err(error) => {
@@ -90,9 +82,7 @@ impl Vm {
     pub fn read_memory(&self, address: GuestAddress, bytes: &mut [u8]) -> usize {
         let mut done = 0;
         while let Some(rest) = bytes.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            let Some(from) = u64::try_from(done)
-                .ok()
-                .and_then(|done| address.checked_add(done))
+            let Some(from) = u64::try_from(done).ok().and_then(|done| address.checked_add(done))
             else {
                 break;
             };
@@ -111,10 +101,7 @@ impl Vm {
     /// The kernel's: `EEXIST` if there is one of that number, `EINVAL` if the number is not
     /// below [`System::max_vcpu_id`](super::System::max_vcpu_id).
     pub fn create_vcpu(self: &Arc<Self>, id: u32) -> Result<Vcpu, VcpuError> {
-        let fd = self
-            .fd
-            .create_vcpu(u64::from(id))
-            .map_err(IoctlFailed::of("KVM_CREATE_VCPU"))?;
+        let fd = self.fd.create_vcpu(u64::from(id)).map_err(IoctlFailed::of("KVM_CREATE_VCPU"))?;
         Ok(Vcpu::new(fd, Arc::clone(self), id))
     }
 
@@ -123,9 +110,7 @@ impl Vm {
     /// # Errors
     /// The kernel's.
     pub fn clock(&self) -> Result<kvm_clock_data, IoctlFailed> {
-        self.fd
-            .get_clock()
-            .map_err(IoctlFailed::of("KVM_GET_CLOCK"))
+        self.fd.get_clock().map_err(IoctlFailed::of("KVM_GET_CLOCK"))
     }
 
     /// Sets the guest's paravirtual clock to `nanoseconds`.
@@ -133,12 +118,7 @@ impl Vm {
     /// # Errors
     /// The kernel's.
     pub fn set_clock(&self, nanoseconds: u64) -> Result<(), IoctlFailed> {
-        let clock = kvm_clock_data {
-            clock: nanoseconds,
-            ..Default::default()
-        };
-        self.fd
-            .set_clock(&clock)
-            .map_err(IoctlFailed::of("KVM_SET_CLOCK"))
+        let clock = kvm_clock_data { clock: nanoseconds, ..Default::default() };
+        self.fd.set_clock(&clock).map_err(IoctlFailed::of("KVM_SET_CLOCK"))
     }
 }

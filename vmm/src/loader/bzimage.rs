@@ -35,8 +35,7 @@ pub(super) fn load_kernel(
     kind: KernelKind,
     platform: &Platform,
 ) -> Result<LoadedKernel, LoadError> {
-    let memory =
-        platform.memory().ok_or_else(|| LoadError::NoMemory { file: file.to_owned() })?;
+    let memory = platform.memory().ok_or_else(|| LoadError::NoMemory { file: file.to_owned() })?;
     let problem = |problem| LoadError::Contents { file: file.to_owned(), problem };
     let mut opened = open(file)?;
     let loaded =

@@ -27,14 +27,11 @@ impl InitrdLoader {
 impl Loader for InitrdLoader {
     fn load(&self, platform: &Platform) -> Result<(), BoxedError> {
         let file = self.file();
-        let problem = |problem: &str| LoadError::Contents {
-            file: file.clone(),
-            problem: problem.to_owned(),
-        };
+        let problem =
+            |problem: &str| LoadError::Contents { file: file.clone(), problem: problem.to_owned() };
         let kernel = self.kernel.get().and_then(|kernel| kernel.loaded().get());
         let kernel = kernel.ok_or_else(|| problem("there is no kernel to load it for"))?;
-        let memory =
-            platform.memory().ok_or_else(|| LoadError::NoMemory { file: file.clone() })?;
+        let memory = platform.memory().ok_or_else(|| LoadError::NoMemory { file: file.clone() })?;
         let mut opened = open(&file)?;
         let initrd = boot::load_initrd(&mut opened, memory, &kernel)
             .map_err(|error| problem(&with_causes(&error)))?;

@@ -3,10 +3,7 @@
 use device_model::{
     chardev::Chardev,
     platform::Platform,
-    qom_core::{
-        BoxedError, Children, Configuration, Given, Link, Obj, PlanError, Size,
-        qom_type,
-    },
+    qom_core::{BoxedError, Children, Configuration, Given, Link, Obj, PlanError, Size, qom_type},
 };
 
 use super::{Machine, MachineClass, memory};
@@ -102,8 +99,7 @@ fn json(value: impl Into<serde_json::Value>) -> Given {
 /// Everything on the board, in the order of creation: interrupt chips, which the accelerator names;
 /// processors; devices; what the guest starts from.
 fn children(config: &Configuration<'_>, children: &mut Children) -> Result<(), PlanError> {
-    let accelerator =
-        config.linked("accel")?.ok_or(PlanError::Missing { property: "accel" })?;
+    let accelerator = config.linked("accel")?.ok_or(PlanError::Missing { property: "accel" })?;
     let accelerator_path = accelerator.path();
     let class = accelerator.class().data::<AcceleratorClass>().ok_or_else(|| {
         PlanError::Refused(format!(
@@ -202,7 +198,10 @@ fn files(config: &Configuration<'_>, children: &mut Children) -> Result<(), Plan
     children.add("kernel", loader).set("file", json(kernel));
     if !initrd.is_empty() {
         let kernel = children.path_of("kernel");
-        children.add("initrd", "initrd-loader").set("file", json(initrd)).link("kernel", Some(kernel));
+        children
+            .add("initrd", "initrd-loader")
+            .set("file", json(initrd))
+            .link("kernel", Some(kernel));
     }
     Ok(())
 }
@@ -251,8 +250,7 @@ impl Machine for MicrovmMachine {
 
     fn boot(&self, machine: &Obj, platform: &Platform) -> Result<Option<Entry>, BoxedError> {
         let Some(memory) = platform.memory() else { return Ok(None) };
-        let kernel =
-            machine.child("kernel").and_then(|object| object.cast::<dyn KernelLoader>());
+        let kernel = machine.child("kernel").and_then(|object| object.cast::<dyn KernelLoader>());
         let Some(kernel) = kernel.and_then(|loader| loader.loaded().get()) else {
             return Ok(None);
         };

@@ -58,14 +58,8 @@ pub(crate) fn phrase<'a>(words: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// The words for a switch, as QEMU's users write them.
-pub const ON_OFF: [(&str, bool); 6] = [
-    ("on", true),
-    ("off", false),
-    ("yes", true),
-    ("no", false),
-    ("true", true),
-    ("false", false),
-];
+pub const ON_OFF: [(&str, bool); 6] =
+    [("on", true), ("off", false), ("yes", true), ("no", false), ("true", true), ("false", false)];
 
 #[cfg(test)]
 mod tests {
@@ -79,11 +73,7 @@ mod tests {
 
     #[test]
     fn an_unknown_word_names_all_choices_and_the_nearest() {
-        let error = choose(
-            "insecure-types",
-            "rejct",
-            &[("accept", 0), ("warn", 1), ("reject", 2)],
-        );
+        let error = choose("insecure-types", "rejct", &[("accept", 0), ("warn", 1), ("reject", 2)]);
         assert_eq!(
             error.unwrap_err().to_string(),
             "insecure-types: expected accept, warn or reject, given 'rejct'; did you mean reject?"

@@ -122,10 +122,7 @@ pub fn read(path: &Path) -> Result<Vec<Section>, ConfigFileError> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(MAX_FILE_SIZE + 1).read_to_end(&mut bytes))
-        .map_err(|reason| ConfigFileError::Read {
-            file: name.clone(),
-            reason,
-        })?;
+        .map_err(|reason| ConfigFileError::Read { file: name.clone(), reason })?;
     parse(&name, &bytes)
 }
 
@@ -138,9 +135,7 @@ pub fn read(path: &Path) -> Result<Vec<Section>, ConfigFileError> {
 /// [`ConfigFileError`] with the first line that is wrong.
 pub fn parse(file: &str, bytes: &[u8]) -> Result<Vec<Section>, ConfigFileError> {
     if bytes.len() as u64 > MAX_FILE_SIZE {
-        return Err(ConfigFileError::TooLarge {
-            file: file.to_owned(),
-        });
+        return Err(ConfigFileError::TooLarge { file: file.to_owned() });
     }
     let mut sections: Vec<Section> = Vec::new();
     for (index, bytes) in bytes.split(|byte| *byte == b'\n').enumerate() {
@@ -156,47 +151,29 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<Vec<Section>, ConfigFileError> 
 
 fn parse_line(bytes: &[u8], line: usize, sections: &mut Vec<Section>) -> Result<(), LineProblem> {
     if bytes.len() > MAX_LINE_LENGTH {
-        return Err(LineProblem::TooLong {
-            length: bytes.len(),
-        });
+        return Err(LineProblem::TooLong { length: bytes.len() });
     }
-    let text = std::str::from_utf8(bytes)
-        .map_err(|_| LineProblem::NotText)?
-        .trim();
+    let text = std::str::from_utf8(bytes).map_err(|_| LineProblem::NotText)?.trim();
     if text.is_empty() || text.starts_with('#') {
         return Ok(());
     }
-    let malformed = || LineProblem::Malformed {
-        given: excerpt(text),
-    };
+    let malformed = || LineProblem::Malformed { given: excerpt(text) };
     if let Some(header) = text.strip_prefix('[') {
         let header = header.strip_suffix(']').ok_or_else(malformed)?;
         let (group, id) = split_header(header).ok_or_else(malformed)?;
         let option = option_of(group)?;
-        sections.push(Section {
-            option,
-            id,
-            line,
-            pairs: Vec::new(),
-        });
+        sections.push(Section { option, id, line, pairs: Vec::new() });
         return Ok(());
     }
     let (key, value) = text.split_once('=').ok_or_else(malformed)?;
-    let (key, value) = (
-        key.trim_end(),
-        unquote(value.trim_start()).ok_or_else(malformed)?,
-    );
+    let (key, value) = (key.trim_end(), unquote(value.trim_start()).ok_or_else(malformed)?);
     if !has_key_form(key) {
-        return Err(LineProblem::Key {
-            given: excerpt(key),
-        });
+        return Err(LineProblem::Key { given: excerpt(key) });
     }
     match sections.last_mut() {
         Some(section) => section.pairs.push((key.to_owned(), value.to_owned())),
         None => {
-            return Err(LineProblem::OutsideSection {
-                key: key.to_owned(),
-            });
+            return Err(LineProblem::OutsideSection { key: key.to_owned() });
         }
     }
     Ok(())
@@ -220,15 +197,13 @@ fn unquote(text: &str) -> Option<&str> {
 
 fn option_of(group: &str) -> Result<&'static str, LineProblem> {
     let names = || GROUPS.iter().map(|(name, _)| *name);
-    GROUPS
-        .iter()
-        .find(|(name, _)| *name == group)
-        .map(|(_, option)| *option)
-        .ok_or_else(|| LineProblem::UnknownGroup {
+    GROUPS.iter().find(|(name, _)| *name == group).map(|(_, option)| *option).ok_or_else(|| {
+        LineProblem::UnknownGroup {
             group: excerpt(group),
             expected: super::choice::phrase(names()),
             suggestion: DidYouMean::among(group, names()),
-        })
+        }
+    })
 }
 
 #[cfg(test)]
@@ -259,10 +234,7 @@ mod tests {
     #[test]
     fn sections_keep_their_order_lines_and_keys() {
         let pairs = |pairs: &[(&str, &str)]| {
-            pairs
-                .iter()
-                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-                .collect()
+            pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
         };
         let expected = [
             Section {
@@ -286,10 +258,7 @@ mod tests {
         ];
         assert_eq!(parse("vm.conf", EXAMPLE.as_bytes()).unwrap(), expected);
         let other_line_ends = EXAMPLE.replace('\n', "\r\n");
-        assert_eq!(
-            parse("vm.conf", other_line_ends.as_bytes()).unwrap(),
-            expected
-        );
+        assert_eq!(parse("vm.conf", other_line_ends.as_bytes()).unwrap(), expected);
     }
 
     #[test]
@@ -335,11 +304,7 @@ mod tests {
             assert!(
                 matches!(
                     error,
-                    ConfigFileError::Line {
-                        line: 2,
-                        problem: LineProblem::Malformed { .. },
-                        ..
-                    }
+                    ConfigFileError::Line { line: 2, problem: LineProblem::Malformed { .. }, .. }
                 ),
                 "{line}: {error}"
             );
@@ -368,21 +333,10 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(EXAMPLE.as_bytes()).unwrap();
         assert_eq!(read(file.path()).unwrap().len(), 3);
-        let missing = read(Path::new("/nonexistent/vm.conf"))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            missing.starts_with("/nonexistent/vm.conf: cannot be read: "),
-            "{missing}"
-        );
-        assert!(matches!(
-            read(Path::new("/dev/zero")),
-            Err(ConfigFileError::TooLarge { .. })
-        ));
-        assert!(matches!(
-            read(Path::new("/")),
-            Err(ConfigFileError::Read { .. })
-        ));
+        let missing = read(Path::new("/nonexistent/vm.conf")).unwrap_err().to_string();
+        assert!(missing.starts_with("/nonexistent/vm.conf: cannot be read: "), "{missing}");
+        assert!(matches!(read(Path::new("/dev/zero")), Err(ConfigFileError::TooLarge { .. })));
+        assert!(matches!(read(Path::new("/")), Err(ConfigFileError::Read { .. })));
     }
 
     proptest! {

@@ -66,9 +66,7 @@ pub fn parse(text: &str) -> Result<CpuModel, CpuModelError> {
     let mut parts = text.split(',');
     let model = parts.next().unwrap_or_default();
     if !is_name(model) {
-        return Err(CpuModelError::Model {
-            given: excerpt(model),
-        });
+        return Err(CpuModelError::Model { given: excerpt(model) });
     }
     let mut features = Vec::new();
     let mut column = model.chars().count() + 2;
@@ -79,10 +77,7 @@ pub fn parse(text: &str) -> Result<CpuModel, CpuModelError> {
         features.push(parse_feature(part, column)?);
         column += part.chars().count() + 1;
     }
-    Ok(CpuModel {
-        model: model.to_owned(),
-        features,
-    })
+    Ok(CpuModel { model: model.to_owned(), features })
 }
 
 fn parse_feature(part: &str, column: usize) -> Result<(String, bool), CpuModelError> {
@@ -98,10 +93,7 @@ fn parse_feature(part: &str, column: usize) -> Result<(String, bool), CpuModelEr
         None => (rest, None),
     };
     if !is_name(name) {
-        return Err(CpuModelError::Feature {
-            column,
-            given: excerpt(part),
-        });
+        return Err(CpuModelError::Feature { column, given: excerpt(part) });
     }
     let on = match (sign, value) {
         (Some(on), None) => on,
@@ -109,10 +101,7 @@ fn parse_feature(part: &str, column: usize) -> Result<(String, bool), CpuModelEr
         (None, Some(value)) => choose(name, value, &ON_OFF)
             .map_err(|problem| CpuModelError::Value { column, problem })?,
         (Some(_), Some(_)) => {
-            return Err(CpuModelError::SignAndValue {
-                column,
-                feature: name.to_owned(),
-            });
+            return Err(CpuModelError::SignAndValue { column, feature: name.to_owned() });
         }
     };
     Ok((name.to_owned(), on))
@@ -122,9 +111,7 @@ fn parse_feature(part: &str, column: usize) -> Result<(String, bool), CpuModelEr
 fn is_name(text: &str) -> bool {
     (1..=127).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
 #[cfg(test)]
@@ -142,13 +129,7 @@ mod tests {
 
     #[test]
     fn a_model_may_stand_alone() {
-        assert_eq!(
-            parse("host"),
-            Ok(CpuModel {
-                model: "host".to_owned(),
-                features: Vec::new()
-            })
-        );
+        assert_eq!(parse("host"), Ok(CpuModel { model: "host".to_owned(), features: Vec::new() }));
     }
 
     #[test]
@@ -177,23 +158,15 @@ mod tests {
             message("host,avx,+pmu=on"),
             "column 10: expected either a sign or '=' with pmu, given both"
         );
-        for text in [
-            "host,", "host,,a", "host,+", "host,--a", "host,a b", "host,=on",
-        ] {
-            assert!(
-                matches!(parse(text), Err(CpuModelError::Feature { column: 6, .. })),
-                "{text}"
-            );
+        for text in ["host,", "host,,a", "host,+", "host,--a", "host,a b", "host,=on"] {
+            assert!(matches!(parse(text), Err(CpuModelError::Feature { column: 6, .. })), "{text}");
         }
     }
 
     #[test]
     fn there_has_to_be_a_model() {
         for text in ["", ",+a", "+a", "host cpu", "host=on"] {
-            assert!(
-                matches!(parse(text), Err(CpuModelError::Model { .. })),
-                "{text}"
-            );
+            assert!(matches!(parse(text), Err(CpuModelError::Model { .. })), "{text}");
         }
     }
 

@@ -41,10 +41,7 @@ mod tests {
 
     #[test]
     fn control_characters_cannot_break_the_line_or_reach_the_terminal() {
-        assert_eq!(
-            excerpt("a\nb\u{1b}[31m\u{2028}"),
-            "a\\nb\\u{1b}[31m\\u{2028}"
-        );
+        assert_eq!(excerpt("a\nb\u{1b}[31m\u{2028}"), "a\\nb\\u{1b}[31m\\u{2028}");
     }
 
     #[test]

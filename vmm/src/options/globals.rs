@@ -5,11 +5,7 @@ use super::keyval::{Given, KeyvalError, OptionArgs, Syntax, Words};
 use super::suggestion::DidYouMean;
 
 /// The syntax of the long form of `-global`.
-pub const SYNTAX: Syntax = Syntax {
-    implied_key: None,
-    words: Words::Refused,
-    json: false,
-};
+pub const SYNTAX: Syntax = Syntax { implied_key: None, words: Words::Refused, json: false };
 
 const KEYS: [&str; 3] = ["driver", "property", "value"];
 
@@ -77,23 +73,12 @@ pub fn parse(text: &str) -> Result<Global, GlobalError> {
 /// # Errors
 /// [`GlobalError`] when a key is missing, empty (but for `value`) or unknown.
 pub fn from_args(args: &OptionArgs) -> Result<Global, GlobalError> {
-    if let Some((key, _)) = args
-        .entries
-        .iter()
-        .find(|(key, _)| !KEYS.contains(&key.as_str()))
-    {
+    if let Some((key, _)) = args.entries.iter().find(|(key, _)| !KEYS.contains(&key.as_str())) {
         let suggestion = DidYouMean::among(key, KEYS);
-        return Err(GlobalError::UnknownKey {
-            key: excerpt(key),
-            suggestion,
-        });
+        return Err(GlobalError::UnknownKey { key: excerpt(key), suggestion });
     }
     let get = |key| args.get(key).map(Given::to_string);
-    let name = |key| {
-        get(key)
-            .filter(|name| !name.is_empty())
-            .ok_or(GlobalError::Missing { key })
-    };
+    let name = |key| get(key).filter(|name| !name.is_empty()).ok_or(GlobalError::Missing { key });
     Ok(Global {
         driver: name("driver")?,
         property: name("property")?,
@@ -134,16 +119,10 @@ mod tests {
     #[test]
     fn what_is_missing_or_unknown_is_named() {
         assert!(
-            parse("driver=a,value=1")
-                .unwrap_err()
-                .to_string()
-                .starts_with("property: missing")
+            parse("driver=a,value=1").unwrap_err().to_string().starts_with("property: missing")
         );
         assert!(
-            parse("driver=a,property=b")
-                .unwrap_err()
-                .to_string()
-                .starts_with("value: missing")
+            parse("driver=a,property=b").unwrap_err().to_string().starts_with("value: missing")
         );
         assert!(matches!(
             parse("driver=,property=b,value=1"),

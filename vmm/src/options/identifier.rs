@@ -21,9 +21,8 @@ pub const MAX_LENGTH: usize = 127;
 /// [`IdentifierError`] for anything else, including an empty id.
 pub fn check(id: &str) -> Result<(), IdentifierError> {
     let first_is_letter = id.starts_with(|c: char| c.is_ascii_alphabetic());
-    let rest_fits = id
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+    let rest_fits =
+        id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
     if first_is_letter && rest_fits && id.len() <= MAX_LENGTH {
         Ok(())
     } else {
@@ -44,17 +43,7 @@ mod tests {
 
     #[test]
     fn ids_that_look_like_paths_or_generated_names_are_refused() {
-        for id in [
-            "",
-            "0a",
-            "-a",
-            ".",
-            "a/b",
-            "a b",
-            "device[0]",
-            "ü",
-            &"a".repeat(128),
-        ] {
+        for id in ["", "0a", "-a", ".", "a/b", "a b", "device[0]", "ü", &"a".repeat(128)] {
             assert!(check(id).is_err(), "{id}");
         }
     }

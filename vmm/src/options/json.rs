@@ -26,14 +26,10 @@ pub struct JsonError {
 /// values nested deeper than [`MAX_DEPTH`].
 pub fn parse_object(text: &str) -> Result<Vec<(String, Value)>, JsonError> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let members = deserializer.deserialize_map(Members {
-        remaining: MAX_DEPTH - 1,
-    });
+    let members = deserializer.deserialize_map(Members { remaining: MAX_DEPTH - 1 });
     members
         .and_then(|members| deserializer.end().map(|()| members))
-        .map_err(|error| JsonError {
-            message: error.to_string(),
-        })
+        .map_err(|error| JsonError { message: error.to_string() })
 }
 
 /// Collects an object's members; values may nest `remaining` levels.
@@ -54,13 +50,9 @@ impl<'de> Visitor<'de> for Members {
         while let Some(key) = map.next_key::<String>()? {
             if !seen.insert(key.clone()) {
                 let key = Excerpt(&key);
-                return Err(de::Error::custom(format_args!(
-                    "key '{key}' is given twice"
-                )));
+                return Err(de::Error::custom(format_args!("key '{key}' is given twice")));
             }
-            let value = map.next_value_seed(Element {
-                remaining: self.remaining,
-            })?;
+            let value = map.next_value_seed(Element { remaining: self.remaining })?;
             members.push((key, value));
         }
         Ok(members)
@@ -112,9 +104,7 @@ impl<'de> Visitor<'de> for Element {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value)
-            .map(Value::Number)
-            .ok_or_else(|| E::custom("number out of range"))
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("number out of range"))
     }
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
@@ -164,47 +154,24 @@ mod tests {
     fn a_key_given_twice_is_refused_at_any_level() {
         for text in [r#"{"a":1,"a":2}"#, r#"{"b":[{"a":1,"a":2}]}"#] {
             let message = parse_object(text).unwrap_err().to_string();
-            assert!(
-                message.starts_with("invalid JSON: key 'a' is given twice"),
-                "{message}"
-            );
+            assert!(message.starts_with("invalid JSON: key 'a' is given twice"), "{message}");
             assert!(message.contains("column"), "{message}");
         }
     }
 
     #[test]
     fn the_depth_limit_is_exact() {
-        let nested = |depth: usize| {
-            format!(
-                "{{\"a\":{}{}}}",
-                "[".repeat(depth - 1),
-                "]".repeat(depth - 1)
-            )
-        };
+        let nested =
+            |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth - 1), "]".repeat(depth - 1));
         assert!(parse_object(&nested(MAX_DEPTH)).is_ok());
-        let message = parse_object(&nested(MAX_DEPTH + 1))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            message.contains("nested deeper than 32 levels"),
-            "{message}"
-        );
+        let message = parse_object(&nested(MAX_DEPTH + 1)).unwrap_err().to_string();
+        assert!(message.contains("nested deeper than 32 levels"), "{message}");
         assert!(parse_object(&nested(100_000)).is_err());
     }
 
     #[test]
     fn what_is_not_one_object_is_refused() {
-        for text in [
-            "",
-            "{",
-            "[]",
-            "1",
-            "{} x",
-            "{}{}",
-            r#"{"a":}"#,
-            r#"{"a":1e999}"#,
-            "{'a':1}",
-        ] {
+        for text in ["", "{", "[]", "1", "{} x", "{}{}", r#"{"a":}"#, r#"{"a":1e999}"#, "{'a':1}"] {
             assert!(parse_object(text).is_err(), "{text}");
         }
     }

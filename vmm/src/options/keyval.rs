@@ -127,9 +127,7 @@ impl OptionArgs {
     pub fn parse(text: &str, syntax: Syntax) -> Result<Self, KeyvalError> {
         if syntax.json && text.starts_with('{') {
             let members = json::parse_object(text)?;
-            let pairs = members
-                .into_iter()
-                .map(|(key, value)| (key, Given::Json(value)));
+            let pairs = members.into_iter().map(|(key, value)| (key, Given::Json(value)));
             return Self::assemble(text.to_owned(), syntax.implied_key, pairs.collect(), false);
         }
         let mut pairs = Vec::new();
@@ -188,45 +186,26 @@ impl OptionArgs {
                     Given::Text(text) | Given::Json(Value::String(text)) => implied = Some(text),
                     Given::Json(value) => {
                         let given = excerpt(&value.to_string());
-                        return Err(KeyvalError::Implied {
-                            key: implied_key,
-                            given,
-                        });
+                        return Err(KeyvalError::Implied { key: implied_key, given });
                     }
                 },
                 _ => others.push((key, value)),
             }
         }
         let mut seen = HashSet::new();
-        let is_last: Vec<bool> = others
-            .iter()
-            .rev()
-            .map(|(key, _)| seen.insert(key.as_str()))
-            .collect();
+        let is_last: Vec<bool> =
+            others.iter().rev().map(|(key, _)| seen.insert(key.as_str())).collect();
         let mut entries = Vec::with_capacity(seen.len());
         let mut overridden = Vec::new();
         for (pair, is_last) in others.into_iter().zip(is_last.into_iter().rev()) {
-            if is_last {
-                entries.push(pair)
-            } else {
-                overridden.push(pair)
-            }
+            if is_last { entries.push(pair) } else { overridden.push(pair) }
         }
-        Ok(Self {
-            implied,
-            entries,
-            overridden,
-            help,
-            text,
-        })
+        Ok(Self { implied, entries, overridden, help, text })
     }
 
     /// The value of `key`, which is not the implied one.
     pub fn get(&self, key: &str) -> Option<&Given> {
-        self.entries
-            .iter()
-            .find(|(name, _)| name == key)
-            .map(|(_, value)| value)
+        self.entries.iter().find(|(name, _)| name == key).map(|(_, value)| value)
     }
 
     /// The keys and values that a later value of the same key replaced.
@@ -242,10 +221,7 @@ impl OptionArgs {
     /// Removes the keys for which `wanted` holds and gives every value they had, in order of
     /// overriding. The shown text stays.
     pub fn take_all(&mut self, wanted: impl Fn(&str) -> bool) -> Vec<(String, Given)> {
-        let mut taken: Vec<_> = self
-            .overridden
-            .extract_if(.., |(key, _)| wanted(key))
-            .collect();
+        let mut taken: Vec<_> = self.overridden.extract_if(.., |(key, _)| wanted(key)).collect();
         taken.extend(self.entries.extract_if(.., |(key, _)| wanted(key)));
         taken
     }
@@ -266,20 +242,14 @@ fn read_word(
             Some(key) if first => format!("a value for '{key}'"),
             _ => "a key".to_owned(),
         };
-        return Err(KeyvalError::Empty {
-            column: column(),
-            expected,
-        });
+        return Err(KeyvalError::Empty { column: column(), expected });
     }
     if first && let Some(key) = syntax.implied_key {
         return Ok(Some((key.to_owned(), Given::Text(word))));
     }
     check_key(&word, &column)?;
     if syntax.words == Words::Refused {
-        return Err(KeyvalError::Word {
-            column: column(),
-            given: excerpt(&word),
-        });
+        return Err(KeyvalError::Word { column: column(), given: excerpt(&word) });
     }
     let (flag, value) = match word.strip_prefix("no") {
         Some(flag) if !flag.is_empty() => (flag, "off"),
@@ -309,22 +279,13 @@ fn take_value(text: &str) -> (String, &str) {
 
 fn check_key(key: &str, column: impl Fn() -> usize) -> Result<(), KeyvalError> {
     if key.is_empty() {
-        return Err(KeyvalError::Empty {
-            column: column(),
-            expected: "a key".to_owned(),
-        });
+        return Err(KeyvalError::Empty { column: column(), expected: "a key".to_owned() });
     }
     if !has_key_form(key) {
-        return Err(KeyvalError::Key {
-            column: column(),
-            given: excerpt(key),
-        });
+        return Err(KeyvalError::Key { column: column(), given: excerpt(key) });
     }
     if key.split('.').count() > MAX_KEY_DEPTH {
-        return Err(KeyvalError::Depth {
-            column: column(),
-            given: excerpt(key),
-        });
+        return Err(KeyvalError::Depth { column: column(), given: excerpt(key) });
     }
     Ok(())
 }
@@ -332,16 +293,12 @@ fn check_key(key: &str, column: impl Fn() -> usize) -> Result<(), KeyvalError> {
 /// Whether every part of `key` is of letters, digits, `-` and `_`, neither empty nor too long.
 pub(super) fn has_key_form(key: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    key.split('.')
-        .all(|part| (1..=MAX_KEY_PART).contains(&part.len()) && part.bytes().all(fits))
+    key.split('.').all(|part| (1..=MAX_KEY_PART).contains(&part.len()) && part.bytes().all(fits))
 }
 
 /// Text that [`OptionArgs::parse`] reads as `pairs`.
 fn format_pairs(implied_key: Option<&'static str>, pairs: &[(String, Given)]) -> String {
-    if pairs
-        .iter()
-        .any(|(_, value)| matches!(value, Given::Json(_)))
-    {
+    if pairs.iter().any(|(_, value)| matches!(value, Given::Json(_))) {
         let members: Vec<String> = pairs
             .iter()
             .map(|(key, value)| {

@@ -99,9 +99,7 @@ impl Members {
             return self.place(key, rest, value);
         };
         let end = start + name.len();
-        let both = || NestingError::Both {
-            key: excerpt(key.get(..end).unwrap_or_default()),
-        };
+        let both = || NestingError::Both { key: excerpt(key.get(..end).unwrap_or_default()) };
         match self.member(name, || Partial::Members(Members::default())) {
             Some(Partial::Members(members)) => members.insert(key, end + 1, value),
             _ => Err(both()),
@@ -127,11 +125,7 @@ impl Members {
         self.ordered
             .into_iter()
             .map(|(name, partial)| {
-                let path = if path.is_empty() {
-                    name.clone()
-                } else {
-                    format!("{path}.{name}")
-                };
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
                 Ok((name, partial.into_node(&path)?))
             })
             .collect()
@@ -144,11 +138,7 @@ impl Partial {
             Partial::Value(value) => return Ok(Node::Value(value)),
             Partial::Members(members) => members,
         };
-        let numbered = members
-            .ordered
-            .iter()
-            .filter(|(name, _)| is_index(name))
-            .count();
+        let numbered = members.ordered.iter().filter(|(name, _)| is_index(name)).count();
         if numbered == 0 {
             return members.into_named(path).map(Node::Object);
         }
@@ -158,17 +148,12 @@ impl Partial {
         let count = members.ordered.len();
         if let Some(missing) = (0..count).find(|n| !members.positions.contains_key(&n.to_string()))
         {
-            return Err(NestingError::Gap {
-                key: excerpt(path),
-                missing,
-            });
+            return Err(NestingError::Gap { key: excerpt(path), missing });
         }
         let mut elements = members.into_named(path)?;
         // Without a gap and without leading zeros, the indices are exactly 0..count.
         elements.sort_by_key(|(name, _)| name.parse::<usize>().unwrap_or(usize::MAX));
-        Ok(Node::List(
-            elements.into_iter().map(|(_, node)| node).collect(),
-        ))
+        Ok(Node::List(elements.into_iter().map(|(_, node)| node).collect()))
     }
 }
 
@@ -198,12 +183,7 @@ mod tests {
 
     #[test]
     fn dots_make_objects_and_numbers_make_lists() {
-        let nested = nest(&entries(&[
-            ("z", "0"),
-            ("a.1", "y"),
-            ("a.0", "x"),
-            ("b.c.d", "1"),
-        ]));
+        let nested = nest(&entries(&[("z", "0"), ("a.1", "y"), ("a.0", "x"), ("b.c.d", "1")]));
         assert_eq!(
             nested.unwrap(),
             [
@@ -222,14 +202,10 @@ mod tests {
 
     #[test]
     fn ten_elements_are_sorted_as_numbers() {
-        let pairs: Vec<(String, Given)> = (0..12)
-            .map(|n| (format!("a.{n}"), Given::Text(n.to_string())))
-            .collect();
+        let pairs: Vec<(String, Given)> =
+            (0..12).map(|n| (format!("a.{n}"), Given::Text(n.to_string()))).collect();
         let expected = (0..12).map(|n| value(&n.to_string())).collect();
-        assert_eq!(
-            nest(&pairs).unwrap(),
-            [("a".to_owned(), Node::List(expected))]
-        );
+        assert_eq!(nest(&pairs).unwrap(), [("a".to_owned(), Node::List(expected))]);
     }
 
     #[test]

@@ -5,11 +5,7 @@ use super::keyval::{KeyvalError, OptionArgs, Syntax, Words};
 use super::suggestion::DidYouMean;
 
 /// The syntax of `-m`.
-pub const SYNTAX: Syntax = Syntax {
-    implied_key: Some("size"),
-    words: Words::Refused,
-    json: false,
-};
+pub const SYNTAX: Syntax = Syntax { implied_key: Some("size"), words: Words::Refused, json: false };
 
 /// What a number without a suffix counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,15 +94,11 @@ pub enum MemoryError {
 /// # Errors
 /// [`SizeError`] for text of another form, zero, negative sizes and those of 16 EiB and more.
 pub fn parse_size(text: &str, default_unit: DefaultUnit) -> Result<u64, SizeError> {
-    let malformed = || SizeError::Malformed {
-        given: excerpt(text),
-    };
+    let malformed = || SizeError::Malformed { given: excerpt(text) };
     if let Some(rest) = text.strip_prefix('-')
         && rest.starts_with(|c: char| c.is_ascii_digit())
     {
-        return Err(SizeError::Negative {
-            given: excerpt(text),
-        });
+        return Err(SizeError::Negative { given: excerpt(text) });
     }
     let hexadecimal = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
     let (digits, radix) = match hexadecimal {
@@ -129,13 +121,9 @@ pub fn parse_size(text: &str, default_unit: DefaultUnit) -> Result<u64, SizeErro
     }
     let unit = unit(suffix, default_unit).ok_or_else(malformed)?;
     if unit == 1 && !fraction.is_empty() {
-        return Err(SizeError::PartOfByte {
-            given: excerpt(text),
-        });
+        return Err(SizeError::PartOfByte { given: excerpt(text) });
     }
-    let too_large = || SizeError::TooLarge {
-        given: excerpt(text),
-    };
+    let too_large = || SizeError::TooLarge { given: excerpt(text) };
     // Only too many digits can fail here: they were checked one by one.
     let whole = u64::from_str_radix(whole, radix).map_err(|_| too_large())?;
     let fraction_bytes = fraction_of(fraction, unit).ok_or_else(malformed)?;
@@ -143,20 +131,12 @@ pub fn parse_size(text: &str, default_unit: DefaultUnit) -> Result<u64, SizeErro
         .checked_mul(unit)
         .and_then(|size| size.checked_add(fraction_bytes))
         .ok_or_else(too_large)?;
-    if size == 0 {
-        Err(SizeError::Zero {
-            given: excerpt(text),
-        })
-    } else {
-        Ok(size)
-    }
+    if size == 0 { Err(SizeError::Zero { given: excerpt(text) }) } else { Ok(size) }
 }
 
 /// The leading digits, and what follows them.
 fn split_digits(text: &str, radix: u32) -> (&str, &str) {
-    let end = text
-        .find(|c: char| !c.is_digit(radix))
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_digit(radix)).unwrap_or(text.len());
     text.split_at(end)
 }
 
@@ -227,21 +207,10 @@ mod tests {
 
     #[test]
     fn each_suffix_is_1024_times_the_last_in_either_case() {
-        let suffixes = [
-            ("b", 0),
-            ("k", 10),
-            ("m", 20),
-            ("g", 30),
-            ("t", 40),
-            ("p", 50),
-            ("e", 60),
-        ];
+        let suffixes = [("b", 0), ("k", 10), ("m", 20), ("g", 30), ("t", 40), ("p", 50), ("e", 60)];
         for (suffix, exponent) in suffixes {
             assert_eq!(size(&format!("3{suffix}")), Ok(3 << exponent));
-            assert_eq!(
-                size(&format!("3{}", suffix.to_uppercase())),
-                Ok(3 << exponent)
-            );
+            assert_eq!(size(&format!("3{}", suffix.to_uppercase())), Ok(3 << exponent));
         }
     }
 
@@ -251,12 +220,7 @@ mod tests {
         assert_eq!(size("0.25"), Ok(1 << 18));
         assert_eq!(size("0.1K"), Ok(102));
         assert_eq!(size("15.999999999999999999E"), Ok(u64::MAX - 1));
-        assert_eq!(
-            size("1.5B"),
-            Err(SizeError::PartOfByte {
-                given: "1.5B".to_owned()
-            })
-        );
+        assert_eq!(size("1.5B"), Err(SizeError::PartOfByte { given: "1.5B".to_owned() }));
     }
 
     #[test]
@@ -274,10 +238,7 @@ mod tests {
         assert!(matches!(size("0.0001K"), Err(SizeError::Zero { .. })));
         assert!(matches!(size("-1G"), Err(SizeError::Negative { .. })));
         assert!(matches!(size("16E"), Err(SizeError::TooLarge { .. })));
-        assert!(matches!(
-            size("99999999999999999999B"),
-            Err(SizeError::TooLarge { .. })
-        ));
+        assert!(matches!(size("99999999999999999999B"), Err(SizeError::TooLarge { .. })));
         assert_eq!(size("18446744073709551615B"), Ok(u64::MAX));
     }
 
@@ -304,10 +265,7 @@ mod tests {
             "inf",
             "NaN",
         ] {
-            assert!(
-                matches!(size(text), Err(SizeError::Malformed { .. })),
-                "{text}"
-            );
+            assert!(matches!(size(text), Err(SizeError::Malformed { .. })), "{text}");
         }
     }
 
@@ -326,10 +284,7 @@ mod tests {
         assert_eq!(memory_of("size=256"), Ok(256 << 20));
         assert_eq!(memory_of(""), Err(MemoryError::Missing));
         for text in ["1G,slots=2", "1G,maxmem=4G"] {
-            assert!(
-                matches!(memory_of(text), Err(MemoryError::Hotplug { .. })),
-                "{text}"
-            );
+            assert!(matches!(memory_of(text), Err(MemoryError::Hotplug { .. })), "{text}");
         }
         assert_eq!(
             memory_of("sizes=1G").unwrap_err().to_string(),

@@ -5,11 +5,7 @@ use super::keyval::{KeyvalError, OptionArgs, Syntax, Words};
 use super::suggestion::DidYouMean;
 
 /// The syntax of `-smp`.
-pub const SYNTAX: Syntax = Syntax {
-    implied_key: Some("cpus"),
-    words: Words::Refused,
-    json: false,
-};
+pub const SYNTAX: Syntax = Syntax { implied_key: Some("cpus"), words: Words::Refused, json: false };
 
 /// The keys of `-smp`.
 const KEYS: [&str; 5] = ["cpus", "maxcpus", "sockets", "cores", "threads"];
@@ -109,10 +105,7 @@ impl SmpRequest {
                 "threads" => &mut request.threads,
                 _ => {
                     let suggestion = DidYouMean::among(key, KEYS);
-                    return Err(SmpError::UnknownKey {
-                        key: excerpt(key),
-                        suggestion,
-                    });
+                    return Err(SmpError::UnknownKey { key: excerpt(key), suggestion });
                 }
             };
             *field = Some(count(key, &value.to_string())?);
@@ -155,57 +148,31 @@ impl SmpRequest {
                 *first = Some(left);
             }
         }
-        let (sockets, cores, threads) = (
-            sockets.unwrap_or(1),
-            cores.unwrap_or(1),
-            threads.unwrap_or(1),
-        );
+        let (sockets, cores, threads) =
+            (sockets.unwrap_or(1), cores.unwrap_or(1), threads.unwrap_or(1));
         let product = sockets
             .checked_mul(cores)
             .and_then(|product| product.checked_mul(threads))
             .ok_or(SmpError::TooLarge)?;
         let maxcpus = self.maxcpus.or(self.cpus).unwrap_or(product);
         if product != maxcpus {
-            let source_key = if self.maxcpus.is_some() {
-                "maxcpus"
-            } else {
-                "cpus"
-            };
-            return Err(SmpError::Product {
-                maxcpus,
-                source_key,
-                sockets,
-                cores,
-                threads,
-            });
+            let source_key = if self.maxcpus.is_some() { "maxcpus" } else { "cpus" };
+            return Err(SmpError::Product { maxcpus, source_key, sockets, cores, threads });
         }
         let cpus = self.cpus.unwrap_or(maxcpus);
         if cpus > maxcpus {
             return Err(SmpError::TooManyCpus { cpus, maxcpus });
         }
-        Ok(Topology {
-            cpus,
-            maxcpus,
-            sockets,
-            cores,
-            threads,
-        })
+        Ok(Topology { cpus, maxcpus, sockets, cores, threads })
     }
 }
 
 fn count(key: &str, given: &str) -> Result<u32, SmpError> {
-    let error = || SmpError::Number {
-        key: key.to_owned(),
-        given: excerpt(given),
-    };
+    let error = || SmpError::Number { key: key.to_owned(), given: excerpt(given) };
     if !given.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(error());
     }
-    given
-        .parse()
-        .ok()
-        .filter(|count| *count > 0)
-        .ok_or_else(error)
+    given.parse().ok().filter(|count| *count > 0).ok_or_else(error)
 }
 
 #[cfg(test)]
@@ -218,13 +185,7 @@ mod tests {
     }
 
     fn counts(text: &str) -> [u32; 5] {
-        let Topology {
-            cpus,
-            maxcpus,
-            sockets,
-            cores,
-            threads,
-        } = topology(text).unwrap();
+        let Topology { cpus, maxcpus, sockets, cores, threads } = topology(text).unwrap();
         [cpus, maxcpus, sockets, cores, threads]
     }
 
@@ -249,25 +210,14 @@ mod tests {
     #[test]
     fn the_product_has_to_come_out() {
         assert_eq!(
-            topology("6,sockets=2,cores=2,threads=2")
-                .unwrap_err()
-                .to_string(),
+            topology("6,sockets=2,cores=2,threads=2").unwrap_err().to_string(),
             "sockets * cores * threads: expected the product to be 6 (cpus), given 2 * 2 * 2"
         );
-        assert!(matches!(
-            topology("7,sockets=2"),
-            Err(SmpError::Product { maxcpus: 7, .. })
-        ));
-        assert!(matches!(
-            topology("1,sockets=2"),
-            Err(SmpError::Product { maxcpus: 1, .. })
-        ));
+        assert!(matches!(topology("7,sockets=2"), Err(SmpError::Product { maxcpus: 7, .. })));
+        assert!(matches!(topology("1,sockets=2"), Err(SmpError::Product { maxcpus: 1, .. })));
         assert!(matches!(
             topology("2,maxcpus=9,cores=2"),
-            Err(SmpError::Product {
-                source_key: "maxcpus",
-                ..
-            })
+            Err(SmpError::Product { source_key: "maxcpus", .. })
         ));
     }
 
@@ -281,33 +231,14 @@ mod tests {
 
     #[test]
     fn overflow_is_an_error() {
-        assert_eq!(
-            topology("sockets=65536,cores=65536"),
-            Err(SmpError::TooLarge)
-        );
-        assert_eq!(
-            topology("1,sockets=65536,cores=65536,threads=2"),
-            Err(SmpError::TooLarge)
-        );
+        assert_eq!(topology("sockets=65536,cores=65536"), Err(SmpError::TooLarge));
+        assert_eq!(topology("1,sockets=65536,cores=65536,threads=2"), Err(SmpError::TooLarge));
     }
 
     #[test]
     fn counts_are_decimal_from_one_up() {
-        for text in [
-            "0",
-            "-1",
-            "+1",
-            "1.5",
-            "0x4",
-            "4294967296",
-            "four",
-            "cores=",
-            "1 ",
-        ] {
-            assert!(
-                matches!(topology(text), Err(SmpError::Number { .. })),
-                "{text}"
-            );
+        for text in ["0", "-1", "+1", "1.5", "0x4", "4294967296", "four", "cores=", "1 "] {
+            assert!(matches!(topology(text), Err(SmpError::Number { .. })), "{text}");
         }
     }
 

@@ -2,9 +2,7 @@
 
 use std::io;
 
-use device_model::qom_core::{
-    CreateError, PolicyStatement, Refusal, RegistryErrors, Suggestion,
-};
+use device_model::qom_core::{CreateError, PolicyStatement, Refusal, RegistryErrors, Suggestion};
 use thiserror::Error;
 
 use crate::{options::command_line::CommandLineError, vcpu::SlotError};

@@ -111,8 +111,7 @@ fn devices(registry: &Registry) -> String {
     let mut text = String::new();
     for category in categories {
         text += &format!("{}{category}:\n", if text.is_empty() { "" } else { "\n" });
-        let of_category =
-            pluggable.iter().filter(|(class, _)| class.category() == Some(category));
+        let of_category = pluggable.iter().filter(|(class, _)| class.category() == Some(category));
         for (class, plug) in of_category {
             text += &format!("name \"{}\"", class.name());
             if let Some(bus) = plug.bus {

@@ -43,10 +43,7 @@ fn registry(crates: &[&str]) -> Result<&'static Arc<Registry>, StartError> {
     Ok(registry)
 }
 
-fn run(
-    crates: &[&str],
-    arguments: impl IntoIterator<Item = OsString>,
-) -> Result<Exit, StartError> {
+fn run(crates: &[&str], arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, StartError> {
     let registry = registry(crates)?;
     let line = CommandLine::parse(arguments)?;
     match line.subcommand() {

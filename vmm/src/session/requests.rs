@@ -150,8 +150,7 @@ impl<'a> Builder<'a> {
                     let name = name.to_owned();
                     return Err(refuse(entry, OptionError::Accelerator { name, suggestion }));
                 }
-                with_arguments(request(&type_name, ACCELERATOR), arguments, &[])
-                    .from(origin(entry))
+                with_arguments(request(&type_name, ACCELERATOR), arguments, &[]).from(origin(entry))
             }
             None if machine.data.runs_guest => {
                 request(&format!("{DEFAULT_ACCELERATOR}-accel"), ACCELERATOR)
@@ -189,8 +188,7 @@ impl<'a> Builder<'a> {
                 return Err(refuse(entry, OptionError::DuplicateId { what: "chardev", id }));
             }
             let request = Request::new(type_name, CHARDEVS, &id);
-            self.requests
-                .push(with_arguments(request, arguments, &["id"]).from(origin(entry)));
+            self.requests.push(with_arguments(request, arguments, &["id"]).from(origin(entry)));
             ids.push(id);
         }
         Ok(())
@@ -305,8 +303,8 @@ impl<'a> Builder<'a> {
         };
         let type_name = format!("{}{}", model.model, crate::cpu::TYPE_SUFFIX);
         if self.class(&type_name, "cpu").is_none() {
-            let suggestion =
-                self.suggest(&model.model, "cpu", |name| name.strip_suffix(crate::cpu::TYPE_SUFFIX));
+            let suggestion = self
+                .suggest(&model.model, "cpu", |name| name.strip_suffix(crate::cpu::TYPE_SUFFIX));
             let name = model.model.clone();
             return Err(refuse(entry, OptionError::CpuModel { name, suggestion }));
         }
@@ -337,8 +335,7 @@ impl<'a> Builder<'a> {
                 None => ("peripheral-anon", format!("device[{anonymous}]")),
             };
             let request = Request::new(driver, format!("{MACHINE}/{container}"), name);
-            self.requests
-                .push(with_arguments(request, arguments, &["id"]).from(origin(entry)));
+            self.requests.push(with_arguments(request, arguments, &["id"]).from(origin(entry)));
         }
         Ok(())
     }

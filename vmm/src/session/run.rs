@@ -177,10 +177,7 @@ impl Vm {
                 Some(Exit::CantRun)
             }
             End::Failed(error) => {
-                report::line(&format!(
-                    "processor {index}: {}",
-                    crate::loader::with_causes(error)
-                ));
+                report::line(&format!("processor {index}: {}", crate::loader::with_causes(error)));
                 Some(Exit::CantRun)
             }
         })
@@ -214,8 +211,7 @@ struct Processors {
 
 impl Processors {
     fn of(vm: &Vm, inbox: &Inbox) -> Self {
-        let mut cpus: Vec<_> =
-            vm.tree.walk().iter().filter_map(Obj::cast::<dyn Cpu>).collect();
+        let mut cpus: Vec<_> = vm.tree.walk().iter().filter_map(Obj::cast::<dyn Cpu>).collect();
         cpus.sort_by_key(|cpu| cpu.index());
         let inbox = inbox.clone();
         Self {

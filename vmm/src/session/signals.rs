@@ -5,7 +5,11 @@ use std::{
     os::{fd::OwnedFd, unix::net::UnixStream},
 };
 
-use signal_hook::{SigId, consts::{SIGINT, SIGTERM}, low_level};
+use signal_hook::{
+    SigId,
+    consts::{SIGINT, SIGTERM},
+    low_level,
+};
 
 /// The signals that end a VM, for the main thread's loop to read.
 #[derive(Debug)]

@@ -42,12 +42,13 @@ pub(super) fn run(registry: &Arc<Registry>, arguments: &[OsString]) -> Result<Ex
     Ok(Exit::Finished)
 }
 
-fn refuse(given: &str, known: &[&str], problem: fn(String, Suggestion) -> OptionError) -> StartError {
+fn refuse(
+    given: &str,
+    known: &[&str],
+    problem: fn(String, Suggestion) -> OptionError,
+) -> StartError {
     let suggestion = Suggestion::of(given, known.iter().copied());
-    StartError::Option {
-        place: "types".to_owned(),
-        problem: problem(given.to_owned(), suggestion),
-    }
+    StartError::Option { place: "types".to_owned(), problem: problem(given.to_owned(), suggestion) }
 }
 
 fn table(types: &[TypeDescription]) -> String {

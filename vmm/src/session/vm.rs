@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use device_model::{
     platform::Platform,
-    qom_core::{Globals, Obj, PolicyStatement, Registry, Request, Tree, CreateError},
+    qom_core::{CreateError, Globals, Obj, PolicyStatement, Registry, Request, Tree},
 };
 
 use super::{
@@ -35,10 +35,8 @@ impl Vm {
         let requests = requests::requests(line, registry)?;
         let (policy, stated) = policy(line);
         let tree = Tree::new(Arc::clone(registry), policy, Globals::new(globals(line)))?;
-        let platform = Platform::new(tree.id()).map_err(|source| StartError::Host {
-            action: "prepare a machine",
-            source,
-        })?;
+        let platform = Platform::new(tree.id())
+            .map_err(|source| StartError::Host { action: "prepare a machine", source })?;
         let vm = Self {
             tree,
             platform: Arc::new(platform),

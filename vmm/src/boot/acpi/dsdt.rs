@@ -30,21 +30,10 @@ pub(super) fn dsdt(platform: &AcpiPlatform) -> Sdt {
     }
     let cpus: Vec<Encoded> = (0..platform.cpus).map(cpu).collect();
     let devices: Vec<Encoded> = platform.devices.iter().map(device).collect();
-    let children = cpus
-        .iter()
-        .chain(&devices)
-        .map(|child| child as &dyn Aml)
-        .collect();
+    let children = cpus.iter().chain(&devices).map(|child| child as &dyn Aml).collect();
     Scope::new("\\_SB_".into(), children).to_aml_bytes(&mut code);
 
-    let mut table = Sdt::new(
-        *b"DSDT",
-        HEADER_SIZE,
-        REVISION,
-        OEM_ID,
-        OEM_TABLE_ID,
-        OEM_REVISION,
-    );
+    let mut table = Sdt::new(*b"DSDT", HEADER_SIZE, REVISION, OEM_ID, OEM_TABLE_ID, OEM_REVISION);
     table.append_slice(&code);
     table
 }
@@ -82,16 +71,10 @@ fn device(device: &AcpiDevice) -> Encoded {
         Name::new("_HID".into(), &device.hardware_id)
     };
     let unique = Name::new("_UID".into(), &device.unique_id);
-    let coherent = device
-        .coherent
-        .map(|coherent| Name::new("_CCA".into(), &u8::from(coherent)));
+    let coherent = device.coherent.map(|coherent| Name::new("_CCA".into(), &u8::from(coherent)));
     let resources: Vec<Encoded> = device.resources.iter().map(resource).collect();
-    let template = ResourceTemplate::new(
-        resources
-            .iter()
-            .map(|resource| resource as &dyn Aml)
-            .collect(),
-    );
+    let template =
+        ResourceTemplate::new(resources.iter().map(|resource| resource as &dyn Aml).collect());
     let template = Name::new("_CRS".into(), &template);
     let mut children: Vec<&dyn Aml> = vec![&identifier, &unique];
     if let Some(coherent) = &coherent {
@@ -138,11 +121,7 @@ fn resource(resource: &Resource) -> Encoded {
             }
         }
         Resource::Ports { start, count } => Encoded::new(&IO::new(*start, *start, 1, *count)),
-        Resource::Interrupt {
-            gsi,
-            trigger,
-            polarity,
-        } => Encoded::new(&Interrupt::new(
+        Resource::Interrupt { gsi, trigger, polarity } => Encoded::new(&Interrupt::new(
             true,
             *trigger == Trigger::Edge,
             *polarity == Polarity::ActiveLow,

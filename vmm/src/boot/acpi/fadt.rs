@@ -49,11 +49,5 @@ pub(super) fn fadt(platform: &AcpiPlatform, dsdt: u64) -> FADT {
 
 /// An 8-bit register in memory.
 fn register(address: u64) -> GAS {
-    GAS::new(
-        AddressSpace::SystemMemory,
-        8,
-        0,
-        AccessSize::ByteAccess,
-        address,
-    )
+    GAS::new(AddressSpace::SystemMemory, 8, 0, AccessSize::ByteAccess, address)
 }

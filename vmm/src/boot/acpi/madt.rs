@@ -33,14 +33,7 @@ const LINT1: u8 = 1;
 
 /// The table for a platform that was checked.
 pub(super) fn madt(platform: &AcpiPlatform) -> Sdt {
-    let mut table = Sdt::new(
-        *b"APIC",
-        HEADER_SIZE,
-        REVISION,
-        OEM_ID,
-        OEM_TABLE_ID,
-        OEM_REVISION,
-    );
+    let mut table = Sdt::new(*b"APIC", HEADER_SIZE, REVISION, OEM_ID, OEM_TABLE_ID, OEM_REVISION);
     table.write_u32(LOCAL_APIC_ADDRESS, platform.local_apic);
     table.write_u32(FLAGS, if platform.legacy_pic { PCAT_COMPAT } else { 0 });
 

@@ -130,11 +130,7 @@ pub enum Resource {
 impl Resource {
     /// An interrupt as ISA has them.
     pub fn isa_interrupt(gsi: u32) -> Self {
-        Self::Interrupt {
-            gsi,
-            trigger: Trigger::Edge,
-            polarity: Polarity::ActiveHigh,
-        }
+        Self::Interrupt { gsi, trigger: Trigger::Edge, polarity: Polarity::ActiveHigh }
     }
 }
 
@@ -154,10 +150,7 @@ impl AcpiDevice {
             unique_id: 1,
             coherent: None,
             resources: vec![
-                Resource::Ports {
-                    start: 0x3f8,
-                    count: 8,
-                },
+                Resource::Ports { start: 0x3f8, count: 8 },
                 Resource::isa_interrupt(gsi),
             ],
         }
@@ -171,10 +164,7 @@ impl AcpiDevice {
             unique_id: 0,
             coherent: None,
             resources: vec![
-                Resource::Ports {
-                    start: 0x70,
-                    count: 2,
-                },
+                Resource::Ports { start: 0x70, count: 2 },
                 Resource::isa_interrupt(gsi),
             ],
         }
@@ -188,14 +178,8 @@ impl AcpiDevice {
             unique_id: 0,
             coherent: None,
             resources: vec![
-                Resource::Ports {
-                    start: 0x60,
-                    count: 1,
-                },
-                Resource::Ports {
-                    start: 0x64,
-                    count: 1,
-                },
+                Resource::Ports { start: 0x60, count: 1 },
+                Resource::Ports { start: 0x64, count: 1 },
                 Resource::isa_interrupt(gsi),
             ],
         }
@@ -206,13 +190,9 @@ impl AcpiDevice {
         let letter = |byte: u8| byte.is_ascii_uppercase() || byte == b'_';
         let bytes = self.name.as_bytes();
         let good = bytes.len() == 4
-            && bytes
-                .iter()
-                .all(|&byte| letter(byte) || byte.is_ascii_digit())
+            && bytes.iter().all(|&byte| letter(byte) || byte.is_ascii_digit())
             && !bytes.first().is_some_and(u8::is_ascii_digit);
-        good.then_some(()).ok_or_else(|| AcpiError::Name {
-            found: self.name.clone(),
-        })
+        good.then_some(()).ok_or_else(|| AcpiError::Name { found: self.name.clone() })
     }
 
     /// Whether its `_HID` is an EISA identifier, to be compressed.
@@ -227,10 +207,7 @@ impl AcpiDevice {
     fn has_acpi_id(&self) -> bool {
         let bytes = self.hardware_id.as_bytes();
         bytes.len() == 8
-            && bytes
-                .iter()
-                .take(4)
-                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+            && bytes.iter().take(4).all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
             && bytes.iter().skip(4).all(|&byte| hexadecimal(byte))
     }
 
@@ -275,9 +252,7 @@ impl AcpiPlatform {
 
     /// Whether a device with this `_HID` is among the devices.
     pub(super) fn has(&self, hardware_id: &str) -> bool {
-        self.devices
-            .iter()
-            .any(|device| device.hardware_id == hardware_id)
+        self.devices.iter().any(|device| device.hardware_id == hardware_id)
     }
 
     /// Checks all that tables could not say or would say wrongly.
@@ -288,9 +263,7 @@ impl AcpiPlatform {
         if let Some(sleep) = self.sleep
             && sleep.s5_type > 7
         {
-            return Err(AcpiError::SleepType {
-                found: sleep.s5_type,
-            });
+            return Err(AcpiError::SleepType { found: sleep.s5_type });
         }
         for wired in &self.interrupt_overrides {
             if wired.isa > 15 {
@@ -301,9 +274,7 @@ impl AcpiPlatform {
         for device in &self.devices {
             device.check()?;
             if !names.insert(device.name.clone()) {
-                return Err(AcpiError::DuplicateName {
-                    name: device.name.clone(),
-                });
+                return Err(AcpiError::DuplicateName { name: device.name.clone() });
             }
         }
         Ok(())

@@ -25,11 +25,7 @@ pub(crate) fn board(cpus: u16) -> AcpiPlatform {
     AcpiPlatform {
         cpus,
         local_apic: layout::LAPIC,
-        io_apics: vec![IoApic {
-            id: 0,
-            address: layout::IOAPIC,
-            gsi_base: 0,
-        }],
+        io_apics: vec![IoApic { id: 0, address: layout::IOAPIC, gsi_base: 0 }],
         interrupt_overrides: vec![InterruptOverride {
             isa: 0,
             gsi: 2,
@@ -42,10 +38,7 @@ pub(crate) fn board(cpus: u16) -> AcpiPlatform {
             status: layout::GED_SLEEP_STATUS,
             s5_type: 5,
         }),
-        reset: Some(Register {
-            address: layout::GED_RESET,
-            value: 0x42,
-        }),
+        reset: Some(Register { address: layout::GED_RESET, value: 0x42 }),
         devices: vec![
             AcpiDevice::com1(4),
             AcpiDevice::real_time_clock(8),
@@ -71,9 +64,7 @@ fn sum(bytes: &[u8]) -> u8 {
 fn read(memory: &GuestMemoryMmap, address: u64, signature: &[u8; 4]) -> Vec<u8> {
     let length: u32 = memory.read_obj(GuestAddress(address + 4)).unwrap();
     let mut table = vec![0; length as usize];
-    memory
-        .read_slice(&mut table, GuestAddress(address))
-        .unwrap();
+    memory.read_slice(&mut table, GuestAddress(address)).unwrap();
     assert_eq!(&table[..4], signature);
     assert_eq!(sum(&table), 0, "checksum of {signature:?}");
     assert!(address + u64::from(length) <= layout::ACPI_TABLES_END);
@@ -94,12 +85,7 @@ fn follow(platform: &AcpiPlatform) -> Seen {
     let fadt = read(&memory, u64_at(&xsdt, 36).unwrap(), b"FACP");
     let madt = read(&memory, u64_at(&xsdt, 44).unwrap(), b"APIC");
     let dsdt = read(&memory, u64_at(&fadt, 140).unwrap(), b"DSDT");
-    Seen {
-        xsdt,
-        fadt,
-        madt,
-        dsdt,
-    }
+    Seen { xsdt, fadt, madt, dsdt }
 }
 
 fn holds(table: &[u8], bytes: &[u8]) -> bool {
@@ -196,10 +182,7 @@ fn devices_carry_their_identifiers_and_resources() {
     // Interrupt 4, edge, active high, exclusive: section 6.4.3.6.
     assert!(holds(&dsdt, b"\x89\x06\x00\x03\x01\x04\x00\x00\x00"));
     // The transport below 4 GiB: section 6.4.3.4.
-    assert!(holds(
-        &dsdt,
-        b"\x86\x09\x00\x01\x00\x00\xb0\xfe\x00\x10\x00\x00"
-    ));
+    assert!(holds(&dsdt, b"\x86\x09\x00\x01\x00\x00\xb0\xfe\x00\x10\x00\x00"));
     // The one above, as minimum and maximum: section 6.4.3.5.1.
     let mut wide = vec![0x8a, 43, 0, 0];
     wide.extend([0x0d, 0x01]);
@@ -238,10 +221,7 @@ fn with_device(change: impl FnOnce(&mut AcpiDevice)) -> Result<u64, AcpiError> {
 fn names_that_aml_lacks_are_refused() {
     for name in ["", "ABC", "ABCDE", "0ABC", "abcd", "AB D", "É12", "A.BC"] {
         assert!(
-            matches!(
-                with_device(|device| device.name = name.into()),
-                Err(AcpiError::Name { .. })
-            ),
+            matches!(with_device(|device| device.name = name.into()), Err(AcpiError::Name { .. })),
             "{name}"
         );
     }
@@ -259,9 +239,7 @@ fn names_that_aml_lacks_are_refused() {
 
 #[test]
 fn hardware_ids_of_another_form_are_refused() {
-    for id in [
-        "", "PNP05", "pnp0501", "PNP050G", "PNP05011", "LNRO000", "lnro0005", "PNPé01",
-    ] {
+    for id in ["", "PNP05", "pnp0501", "PNP050G", "PNP05011", "LNRO000", "lnro0005", "PNPé01"] {
         let result = with_device(|device| device.hardware_id = id.into());
         // Four letters or digits and four digits are an ACPI identifier.
         if id == "PNP05011" {
@@ -279,10 +257,7 @@ fn resources_that_are_empty_or_wrap_are_refused() {
         #[allow(clippy::reversed_empty_ranges)]
         Resource::Memory(6..5),
         Resource::Ports { start: 1, count: 0 },
-        Resource::Ports {
-            start: 0xffff,
-            count: 2,
-        },
+        Resource::Ports { start: 0xffff, count: 2 },
     ];
     for resource in bad {
         assert!(
@@ -295,10 +270,7 @@ fn resources_that_are_empty_or_wrap_are_refused() {
     }
     // The last port and the whole address space are neither.
     for resource in [
-        Resource::Ports {
-            start: 0xffff,
-            count: 1,
-        },
+        Resource::Ports { start: 0xffff, count: 1 },
         Resource::Memory(1..u64::MAX),
         Resource::Memory(0xffff_f000..0x1_0000_0000),
     ] {
@@ -326,10 +298,7 @@ fn sleep_types_and_overrides_are_checked() {
 fn more_tables_than_fit_are_refused() {
     let mut platform = board(1);
     platform.devices = (0..4000)
-        .map(|index| AcpiDevice {
-            name: format!("D{index:03X}"),
-            ..AcpiDevice::com1(4)
-        })
+        .map(|index| AcpiDevice { name: format!("D{index:03X}"), ..AcpiDevice::com1(4) })
         .collect();
     assert!(matches!(
         write_tables(&platform, &memory(0x10_0000)),
@@ -339,8 +308,5 @@ fn more_tables_than_fit_are_refused() {
 
 #[test]
 fn memory_without_room_for_tables_is_an_error() {
-    assert!(matches!(
-        write_tables(&board(1), &memory(0xe_0010)),
-        Err(AcpiError::Write(_))
-    ));
+    assert!(matches!(write_tables(&board(1), &memory(0xe_0010)), Err(AcpiError::Write(_))));
 }

@@ -49,9 +49,7 @@ fn the_kernel_inside_is_unpacked_to_where_it_is_linked() {
             "{compression:?}"
         );
         let mut seen = vec![0; 0x3f00];
-        memory
-            .read_slice(&mut seen, GuestAddress(SMALL_KERNEL))
-            .unwrap();
+        memory.read_slice(&mut seen, GuestAddress(SMALL_KERNEL)).unwrap();
         assert_eq!(seen, small_kernel_code()[..0x3f00], "{compression:?}");
     }
 }
@@ -59,12 +57,7 @@ fn the_kernel_inside_is_unpacked_to_where_it_is_linked() {
 #[test]
 fn a_kernel_without_a_pvh_note_is_entered_in_64_bit_mode() {
     let loaded = load_bytes(&packed(Compression::Gzip, &small_kernel(None))).unwrap();
-    assert_eq!(
-        loaded.image.entry,
-        KernelEntry::Linux64 {
-            rip: SMALL_KERNEL + 0x10
-        }
-    );
+    assert_eq!(loaded.image.entry, KernelEntry::Linux64 { rip: SMALL_KERNEL + 0x10 });
 }
 
 #[test]
@@ -76,9 +69,7 @@ fn a_payload_without_a_decoder_is_left_to_the_kernel() {
     assert_eq!(loaded.image.entry, KernelEntry::Linux64 { rip: 0x20_0200 });
     assert_eq!(loaded.image.range, 0x20_0000..0x30_0000);
     let mut seen = vec![0; bytes.len() - SETUP_SIZE];
-    small
-        .read_slice(&mut seen, GuestAddress(0x20_0000))
-        .unwrap();
+    small.read_slice(&mut seen, GuestAddress(0x20_0000)).unwrap();
     assert_eq!(seen, bytes[SETUP_SIZE..]);
 
     let large = memory(32 << 20);
@@ -92,11 +83,7 @@ fn a_kernel_that_must_not_move_needs_its_address() {
     bytes[0x234] = 0;
     assert!(matches!(
         load_bytes(&bytes),
-        Err(BzImageError::OutsideRam {
-            address: 0x100_0000,
-            size: 0x10_0000,
-            ..
-        })
+        Err(BzImageError::OutsideRam { address: 0x100_0000, size: 0x10_0000, .. })
     ));
 }
 
@@ -125,13 +112,7 @@ fn the_fallback_checks_what_the_header_asks_for() {
     }
     let mut bytes = bzimage(b"BZh9");
     bytes[0x260..0x264].fill(0xff);
-    assert!(matches!(
-        load_bytes(&bytes),
-        Err(BzImageError::OutsideRam {
-            size: 0xffff_ffff,
-            ..
-        })
-    ));
+    assert!(matches!(load_bytes(&bytes), Err(BzImageError::OutsideRam { size: 0xffff_ffff, .. })));
 }
 
 #[test]
@@ -139,10 +120,7 @@ fn a_payload_outside_the_file_is_refused() {
     for field in [0x248, 0x24c] {
         let mut bytes = packed(Compression::Gzip, &small_kernel(None));
         bytes[field..field + 4].fill(0xff);
-        assert!(matches!(
-            load_bytes(&bytes),
-            Err(BzImageError::PayloadOutside { .. })
-        ));
+        assert!(matches!(load_bytes(&bytes), Err(BzImageError::PayloadOutside { .. })));
     }
 }
 
@@ -183,10 +161,7 @@ fn a_kernel_larger_than_memory_is_refused() {
     assert!(
         matches!(
             error,
-            BzImageError::Payload {
-                source: ElfError::OutsideRam { ram: 0x10_2000, .. },
-                ..
-            }
+            BzImageError::Payload { source: ElfError::OutsideRam { ram: 0x10_2000, .. }, .. }
         ),
         "{error:?}"
     );
@@ -197,10 +172,7 @@ fn a_payload_that_is_no_kernel_is_refused() {
     let bytes = packed(Compression::Gzip, b"#!/bin/sh\n");
     assert!(matches!(
         load_bytes(&bytes),
-        Err(BzImageError::Payload {
-            source: ElfError::NotElf { .. },
-            ..
-        })
+        Err(BzImageError::Payload { source: ElfError::NotElf { .. }, .. })
     ));
 }
 

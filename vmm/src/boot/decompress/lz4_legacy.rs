@@ -50,13 +50,7 @@ impl<R: Read> Lz4LegacyReader<R> {
         if found != MAGIC {
             return Err(invalid(Lz4Error::Magic { found }));
         }
-        Ok(Self {
-            input,
-            compressed: Vec::new(),
-            unpacked: Vec::new(),
-            length: 0,
-            read: 0,
-        })
+        Ok(Self { input, compressed: Vec::new(), unpacked: Vec::new(), length: 0, read: 0 })
     }
 
     /// Unpacks the next block. `false` at the end.
@@ -73,9 +67,7 @@ impl<R: Read> Lz4LegacyReader<R> {
             return Err(invalid(Lz4Error::BlockSize { found: size }));
         }
         self.compressed.clear();
-        let found = (&mut self.input)
-            .take(u64::from(size))
-            .read_to_end(&mut self.compressed)?;
+        let found = (&mut self.input).take(u64::from(size)).read_to_end(&mut self.compressed)?;
         if found == 0 {
             return Ok(false);
         }
@@ -113,10 +105,7 @@ impl<R: Read> Read for Lz4LegacyReader<R> {
                 return Ok(0);
             }
         }
-        let ready = self
-            .unpacked
-            .get(self.read..self.length)
-            .unwrap_or_default();
+        let ready = self.unpacked.get(self.read..self.length).unwrap_or_default();
         let count = ready.len().min(buffer.len());
         let (Some(from), Some(to)) = (ready.get(..count), buffer.get_mut(..count)) else {
             return Ok(0);

@@ -82,11 +82,7 @@ fn every_format_is_recognised_and_unpacks_to_what_was_packed() {
     for compression in ALL {
         let mut packed = compress(compression, &bytes);
         assert_eq!(Compression::detect(&packed), Some(compression));
-        assert_eq!(
-            unpack(compression, &packed, 1 << 20).as_ref(),
-            Ok(&bytes),
-            "{compression:?}"
-        );
+        assert_eq!(unpack(compression, &packed, 1 << 20).as_ref(), Ok(&bytes), "{compression:?}");
         if compression != Compression::None {
             // The length that a kernel's build appends.
             packed.extend((bytes.len() as u32).to_le_bytes());
@@ -101,13 +97,7 @@ fn every_format_is_recognised_and_unpacks_to_what_was_packed() {
 
 #[test]
 fn formats_without_a_decoder_are_not_recognised() {
-    for start in [
-        &b"BZh9"[..],
-        b"\x89LZO\0",
-        b"\x04\x22\x4d\x18",
-        b"",
-        b"\x1f",
-    ] {
+    for start in [&b"BZh9"[..], b"\x89LZO\0", b"\x04\x22\x4d\x18", b"", b"\x1f"] {
         assert_eq!(Compression::detect(start), None, "{start:02x?}");
     }
 }
@@ -152,18 +142,12 @@ fn a_payload_cut_short_is_an_error_or_shorter() {
 fn windows_that_take_too_much_memory_are_refused() {
     // A frame header with a window descriptor of exponent 31: 2 TiB (RFC 8878, 3.1.1.1.2).
     let zstd = b"\x28\xb5\x2f\xfd\x00\xf8\x00\x00\x00";
-    assert_eq!(
-        unpack(Compression::Zstd, zstd, 1 << 20),
-        Err("bad Zstd header".into())
-    );
+    assert_eq!(unpack(Compression::Zstd, zstd, 1 << 20), Err("bad Zstd header".into()));
     // A dictionary of 1 GiB, then the unknown length.
     let mut lzma = b"\x5d\0\0\0\x40".to_vec();
     lzma.extend([0xff; 8]);
     lzma.extend([0; 32]);
-    assert_eq!(
-        unpack(Compression::Lzma, &lzma, 1 << 20),
-        Err("bad Lzma header".into())
-    );
+    assert_eq!(unpack(Compression::Lzma, &lzma, 1 << 20), Err("bad Lzma header".into()));
     let mut options = XzOptions::with_preset(0);
     options.lzma_options.dict_size = 256 << 20;
     let mut xz = XzWriter::new(Vec::new(), options).unwrap();
@@ -181,10 +165,7 @@ fn contents_that_do_not_match_their_checksum_are_an_error() {
         let mut packed = compress(compression, &bytes);
         let at = packed.len() - from_end;
         packed[at] ^= 1;
-        assert!(
-            unpack(compression, &packed, 1 << 20).is_err(),
-            "{compression:?}"
-        );
+        assert!(unpack(compression, &packed, 1 << 20).is_err(), "{compression:?}");
     }
 }
 

@@ -54,26 +54,17 @@ pub fn pvh_entry(segment: &[u8], alignment: u64) -> Result<Option<u32>, NoteErro
     let alignment = if alignment == 8 { 8 } else { 4 };
     let mut offset = 0;
     // What is too short for a note's header is padding.
-    while let (Some(name_size), Some(descriptor_size), Some(kind)) = (
-        u32_at(segment, offset),
-        u32_at(segment, offset + 4),
-        u32_at(segment, offset + 8),
-    ) {
-        let past_end = NoteError::PastEnd {
-            offset,
-            length: segment.len(),
-            name_size,
-            descriptor_size,
-        };
+    while let (Some(name_size), Some(descriptor_size), Some(kind)) =
+        (u32_at(segment, offset), u32_at(segment, offset + 4), u32_at(segment, offset + 8))
+    {
+        let past_end =
+            NoteError::PastEnd { offset, length: segment.len(), name_size, descriptor_size };
         let (name, descriptor) =
             split_note(segment, offset, name_size, descriptor_size, alignment).ok_or(past_end)?;
         if kind == XEN_ELFNOTE_PHYS32_ENTRY && segment.get(name.clone()) == Some(XEN_NOTE_NAME) {
             return entry_address(segment.get(descriptor).unwrap_or_default()).map(Some);
         }
-        offset = descriptor
-            .end
-            .checked_next_multiple_of(alignment)
-            .ok_or(past_end)?;
+        offset = descriptor.end.checked_next_multiple_of(alignment).ok_or(past_end)?;
     }
     Ok(None)
 }
@@ -99,9 +90,7 @@ fn entry_address(descriptor: &[u8]) -> Result<u32, NoteError> {
         return Ok(u32::from_le_bytes(bytes));
     }
     let Ok(bytes) = descriptor.try_into() else {
-        return Err(NoteError::EntrySize {
-            found: descriptor.len(),
-        });
+        return Err(NoteError::EntrySize { found: descriptor.len() });
     };
     let found = u64::from_le_bytes(bytes);
     u32::try_from(found).map_err(|_| NoteError::EntryTooHigh { found })
@@ -120,11 +109,7 @@ mod tests {
             let mut segment = note(b"GNU\0", 3, &[7; 20], alignment);
             segment.extend(note(b"Xen\0", 6, b"linux\0", alignment));
             segment.extend(note(b"Xen\0", 18, &0x100_0ab0_u64.to_le_bytes(), alignment));
-            assert_eq!(
-                pvh_entry(&segment, alignment as u64),
-                Ok(Some(0x100_0ab0)),
-                "{alignment}"
-            );
+            assert_eq!(pvh_entry(&segment, alignment as u64), Ok(Some(0x100_0ab0)), "{alignment}");
         }
     }
 
@@ -172,10 +157,7 @@ mod tests {
         for field in 0..2 {
             let mut segment = note(b"Xen\0", 18, &[0; 8], 4);
             segment[field * 4..field * 4 + 4].copy_from_slice(&u32::MAX.to_le_bytes());
-            assert!(matches!(
-                pvh_entry(&segment, 4),
-                Err(NoteError::PastEnd { .. })
-            ));
+            assert!(matches!(pvh_entry(&segment, 4), Err(NoteError::PastEnd { .. })));
         }
     }
 

@@ -28,23 +28,17 @@ fn with_field(offset: usize, field: &[u8]) -> ElfError {
 #[test]
 fn segments_are_loaded_and_the_rest_of_them_is_zero() {
     let memory = memory(RAM);
-    memory
-        .write_slice(&[0xff; 0x8000], GuestAddress(SMALL_KERNEL))
-        .unwrap();
+    memory.write_slice(&[0xff; 0x8000], GuestAddress(SMALL_KERNEL)).unwrap();
     let image = load(&mut Cursor::new(small_kernel(None)), &memory).unwrap();
     assert_eq!(
         image,
         ElfImage {
-            entry: KernelEntry::Linux64 {
-                rip: SMALL_KERNEL + 0x10
-            },
+            entry: KernelEntry::Linux64 { rip: SMALL_KERNEL + 0x10 },
             range: SMALL_KERNEL..SMALL_KERNEL + SMALL_KERNEL_SIZE,
         }
     );
     let mut seen = vec![0; 0x8000];
-    memory
-        .read_slice(&mut seen, GuestAddress(SMALL_KERNEL))
-        .unwrap();
+    memory.read_slice(&mut seen, GuestAddress(SMALL_KERNEL)).unwrap();
     assert_eq!(seen[..0x4000], small_kernel_code());
     assert!(seen[0x4000..0x5000].iter().all(|&byte| byte == 0));
     assert!(seen[0x5000..].iter().all(|&byte| byte == 0xff));
@@ -64,11 +58,7 @@ fn a_pvh_note_outside_every_segment_names_the_entry() {
             Program::load(0x1000, SMALL_KERNEL, 0x100, 0x100),
             Program::note(at, note.len() as u64),
         ];
-        let bytes = elf(
-            SMALL_KERNEL,
-            &programs,
-            &[(0x1000, &[0x90; 0x100]), (at as usize, &note)],
-        );
+        let bytes = elf(SMALL_KERNEL, &programs, &[(0x1000, &[0x90; 0x100]), (at as usize, &note)]);
         let entry = KernelEntry::Pvh { eip: 0x10_0004 };
         assert_eq!(load_bytes(&bytes).unwrap().entry, entry);
         let mut stream = StreamSource::new(&bytes[..]).unwrap();
@@ -90,9 +80,7 @@ fn a_segment_may_hold_the_headers_in_a_stream_too() {
             load(&mut Cursor::new(&bytes), &memory).unwrap();
         }
         let mut seen = vec![0; 0x3000];
-        memory
-            .read_slice(&mut seen, GuestAddress(SMALL_KERNEL))
-            .unwrap();
+        memory.read_slice(&mut seen, GuestAddress(SMALL_KERNEL)).unwrap();
         assert_eq!(seen, bytes);
     }
 }
@@ -103,23 +91,11 @@ fn segments_out_of_file_order_stream_in_file_order() {
         Program::load(0x4000, SMALL_KERNEL, 0x10, 0x10),
         Program::load(0x3000, SMALL_KERNEL + 0x1000, 0x10, 0x10),
     ];
-    let bytes = elf(
-        SMALL_KERNEL,
-        &programs,
-        &[(0x3000, &[3; 16]), (0x4000, &[4; 16])],
-    );
+    let bytes = elf(SMALL_KERNEL, &programs, &[(0x3000, &[3; 16]), (0x4000, &[4; 16])]);
     let memory = memory(RAM);
     load_source(&mut StreamSource::new(&bytes[..]).unwrap(), &memory).unwrap();
-    assert_eq!(
-        memory.read_obj::<u8>(GuestAddress(SMALL_KERNEL)).unwrap(),
-        4
-    );
-    assert_eq!(
-        memory
-            .read_obj::<u8>(GuestAddress(SMALL_KERNEL + 0x1000))
-            .unwrap(),
-        3
-    );
+    assert_eq!(memory.read_obj::<u8>(GuestAddress(SMALL_KERNEL)).unwrap(), 4);
+    assert_eq!(memory.read_obj::<u8>(GuestAddress(SMALL_KERNEL + 0x1000)).unwrap(), 3);
 }
 
 #[test]
@@ -131,20 +107,11 @@ fn a_file_cut_short_at_any_length_is_told_apart() {
         let fits = match length {
             0 => matches!(error, ElfError::Empty),
             1..64 => matches!(error, ElfError::HeaderTruncated { found } if found == length as u64),
-            _ => matches!(
-                error,
-                ElfError::Source {
-                    source: SourceError::Truncated { .. },
-                    ..
-                }
-            ),
+            _ => matches!(error, ElfError::Source { source: SourceError::Truncated { .. }, .. }),
         };
         assert!(fits, "{length}: {error:?}");
         let mut stream = StreamSource::new(&bytes[..length]).unwrap();
-        assert!(
-            load_source(&mut stream, &memory(RAM)).is_err(),
-            "{length} as a stream"
-        );
+        assert!(load_source(&mut stream, &memory(RAM)).is_err(), "{length} as a stream");
     }
 }
 
@@ -152,32 +119,18 @@ fn a_file_cut_short_at_any_length_is_told_apart() {
 fn other_kinds_of_file_are_named() {
     assert!(matches!(
         load_bytes(b"MZ\x90\x00 and so on"),
-        Err(ElfError::NotElf {
-            found: [b'M', b'Z', 0x90, 0]
-        })
+        Err(ElfError::NotElf { found: [b'M', b'Z', 0x90, 0] })
     ));
     assert!(matches!(with_field(0, b"\x7fELG"), ElfError::NotElf { .. }));
     assert!(matches!(with_field(4, &[1]), ElfError::Class { found: 1 }));
-    assert!(matches!(
-        with_field(5, &[2]),
-        ElfError::Encoding { found: 2 }
-    ));
-    assert!(matches!(
-        with_field(18, &[183, 0]),
-        ElfError::Machine { found: 183 }
-    ));
-    assert!(matches!(
-        with_field(16, &[3, 0]),
-        ElfError::Type { found: 3 }
-    ));
+    assert!(matches!(with_field(5, &[2]), ElfError::Encoding { found: 2 }));
+    assert!(matches!(with_field(18, &[183, 0]), ElfError::Machine { found: 183 }));
+    assert!(matches!(with_field(16, &[3, 0]), ElfError::Type { found: 3 }));
 }
 
 #[test]
 fn program_headers_are_bounded() {
-    assert!(matches!(
-        with_field(54, &[32, 0]),
-        ElfError::ProgramHeaderSize { found: 32 }
-    ));
+    assert!(matches!(with_field(54, &[32, 0]), ElfError::ProgramHeaderSize { found: 32 }));
     for count in [0, MAX_PROGRAM_HEADERS + 1, u16::MAX] {
         assert!(matches!(
             with_field(56, &count.to_le_bytes()),
@@ -187,10 +140,7 @@ fn program_headers_are_bounded() {
     for offset in [u64::MAX, u64::MAX - 55, 1 << 40] {
         assert!(matches!(
             with_field(32, &offset.to_le_bytes()),
-            ElfError::Source {
-                source: SourceError::Truncated { .. },
-                ..
-            }
+            ElfError::Source { source: SourceError::Truncated { .. }, .. }
         ));
     }
 }
@@ -210,33 +160,17 @@ fn segments_that_do_not_fit_the_address_space_are_refused() {
     // Offset, address, size in the file, size in memory; in the first program header.
     type Case = (&'static [(usize, u64)], fn(&ElfError) -> bool);
     let cases: [Case; 7] = [
-        (&[(40, u64::MAX)], |error| {
-            matches!(error, ElfError::SegmentOverflow { .. })
-        }),
+        (&[(40, u64::MAX)], |error| matches!(error, ElfError::SegmentOverflow { .. })),
         (&[(32, u64::MAX), (40, u64::MAX)], |error| {
             matches!(error, ElfError::SegmentOverflow { .. })
         }),
-        (&[(32, u64::MAX)], |error| {
-            matches!(error, ElfError::FileLargerThanMemory { .. })
-        }),
-        (&[(24, u64::MAX)], |error| {
-            matches!(error, ElfError::SegmentOverflow { .. })
-        }),
-        (&[(24, 0x8000)], |error| {
-            matches!(error, ElfError::SegmentTooLow { start: 0x8000, .. })
-        }),
+        (&[(32, u64::MAX)], |error| matches!(error, ElfError::FileLargerThanMemory { .. })),
+        (&[(24, u64::MAX)], |error| matches!(error, ElfError::SegmentOverflow { .. })),
+        (&[(24, 0x8000)], |error| matches!(error, ElfError::SegmentTooLow { start: 0x8000, .. })),
         (&[(8, u64::MAX - 0x4000)], |error| {
-            matches!(
-                error,
-                ElfError::Source {
-                    source: SourceError::Truncated { .. },
-                    ..
-                }
-            )
+            matches!(error, ElfError::Source { source: SourceError::Truncated { .. }, .. })
         }),
-        (&[(40, 0)], |error| {
-            matches!(error, ElfError::FileLargerThanMemory { .. })
-        }),
+        (&[(40, 0)], |error| matches!(error, ElfError::FileLargerThanMemory { .. })),
     ];
     for (fields, expected) in cases {
         let mut bytes = small_kernel(None);
@@ -264,20 +198,14 @@ fn overlapping_segments_are_refused() {
 #[test]
 fn an_executable_without_segments_is_refused() {
     let bytes = elf(SMALL_KERNEL, &[Program::note(0x100, 0)], &[]);
-    assert!(matches!(
-        load_bytes(&bytes),
-        Err(ElfError::NothingToLoad { program_headers: 1 })
-    ));
+    assert!(matches!(load_bytes(&bytes), Err(ElfError::NothingToLoad { program_headers: 1 })));
 }
 
 #[test]
 fn an_entry_where_nothing_was_loaded_is_refused() {
     assert!(matches!(
         with_field(24, &0x10_5000_u64.to_le_bytes()),
-        ElfError::EntryOutside {
-            entry: 0x10_5000,
-            ..
-        }
+        ElfError::EntryOutside { entry: 0x10_5000, .. }
     ));
     assert!(matches!(
         load_bytes(&small_kernel(Some(0x7000))),
@@ -288,22 +216,13 @@ fn an_entry_where_nothing_was_loaded_is_refused() {
 #[test]
 fn bad_notes_are_refused() {
     let garbage = [0xff; 0x40];
-    let programs = [
-        Program::load(0x1000, SMALL_KERNEL, 0x100, 0x100),
-        Program::note(0x1000, 0x40),
-    ];
-    let bytes = elf(
-        SMALL_KERNEL,
-        &programs,
-        &[(0x1000, &garbage), (0x1040, &[0; 0xc0])],
-    );
+    let programs = [Program::load(0x1000, SMALL_KERNEL, 0x100, 0x100), Program::note(0x1000, 0x40)];
+    let bytes = elf(SMALL_KERNEL, &programs, &[(0x1000, &garbage), (0x1040, &[0; 0xc0])]);
     assert!(matches!(load_bytes(&bytes), Err(ElfError::Note(_))));
 
     for size in [MAX_NOTE_SEGMENT + 1, u64::MAX] {
-        let programs = [
-            Program::load(0x1000, SMALL_KERNEL, 0x100, 0x100),
-            Program::note(0x1000, size),
-        ];
+        let programs =
+            [Program::load(0x1000, SMALL_KERNEL, 0x100, 0x100), Program::note(0x1000, size)];
         let bytes = elf(SMALL_KERNEL, &programs, &[(0x1000, &[0; 0x100])]);
         assert!(matches!(
             load_bytes(&bytes),
@@ -311,17 +230,11 @@ fn bad_notes_are_refused() {
         ));
     }
     // Within the size, but not within the file.
-    let programs = [
-        Program::load(0x1000, SMALL_KERNEL, 0x100, 0x100),
-        Program::note(0x10c0, 0x80),
-    ];
+    let programs = [Program::load(0x1000, SMALL_KERNEL, 0x100, 0x100), Program::note(0x10c0, 0x80)];
     let bytes = elf(SMALL_KERNEL, &programs, &[(0x1000, &[0; 0x100])]);
     assert!(matches!(
         load_bytes(&bytes),
-        Err(ElfError::Source {
-            source: SourceError::Truncated { .. },
-            ..
-        })
+        Err(ElfError::Source { source: SourceError::Truncated { .. }, .. })
     ));
 }
 

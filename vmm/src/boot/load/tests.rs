@@ -21,12 +21,7 @@ fn cmdline(words: &str) -> Cmdline {
 }
 
 fn information<'a>(cmdline: &'a Cmdline, acpi: Option<&'a AcpiPlatform>) -> BootInformation<'a> {
-    BootInformation {
-        ram_size: RAM as u64,
-        cmdline,
-        initrd: None,
-        acpi,
-    }
+    BootInformation { ram_size: RAM as u64, cmdline, initrd: None, acpi }
 }
 
 fn u64_of(memory: &GuestMemoryMmap, address: u64) -> u64 {
@@ -46,10 +41,7 @@ fn a_kernel_is_known_by_its_contents() {
     // A boot sector that is not Linux's.
     let mut sector = vec![0; 4096];
     sector[0x1fe..0x200].copy_from_slice(&[0x55, 0xaa]);
-    assert!(matches!(
-        probe_bytes(&sector),
-        Err(BootError::NotAKernel { .. })
-    ));
+    assert!(matches!(probe_bytes(&sector), Err(BootError::NotAKernel { .. })));
     let image = bzimage(b"");
     for length in 1..PROBE_SIZE {
         assert!(probe_bytes(&image[..length]).is_err(), "{length:#x}");
@@ -59,8 +51,7 @@ fn a_kernel_is_known_by_its_contents() {
 #[test]
 fn a_pvh_kernel_from_a_real_file_finds_all_it_was_given() {
     let mut file = tempfile::tempfile().unwrap();
-    file.write_all(&small_kernel(Some(SMALL_KERNEL + 0x20)))
-        .unwrap();
+    file.write_all(&small_kernel(Some(SMALL_KERNEL + 0x20))).unwrap();
     let mut disk = tempfile::tempfile().unwrap();
     disk.write_all(b"initial RAM disk").unwrap();
 
@@ -72,10 +63,7 @@ fn a_pvh_kernel_from_a_real_file_finds_all_it_was_given() {
     let entry = finish_boot(
         &kernel,
         &memory,
-        &BootInformation {
-            initrd: Some(initrd),
-            ..information(&cmdline, Some(&platform))
-        },
+        &BootInformation { initrd: Some(initrd), ..information(&cmdline, Some(&platform)) },
     )
     .unwrap();
     let Entry::Pvh { eip, start_info } = entry else {
@@ -85,24 +73,16 @@ fn a_pvh_kernel_from_a_real_file_finds_all_it_was_given() {
     let info = u64::from(start_info);
     let module = u64_of(&memory, info + 16);
     let mut seen = [0; 16];
-    memory
-        .read_slice(&mut seen, GuestAddress(u64_of(&memory, module)))
-        .unwrap();
+    memory.read_slice(&mut seen, GuestAddress(u64_of(&memory, module))).unwrap();
     assert_eq!(&seen, b"initial RAM disk");
     let mut seen = [0; 14];
-    memory
-        .read_slice(&mut seen, GuestAddress(u64_of(&memory, info + 24)))
-        .unwrap();
+    memory.read_slice(&mut seen, GuestAddress(u64_of(&memory, info + 24))).unwrap();
     assert_eq!(&seen, b"console=ttyS0\0");
     let mut seen = [0; 8];
-    memory
-        .read_slice(&mut seen, GuestAddress(u64_of(&memory, info + 32)))
-        .unwrap();
+    memory.read_slice(&mut seen, GuestAddress(u64_of(&memory, info + 32))).unwrap();
     assert_eq!(&seen, b"RSD PTR ");
     let mut code = vec![0; 0x3f00];
-    memory
-        .read_slice(&mut code, GuestAddress(SMALL_KERNEL))
-        .unwrap();
+    memory.read_slice(&mut code, GuestAddress(SMALL_KERNEL)).unwrap();
     assert_eq!(code, small_kernel_code()[..0x3f00]);
 }
 
@@ -124,9 +104,7 @@ fn a_64_bit_kernel_gets_a_zero_page_page_tables_and_descriptors() {
             gdt_limit: 31,
         }
     );
-    let header: [u8; 4] = memory
-        .read_obj(GuestAddress(layout::ZERO_PAGE + 0x202))
-        .unwrap();
+    let header: [u8; 4] = memory.read_obj(GuestAddress(layout::ZERO_PAGE + 0x202)).unwrap();
     assert_eq!(&header, b"HdrS");
     assert_eq!(u64_of(&memory, layout::ZERO_PAGE + 0x70), 0, "no ACPI");
     assert_eq!(u64_of(&memory, layout::PML4), layout::PDPT | 3);
@@ -167,10 +145,7 @@ fn a_ram_size_that_the_board_lacks_is_refused() {
     let cmdline = Cmdline::new();
     let mut information = information(&cmdline, None);
     information.ram_size = u64::MAX;
-    assert!(matches!(
-        finish_boot(&kernel, &memory, &information),
-        Err(BootError::RamSize(_))
-    ));
+    assert!(matches!(finish_boot(&kernel, &memory, &information), Err(BootError::RamSize(_))));
 }
 
 #[test]

@@ -54,11 +54,7 @@ fn intel() -> HostCpu {
         (0x1f, 0, [1, 2, 0x100, 0x77]),
         (0x8000_0008, 0, [0x3027, 0, 0, 0]),
     ]);
-    host(
-        VENDOR_INTEL,
-        "avx512f avx512bw avx512vl vmx sgx smep pcid",
-        &leaves,
-    )
+    host(VENDOR_INTEL, "avx512f avx512bw avx512vl vmx sgx smep pcid", &leaves)
 }
 
 fn amd() -> HostCpu {
@@ -75,12 +71,7 @@ fn amd() -> HostCpu {
 
 fn request(model: Model, choices: &[Choice]) -> CpuRequest<'_> {
     let topology = Topology::new(1, 1, 1).unwrap();
-    CpuRequest {
-        model,
-        choices,
-        topology,
-        local_apic: true,
-    }
+    CpuRequest { model, choices, topology, local_apic: true }
 }
 
 fn chosen(names: &[(&str, bool)]) -> Vec<Choice> {
@@ -99,40 +90,21 @@ fn has(cpuid: &Cpuid, name: &str) -> bool {
 fn answer(cpuid: &Cpuid, index: u32, leaf: u32, subleaf: u32) -> Option<[u32; 4]> {
     let entries = cpuid.for_vcpu(index).unwrap();
     let found = Leaves::new(&entries);
-    found
-        .find(leaf, subleaf)
-        .map(|entry| [entry.eax, entry.ebx, entry.ecx, entry.edx])
+    found.find(leaf, subleaf).map(|entry| [entry.eax, entry.ebx, entry.ecx, entry.edx])
 }
 
 fn with_topology(host: &HostCpu, model: Model, topology: Topology) -> Cpuid {
-    Cpuid::build(
-        host,
-        &CpuRequest {
-            topology,
-            ..request(model, &[])
-        },
-    )
-    .unwrap()
+    Cpuid::build(host, &CpuRequest { topology, ..request(model, &[]) }).unwrap()
 }
 
 #[test]
 fn host_passes_the_hosts_features_and_says_that_a_hypervisor_is_there() {
     for host in [intel(), amd()] {
         let cpuid = built(&host, Model::Host, &[]);
-        for name in [
-            "avx2",
-            "cx16",
-            "x2apic",
-            "tsc-deadline",
-            "hypervisor",
-            "kvmclock",
-        ] {
+        for name in ["avx2", "cx16", "x2apic", "tsc-deadline", "hypervisor", "kvmclock"] {
             assert!(has(&cpuid, name), "{name}");
         }
-        assert_eq!(
-            answer(&cpuid, 0, 0x4000_0000, 0).unwrap()[1..],
-            KVM_SIGNATURE
-        );
+        assert_eq!(answer(&cpuid, 0, 0x4000_0000, 0).unwrap()[1..], KVM_SIGNATURE);
     }
 }
 
@@ -156,9 +128,7 @@ fn nested_virtualization_and_enclaves_are_there_only_when_asked_for() {
 #[test]
 fn a_feature_that_is_off_takes_with_it_what_needs_it() {
     let cpuid = built(&intel(), Model::Host, &[("xsave", false)]);
-    for name in [
-        "xsave", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "xsavec", "pku",
-    ] {
+    for name in ["xsave", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "xsavec", "pku"] {
         assert!(!has(&cpuid, name), "{name}");
     }
     assert!(has(&cpuid, "sse4.2") && has(&cpuid, "aes"));
@@ -184,20 +154,14 @@ fn the_state_that_xsave_manages_shrinks_with_the_features() {
 fn a_feature_that_the_host_cannot_give_is_an_error_that_names_it() {
     let choices = chosen(&[("popcnt", true), ("amx-tile", true)]);
     let error = Cpuid::build(&intel(), &request(Model::Host, &choices)).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "this host's KVM cannot give CPU feature 'amx-tile'"
-    );
+    assert_eq!(error.to_string(), "this host's KVM cannot give CPU feature 'amx-tile'");
 }
 
 #[test]
 fn a_feature_asked_for_without_what_it_needs_is_an_error_that_names_both() {
     let choices = chosen(&[("avx2", true), ("xsave", false)]);
     let error = Cpuid::build(&intel(), &request(Model::Host, &choices)).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "CPU feature 'avx2' needs 'avx', which is off"
-    );
+    assert_eq!(error.to_string(), "CPU feature 'avx2' needs 'avx', which is off");
     // The baseline has no XSAVE to begin with.
     let choices = chosen(&[("avx", true)]);
     let error = Cpuid::build(&intel(), &request(Model::X86_64V1, &choices)).unwrap_err();
@@ -206,16 +170,9 @@ fn a_feature_asked_for_without_what_it_needs_is_an_error_that_names_both() {
 
 #[test]
 fn the_baseline_is_the_same_on_every_host() {
-    let (one, other) = (
-        built(&intel(), Model::X86_64V1, &[]),
-        built(&amd(), Model::X86_64V1, &[]),
-    );
+    let (one, other) = (built(&intel(), Model::X86_64V1, &[]), built(&amd(), Model::X86_64V1, &[]));
     for leaf in [0, 1, 0x8000_0000, 0x8000_0001, 0x8000_0002, 0x4000_0001] {
-        assert_eq!(
-            answer(&one, 0, leaf, 0),
-            answer(&other, 0, leaf, 0),
-            "{leaf:#x}"
-        );
+        assert_eq!(answer(&one, 0, leaf, 0), answer(&other, 0, leaf, 0), "{leaf:#x}");
     }
     let name: Vec<u8> = (0x8000_0002..=0x8000_0004)
         .flat_map(|leaf| answer(&one, 0, leaf, 0).unwrap())
@@ -230,19 +187,10 @@ fn the_baseline_has_level_one_and_nothing_of_the_levels_above() {
     for name in model::BASELINE_REQUIRED {
         assert!(has(&cpuid, name), "{name}");
     }
-    for name in [
-        "cx16", "lahf-lm", "popcnt", "pni", "sse4.1", "avx", "xsave", "rdtscp", "smap",
-    ] {
+    for name in ["cx16", "lahf-lm", "popcnt", "pni", "sse4.1", "avx", "xsave", "rdtscp", "smap"] {
         assert!(!has(&cpuid, name), "{name}");
     }
-    for name in [
-        "hypervisor",
-        "x2apic",
-        "tsc-deadline",
-        "kvmclock",
-        "pge",
-        "pat",
-    ] {
+    for name in ["hypervisor", "x2apic", "tsc-deadline", "kvmclock", "pge", "pat"] {
         assert!(has(&cpuid, name), "{name}");
     }
     // AMD repeats some of leaf 1: FPU, TSC, MSR and PAE among them.
@@ -252,18 +200,10 @@ fn the_baseline_has_level_one_and_nothing_of_the_levels_above() {
 
 #[test]
 fn the_baseline_can_be_added_to() {
-    let names = [
-        ("popcnt", true),
-        ("smap", true),
-        ("xsave", true),
-        ("rdtscp", true),
-    ];
+    let names = [("popcnt", true), ("smap", true), ("xsave", true), ("rdtscp", true)];
     let cpuid = built(&intel(), Model::X86_64V1, &names);
     assert!(names.iter().all(|(name, _)| has(&cpuid, name)));
-    assert!(
-        answer(&cpuid, 0, 0, 0).unwrap()[0] >= 0xd,
-        "the leaves of XSAVE can be reached"
-    );
+    assert!(answer(&cpuid, 0, 0, 0).unwrap()[0] >= 0xd, "the leaves of XSAVE can be reached");
     assert_eq!(answer(&cpuid, 0, 0xd, 0).unwrap(), [3, 576, 576, 0]);
 }
 
@@ -282,10 +222,7 @@ fn a_host_without_the_baseline_is_told_what_it_lacks() {
 
 #[test]
 fn without_a_local_apic_nothing_that_needs_one_is_told() {
-    let request = CpuRequest {
-        local_apic: false,
-        ..request(Model::Host, &[])
-    };
+    let request = CpuRequest { local_apic: false, ..request(Model::Host, &[]) };
     let cpuid = Cpuid::build(&intel(), &request).unwrap();
     for name in ["apic", "x2apic", "tsc-deadline", "kvm-pv-eoi"] {
         assert!(!has(&cpuid, name), "{name}");
@@ -332,11 +269,7 @@ fn amd_tells_counts_and_ids_in_its_own_leaves_too() {
     assert_eq!(answer(&cpuid, 6, 0x8000_001e, 0).unwrap(), [6, 0x101, 1, 0]);
     assert_eq!(answer(&cpuid, 6, 0x8000_001d, 0).unwrap()[0] >> 14, 1);
     assert_eq!(answer(&cpuid, 6, 0x8000_001d, 1).unwrap()[0] >> 14, 3);
-    assert_eq!(
-        answer(&cpuid, 6, 0x8000_0026, 0),
-        None,
-        "the host's own topology"
-    );
+    assert_eq!(answer(&cpuid, 6, 0x8000_0026, 0), None, "the host's own topology");
     let legacy = find("cmp-legacy").unwrap();
     let told = |cpuid: &Cpuid| Leaves::new(&cpuid.for_vcpu(0).unwrap()).has(legacy);
     assert!(told(&cpuid));
@@ -349,20 +282,11 @@ fn amd_tells_counts_and_ids_in_its_own_leaves_too() {
 fn many_vcpus_need_x2apic() {
     let topology = Topology::new(1, 300, 1).unwrap();
     let choices = chosen(&[("x2apic", false)]);
-    let without = CpuRequest {
-        topology,
-        ..request(Model::Host, &choices)
-    };
-    assert_eq!(
-        Cpuid::build(&intel(), &without).unwrap_err(),
-        CpuError::ApicId { apic_id: 299 }
-    );
+    let without = CpuRequest { topology, ..request(Model::Host, &choices) };
+    assert_eq!(Cpuid::build(&intel(), &without).unwrap_err(), CpuError::ApicId { apic_id: 299 });
     let cpuid = with_topology(&intel(), Model::Host, topology);
     assert_eq!(answer(&cpuid, 299, 0xb, 1).unwrap(), [9, 300, 0x201, 299]);
-    assert_eq!(
-        answer(&cpuid, 299, 1, 0).unwrap()[1] >> 16,
-        (299 & 0xff) << 8 | 0xff
-    );
+    assert_eq!(answer(&cpuid, 299, 1, 0).unwrap()[1] >> 16, (299 & 0xff) << 8 | 0xff);
 }
 
 #[test]
@@ -373,10 +297,7 @@ fn entries_come_sorted_once_each_and_flagged_where_the_subleaf_counts() {
         entries
             .is_sorted_by(|one, next| { (one.function, one.index) < (next.function, next.index) })
     );
-    for entry in entries
-        .iter()
-        .filter(|entry| [4, 7, 0xb, 0xd].contains(&entry.function))
-    {
+    for entry in entries.iter().filter(|entry| [4, 7, 0xb, 0xd].contains(&entry.function)) {
         assert_eq!(entry.flags, KVM_CPUID_FLAG_SIGNIFCANT_INDEX);
     }
 }

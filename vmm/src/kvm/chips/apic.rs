@@ -31,7 +31,9 @@ impl KvmApic {
         let Ok(Some(state)) = state else { return Value::Null };
         let shown: Map<_, _> = lapic_offset::NAMED
             .iter()
-            .filter_map(|(name, offset)| Some(((*name).to_owned(), json!(state.register(*offset)?))))
+            .filter_map(|(name, offset)| {
+                Some(((*name).to_owned(), json!(state.register(*offset)?)))
+            })
             .collect();
         Value::Object(shown)
     }

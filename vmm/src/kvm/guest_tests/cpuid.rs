@@ -25,8 +25,7 @@ fn told(system: &System, cpuid: &Cpuid, topology: &Topology) -> Vec<u32> {
     let code = [&ask(1, 0)[..], &ask(0xb, 0), &[0xf4]].concat(); // … hlt
     let (vm, _memory) = vm_with_code(system, Chip::None, &code);
     let vcpu = vm.create_vcpu(topology.apic_id(1).unwrap()).unwrap();
-    vcpu.set_up(&cpuid.for_vcpu(1).unwrap(), &Role::Boot(FLAT32), false)
-        .unwrap();
+    vcpu.set_up(&cpuid.for_vcpu(1).unwrap(), &Role::Boot(FLAT32), false).unwrap();
     let (_, recorder, outcome) = run_to_end(vcpu, Recorder::default(), None);
     assert_eq!(outcome, Outcome::Halted);
     let value = |event: &Event| match event {
@@ -46,12 +45,7 @@ fn a_guest_finds_the_model_its_features_and_itself() {
     for model in [Model::Host, Model::X86_64V1] {
         // Only of `ecx`: some KVMs switch on in `edx` what they can't hide.
         let choices = parse([("cx16", false)]).unwrap();
-        let request = CpuRequest {
-            model,
-            choices: &choices,
-            topology,
-            local_apic: false,
-        };
+        let request = CpuRequest { model, choices: &choices, topology, local_apic: false };
         let cpuid = Cpuid::build(&host, &request).unwrap();
         let told = told(&system, &cpuid, &topology);
         let [eax, ebx, ecx, edx, thread_bits, threads, level, x2apic_id] = told[..] else {
@@ -80,23 +74,13 @@ fn the_kernel_takes_every_vcpus_cpuid_with_its_local_apics() {
     let host = HostCpu::of(&system).unwrap();
     let topology = Topology::new(1, 3, 1).unwrap();
     for model in [Model::Host, Model::X86_64V1] {
-        let request = CpuRequest {
-            model,
-            choices: &[],
-            topology,
-            local_apic: true,
-        };
+        let request = CpuRequest { model, choices: &[], topology, local_apic: true };
         let cpuid = Cpuid::build(&host, &request).unwrap();
         let (vm, _memory) = vm_with_code(&system, Chip::Split, &[]);
         for index in 0..topology.vcpus() {
-            let role = if index == 0 {
-                Role::Boot(FLAT32)
-            } else {
-                Role::Secondary
-            };
+            let role = if index == 0 { Role::Boot(FLAT32) } else { Role::Secondary };
             let vcpu = vm.create_vcpu(topology.apic_id(index).unwrap()).unwrap();
-            vcpu.set_up(&cpuid.for_vcpu(index).unwrap(), &role, true)
-                .unwrap();
+            vcpu.set_up(&cpuid.for_vcpu(index).unwrap(), &role, true).unwrap();
         }
     }
 }

@@ -25,11 +25,8 @@ fn linux64_runs_64_bit_code_with_boot_params_and_interrupts_off() {
     let vcpu = boot_vcpu(&system, &vm, Chip::None, long_mode(&memory, 0));
     let (_, recorder, outcome) = run_to_end(vcpu, Recorder::default(), None);
     assert_eq!(outcome, Outcome::Halted);
-    let [
-        PortWrite(0x90, high),
-        PortWrite(0x90, params),
-        PortWrite(0x90, flags),
-    ] = recorder.events.as_slice()
+    let [PortWrite(0x90, high), PortWrite(0x90, params), PortWrite(0x90, flags)] =
+        recorder.events.as_slice()
     else {
         panic!("{:?}", recorder.events)
     };
@@ -52,10 +49,7 @@ fn pvh_finds_its_start_info_in_ebx_and_no_paging() {
     ];
     let (_, _, recorder, outcome) = run_flat32(&system, &code);
     assert_eq!(outcome, Outcome::Halted);
-    assert_eq!(
-        recorder.events,
-        [PortWrite(0x90, dword(0x7000)), PortWrite(0x90, dword(1))]
-    );
+    assert_eq!(recorder.events, [PortWrite(0x90, dword(0x7000)), PortWrite(0x90, dword(1))]);
 }
 
 #[test]
@@ -74,8 +68,7 @@ fn reset_starts_in_a_rom_below_four_gigabytes_that_cannot_be_written() {
     let vm = system.create_vm().unwrap();
     let top = GuestAddress(0xffff_0000);
     let rom = Arc::new(GuestMemoryMmap::from_ranges(&[(top, 0x10000)]).unwrap());
-    rom.write_slice(&reset_vector, GuestAddress(0xffff_fff0))
-        .unwrap();
+    rom.write_slice(&reset_vector, GuestAddress(0xffff_fff0)).unwrap();
     vm.map_all(&rom, Access::ReadOnly).unwrap();
     let low = Window {
         guest: GuestAddress(0xf0000),
@@ -86,21 +79,9 @@ fn reset_starts_in_a_rom_below_four_gigabytes_that_cannot_be_written() {
     vm.map(&rom, low).unwrap();
     let vcpu = boot_vcpu(&system, &vm, Chip::None, Entry::Reset);
     assert_eq!(vcpu.dump().unwrap().instruction_address, 0xffff_fff0);
-    assert!(
-        vcpu.dump()
-            .unwrap()
-            .instruction
-            .as_slice()
-            .starts_with(&reset_vector[..10])
-    );
+    assert!(vcpu.dump().unwrap().instruction.as_slice().starts_with(&reset_vector[..10]));
     let (_, recorder, outcome) = run_to_end(vcpu, Recorder::default(), None);
     assert_eq!(outcome, Outcome::Halted);
-    assert_eq!(
-        recorder.events,
-        [
-            PortWrite(0x80, vec![0x42]),
-            MemoryWrite(0xf0000, vec![0x00])
-        ]
-    );
+    assert_eq!(recorder.events, [PortWrite(0x80, vec![0x42]), MemoryWrite(0xf0000, vec![0x00])]);
     assert_eq!(rom.read_obj::<u8>(top).unwrap(), 0);
 }

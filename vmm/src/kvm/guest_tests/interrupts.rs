@@ -55,9 +55,7 @@ fn write_idt(memory: &GuestMemoryMmap) {
     // Present 64-bit interrupt gate (Intel SDM volume 3, section 7.14.1).
     const GATE: u64 = 0x8e << 40;
     let gate = (HANDLER & 0xffff) | CODE_SELECTOR << 16 | GATE;
-    memory
-        .write_obj(gate, GuestAddress(IDT + u64::from(VECTOR) * 16))
-        .unwrap();
+    memory.write_obj(gate, GuestAddress(IDT + u64::from(VECTOR) * 16)).unwrap();
     memory.write_obj(0xfff_u16, GuestAddress(0x3000)).unwrap();
     memory.write_obj(IDT, GuestAddress(0x3002)).unwrap();
 }
@@ -79,10 +77,7 @@ fn run_guest(
             send(&sender);
         }
     });
-    let recorder = Recorder {
-        react: Some(react),
-        ..Default::default()
-    };
+    let recorder = Recorder { react: Some(react), ..Default::default() };
     // The guest's `al` is 0 when it says that it is done.
     let (_, recorder, _) = run_to_end(vcpu, recorder, Some(PortWrite(0x12, vec![0])));
     recorder.events
@@ -90,11 +85,7 @@ fn run_guest(
 
 /// What the guest does when one edge arrives.
 fn one_interrupt() -> [Event; 3] {
-    [
-        PortWrite(0x10, vec![0]),
-        PortWrite(0x11, vec![0x55]),
-        PortWrite(0x12, vec![0]),
-    ]
+    [PortWrite(0x10, vec![0]), PortWrite(0x11, vec![0x55]), PortWrite(0x12, vec![0])]
 }
 
 #[test]
@@ -131,10 +122,7 @@ fn a_level_triggered_pin_of_the_split_chip_reports_its_end_of_interrupt() {
     let data = u32::from(VECTOR) | MSI_LEVEL;
     let send = move |vm: &Vm| vm.set_irq_line(pin, true).unwrap();
     let events = run_guest(&system, Chip::Split, send, |vm| {
-        let target = RouteTarget::Msi {
-            address: MSI_ADDRESS,
-            data,
-        };
+        let target = RouteTarget::Msi { address: MSI_ADDRESS, data };
         vm.set_routes(&[Route { gsi: pin, target }]).unwrap();
     });
     let [asked, answered, done] = one_interrupt();
@@ -148,10 +136,7 @@ fn an_edge_triggered_pin_of_the_split_chip_reports_no_end_of_interrupt() {
     };
     let send = |vm: &Vm| vm.set_irq_line(10, true).unwrap();
     let events = run_guest(&system, Chip::Split, send, |vm| {
-        let target = RouteTarget::Msi {
-            address: MSI_ADDRESS,
-            data: VECTOR.into(),
-        };
+        let target = RouteTarget::Msi { address: MSI_ADDRESS, data: VECTOR.into() };
         vm.set_routes(&[Route { gsi: 10, target }]).unwrap();
     });
     assert_eq!(events, one_interrupt());
@@ -166,10 +151,7 @@ fn an_irqfd_reaches_the_handler() {
     let sender = Arc::clone(&event);
     let send = move |_: &Vm| sender.write(1).unwrap();
     let events = run_guest(&system, Chip::Split, send, |vm| {
-        let target = RouteTarget::Msi {
-            address: MSI_ADDRESS,
-            data: VECTOR.into(),
-        };
+        let target = RouteTarget::Msi { address: MSI_ADDRESS, data: VECTOR.into() };
         vm.set_routes(&[Route { gsi: 30, target }]).unwrap();
         vm.register_irqfd(&event, 30).unwrap();
         assert!(vm.register_irqfd(&event, 30).is_err(), "in use");
@@ -183,9 +165,7 @@ fn a_level_irqfd_interrupts_once_and_reports_the_end_once() {
         return;
     };
     let (vm, memory) = vm_with_code(&system, Chip::Full, &GUEST);
-    memory
-        .write_slice(&IOAPIC_SETUP, GuestAddress(CODE + IOAPIC_SETUP_OFFSET))
-        .unwrap();
+    memory.write_slice(&IOAPIC_SETUP, GuestAddress(CODE + IOAPIC_SETUP_OFFSET)).unwrap();
     write_idt(&memory);
     let event = EventFd::new(EFD_NONBLOCK).unwrap();
     let resample = EventFd::new(EFD_NONBLOCK).unwrap();
@@ -199,17 +179,11 @@ fn a_level_irqfd_interrupts_once_and_reports_the_end_once() {
             sender.write(1).unwrap();
         }
     });
-    let recorder = Recorder {
-        react: Some(react),
-        ..Default::default()
-    };
+    let recorder = Recorder { react: Some(react), ..Default::default() };
     let (_, recorder, _) = run_to_end(vcpu, recorder, Some(PortWrite(0x12, vec![0])));
     assert_eq!(recorder.events, one_interrupt());
     assert_eq!(resample.read().unwrap(), 1);
-    assert_eq!(
-        vm.ioapic_state().unwrap().redirection[20] & 0x1_80ff,
-        0x8041
-    );
+    assert_eq!(vm.ioapic_state().unwrap().redirection[20] & 0x1_80ff, 0x8041);
     vm.unregister_irqfd(&event, 20).unwrap();
 }
 
@@ -237,8 +211,7 @@ fn a_registered_write_signals_its_event_and_does_not_exit() {
     let seven = event(EventAddress::Port(0x11), EventMatch::Byte(7));
     let memory = event(EventAddress::Memory(0xd000_0000), EventMatch::Dword(8));
     assert!(
-        vm.register_ioevent(&any, EventAddress::Port(0x10), EventMatch::Any)
-            .is_err(),
+        vm.register_ioevent(&any, EventAddress::Port(0x10), EventMatch::Any).is_err(),
         "registered twice"
     );
     let vcpu = boot_vcpu(&system, &vm, Chip::None, FLAT32);
@@ -248,14 +221,10 @@ fn a_registered_write_signals_its_event_and_does_not_exit() {
     for event in [&any, &seven, &memory] {
         assert_eq!(event.read().unwrap(), 1);
     }
-    vm.unregister_ioevent(&any, EventAddress::Port(0x10), EventMatch::Any)
-        .unwrap();
+    vm.unregister_ioevent(&any, EventAddress::Port(0x10), EventMatch::Any).unwrap();
     vcpu.enter(&FLAT32).unwrap();
     let (_, recorder, _) = run_to_end(vcpu, Recorder::default(), None);
-    assert_eq!(
-        recorder.events,
-        [PortWrite(0x10, vec![7]), PortWrite(0x11, vec![8])]
-    );
+    assert_eq!(recorder.events, [PortWrite(0x10, vec![7]), PortWrite(0x11, vec![8])]);
 }
 
 #[test]
@@ -273,10 +242,7 @@ fn the_kernels_chips_show_their_state_after_reset() {
     let ioapic = vm.ioapic_state().unwrap();
     assert_eq!(ioapic.base_address, 0xfec0_0000);
     let masked = 1 << 16;
-    assert!(
-        ioapic.redirection.iter().all(|entry| entry & masked != 0),
-        "{ioapic:?}"
-    );
+    assert!(ioapic.redirection.iter().all(|entry| entry & masked != 0), "{ioapic:?}");
     assert_eq!(vm.pit_state().unwrap().channels.len(), 3);
     let lapic = vcpu.lapic_state().unwrap();
     assert_eq!(lapic.register(lapic_offset::LVT_LINT0), Some(0x700));
@@ -294,26 +260,14 @@ fn a_raised_line_shows_in_the_kernels_ioapic_and_pic() {
     assert_eq!(vm.pic_states().unwrap()[0].irr & 1 << 5, 1 << 5);
     vm.set_irq_line(5, false).unwrap();
     let moved = [
-        Route {
-            gsi: 5,
-            target: RouteTarget::PicSlave(1),
-        },
-        Route {
-            gsi: 6,
-            target: RouteTarget::Ioapic(7),
-        },
-        Route {
-            gsi: 7,
-            target: RouteTarget::PicMaster(2),
-        },
+        Route { gsi: 5, target: RouteTarget::PicSlave(1) },
+        Route { gsi: 6, target: RouteTarget::Ioapic(7) },
+        Route { gsi: 7, target: RouteTarget::PicMaster(2) },
     ];
     vm.set_routes(&moved).unwrap();
     vm.set_irq_line(5, true).unwrap();
     assert_eq!(vm.pic_states().unwrap()[1].irr & 1 << 1, 1 << 1);
-    let beyond = Route {
-        gsi: 5,
-        target: RouteTarget::PicMaster(99),
-    };
+    let beyond = Route { gsi: 5, target: RouteTarget::PicMaster(99) };
     assert!(vm.set_routes(&[beyond]).is_err());
 }
 

@@ -66,9 +66,7 @@ fn string_port_accesses_reach_the_handler_one_by_one_in_their_size() {
         ]
     );
     let mut stored = [0; 9];
-    memory
-        .read_slice(&mut stored, GuestAddress(0x2100))
-        .unwrap();
+    memory.read_slice(&mut stored, GuestAddress(0x2100)).unwrap();
     assert_eq!(stored, [1, 2, 3, 4, 5, 6, 7, 8, 0]);
 }
 
@@ -94,10 +92,7 @@ fn memory_accesses_outside_slots() {
             MemoryWrite(0xd000_0021, vec![0x7f]),
         ]
     );
-    assert_eq!(
-        memory.read_obj::<u32>(GuestAddress(0x2000)).unwrap(),
-        0x0403_0201
-    );
+    assert_eq!(memory.read_obj::<u32>(GuestAddress(0x2000)).unwrap(), 0x0403_0201);
 }
 
 /// A device that claims nothing.
@@ -148,10 +143,7 @@ fn an_access_can_be_completed_without_running_on() {
     let mut recorder = Recorder::default();
     assert_eq!(vcpu.run(&mut recorder).unwrap(), Outcome::Continue);
     assert_eq!(recorder.events, [PortRead(0x60, 1)]);
-    assert_eq!(
-        vcpu.complete_access(&mut recorder).unwrap(),
-        Outcome::Interrupted
-    );
+    assert_eq!(vcpu.complete_access(&mut recorder).unwrap(), Outcome::Interrupted);
     let regs = vcpu.general_registers().unwrap();
     assert_eq!((regs.rip, regs.rax, regs.rbx), (CODE + 2, 1, 0x7000));
     assert_eq!(vcpu.run(&mut recorder).unwrap(), Outcome::Halted);

@@ -9,10 +9,7 @@ fn run_until_kicked(mut vcpu: Vcpu) -> VcpuThread<Vcpu> {
         let mut recorder = Recorder::default();
         while !kicks.take() {
             let outcome = vcpu.run(&mut recorder).unwrap();
-            assert!(
-                matches!(outcome, Outcome::Continue | Outcome::Interrupted),
-                "{outcome:?}"
-            );
+            assert!(matches!(outcome, Outcome::Continue | Outcome::Interrupted), "{outcome:?}");
         }
         vcpu
     })
@@ -59,8 +56,7 @@ fn a_secondary_waits_for_init_and_can_be_kicked_meanwhile() {
     let _boot = boot_vcpu(&system, &vm, Chip::Split, FLAT32);
     let vcpu = vm.create_vcpu(1).unwrap();
     let cpuid = system.supported_cpuid().unwrap();
-    vcpu.set_up(cpuid.as_slice(), &Role::Secondary, true)
-        .unwrap();
+    vcpu.set_up(cpuid.as_slice(), &Role::Secondary, true).unwrap();
     assert_eq!(vcpu.id(), 1);
     let thread = run_until_kicked(vcpu);
     std::thread::sleep(Duration::from_millis(20));
@@ -91,15 +87,11 @@ fn a_secondary_starts_where_the_boot_vcpu_sends_it() {
         0xf4, // hlt
     ];
     let (vm, memory) = vm_with_code(&system, Chip::Split, &boot_code);
-    memory
-        .write_slice(&secondary_code, GuestAddress(0x2000))
-        .unwrap();
+    memory.write_slice(&secondary_code, GuestAddress(0x2000)).unwrap();
     let boot = boot_vcpu(&system, &vm, Chip::Split, FLAT32);
     let secondary = vm.create_vcpu(1).unwrap();
     let cpuid = system.supported_cpuid().unwrap();
-    secondary
-        .set_up(cpuid.as_slice(), &Role::Secondary, true)
-        .unwrap();
+    secondary.set_up(cpuid.as_slice(), &Role::Secondary, true).unwrap();
 
     let boot = run_until_kicked(boot);
     let last = PortWrite(0x80, vec![0x77]);

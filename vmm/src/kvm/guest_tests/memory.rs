@@ -43,10 +43,7 @@ fn unmapping_gives_memory_up_and_frees_its_addresses() {
     vm.unmap(slot).unwrap();
     assert_eq!(Arc::strong_count(&memory), 1);
     assert!(matches!(vm.unmap(slot), Err(MapError::NoSuchSlot { .. })));
-    assert_eq!(
-        vm.map(&memory, window(0x1000, 0x1000, 0x1000)).unwrap(),
-        slot
-    );
+    assert_eq!(vm.map(&memory, window(0x1000, 0x1000, 0x1000)).unwrap(), slot);
 }
 
 #[test]
@@ -72,10 +69,7 @@ fn a_window_that_cannot_be_mapped_is_refused_with_its_reason_and_not_held() {
         window(0, 0x5000, 0x2000),
         window(0, 0x4000, !0xfff),
     ] {
-        assert!(matches!(
-            vm.map(&memory, outside),
-            Err(MapError::OutsideMemory { .. })
-        ));
+        assert!(matches!(vm.map(&memory, outside), Err(MapError::OutsideMemory { .. })));
     }
     assert_eq!(Arc::strong_count(&memory), 1);
     vm.map(&memory, window(0x8000, 0x4000, 0x2000)).unwrap();
@@ -96,10 +90,7 @@ fn mapping_all_regions_maps_none_if_one_cannot_be() {
     vm.map_all(&taken, Access::ReadWrite).unwrap();
     let ranges = [(GuestAddress(0), 0x1000), (GuestAddress(0x11000), 0x1000)];
     let memory = Arc::new(GuestMemoryMmap::from_ranges(&ranges).unwrap());
-    assert!(matches!(
-        vm.map_all(&memory, Access::ReadWrite),
-        Err(MapError::Overlaps { .. })
-    ));
+    assert!(matches!(vm.map_all(&memory, Access::ReadWrite), Err(MapError::Overlaps { .. })));
     assert_eq!(Arc::strong_count(&memory), 1);
     assert_eq!(vm.read_memory(GuestAddress(0), &mut [0; 4]), 0);
 }
@@ -112,9 +103,7 @@ fn guest_memory_reads_go_on_from_slot_to_slot_and_end_where_nothing_is_mapped() 
     let vm = system.create_vm().unwrap();
     let memory = two_pages_at(0);
     memory.write_slice(&[1; 0x1000], GuestAddress(0)).unwrap();
-    memory
-        .write_slice(&[2; 0x1000], GuestAddress(0x1000))
-        .unwrap();
+    memory.write_slice(&[2; 0x1000], GuestAddress(0x1000)).unwrap();
     // The second page first, then the first page behind it.
     vm.map(&memory, window(0x10000, 0x1000, 0x1000)).unwrap();
     vm.map(&memory, window(0x11000, 0, 0x1000)).unwrap();

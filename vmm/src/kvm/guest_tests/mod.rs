@@ -38,10 +38,7 @@ pub(super) fn system_or_skip() -> Option<System> {
         ) => error,
         Err(error) => panic!("{error}"),
     };
-    assert!(
-        std::env::var_os("PALISADE_REQUIRE_KVM").is_none(),
-        "KVM is required: {error}"
-    );
+    assert!(std::env::var_os("PALISADE_REQUIRE_KVM").is_none(), "KVM is required: {error}");
     let test = std::thread::current().name().unwrap_or("?").to_owned();
     eprintln!("skipped: {test}: {error}");
     None
@@ -133,17 +130,13 @@ fn vm_with_code(system: &System, chip: Chip, code: &[u8]) -> (Arc<Vm>, Arc<Guest
 }
 
 /// Flat 32-bit protected mode at [`CODE`].
-const FLAT32: Entry = Entry::Pvh {
-    eip: 0x1000,
-    start_info: 0x7000,
-};
+const FLAT32: Entry = Entry::Pvh { eip: 0x1000, start_info: 0x7000 };
 
 /// vCPU 0 with the host's CPUID, entering by `entry`.
 fn boot_vcpu(system: &System, vm: &Arc<Vm>, chip: Chip, entry: Entry) -> Vcpu {
     let vcpu = vm.create_vcpu(0).unwrap();
     let cpuid = system.supported_cpuid().unwrap();
-    vcpu.set_up(cpuid.as_slice(), &Role::Boot(entry), chip != Chip::None)
-        .unwrap();
+    vcpu.set_up(cpuid.as_slice(), &Role::Boot(entry), chip != Chip::None).unwrap();
     vcpu
 }
 

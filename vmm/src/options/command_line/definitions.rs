@@ -20,113 +20,51 @@ pub(super) fn command() -> Command {
         .disable_version_flag(true)
         .next_help_heading(MACHINE)
         .arg(valued("machine", "TYPE[,...]", "kind of machine to build").visible_alias("M"))
-        .arg(valued(
-            "accel",
-            "NAME[,...]",
-            "accelerator to run guest code with",
-        ))
-        .arg(valued(
-            "cpu",
-            "MODEL[,...]",
-            "CPU model, then +FEATURE or -FEATURE",
-        ))
-        .arg(valued(
-            "smp",
-            "N[,...]",
-            "number of CPUs, or sockets=, cores=, threads=",
-        ))
-        .arg(valued(
-            "m",
-            "SIZE",
-            "memory in MiB, or with a suffix as in 1.5G",
-        ))
+        .arg(valued("accel", "NAME[,...]", "accelerator to run guest code with"))
+        .arg(valued("cpu", "MODEL[,...]", "CPU model, then +FEATURE or -FEATURE"))
+        .arg(valued("smp", "N[,...]", "number of CPUs, or sockets=, cores=, threads="))
+        .arg(valued("m", "SIZE", "memory in MiB, or with a suffix as in 1.5G"))
         .arg(valued("name", "NAME", "what to call the guest"))
         .next_help_heading(BOOT)
         .arg(valued("kernel", "FILE", "kernel to load and start"))
         .arg(valued("initrd", "FILE", "initial RAM disk for the kernel"))
         .arg(valued("append", "TEXT", "command line for the kernel"))
-        .arg(valued(
-            "bios",
-            "FILE",
-            "firmware to start instead of a kernel",
-        ))
+        .arg(valued("bios", "FILE", "firmware to start instead of a kernel"))
         .next_help_heading(DEVICES)
         .arg(valued("device", "TYPE[,...]", "add a device"))
-        .arg(valued(
-            "global",
-            "TYPE.PROP=VALUE",
-            "set a property on every device of a type",
-        ))
-        .arg(valued(
-            "chardev",
-            "BACKEND,id=ID[,...]",
-            "make a character device for others to use",
-        ))
-        .arg(valued(
-            "serial",
-            "WHERE",
-            "a serial port: stdio, null, none or chardev:ID",
-        ))
-        .arg(valued(
-            "display",
-            "none",
-            "graphical output, of which there is none",
-        ))
-        .arg(flag(
-            "nographic",
-            "put the console on standard input and output",
-        ))
-        .arg(flag(
-            "nodefaults",
-            "leave out devices that were not asked for",
-        ))
+        .arg(valued("global", "TYPE.PROP=VALUE", "set a property on every device of a type"))
+        .arg(valued("chardev", "BACKEND,id=ID[,...]", "make a character device for others to use"))
+        .arg(valued("serial", "WHERE", "a serial port: stdio, null, none or chardev:ID"))
+        .arg(valued("display", "none", "graphical output, of which there is none"))
+        .arg(flag("nographic", "put the console on standard input and output"))
+        .arg(flag("nodefaults", "leave out devices that were not asked for"))
         .next_help_heading(RUN)
-        .arg(valued(
-            "readconfig",
-            "FILE",
-            "take further options from a file",
-        ))
+        .arg(valued("readconfig", "FILE", "take further options from a file"))
         .arg(flag("S", "do not start the CPUs until told to"))
         .arg(flag("no-reboot", "exit when the guest reboots"))
         .next_help_heading(SECURITY)
-        .arg(valued(
-            "compat",
-            "insecure-types=ACTION",
-            "accept, warn or reject insecure types",
-        ))
+        .arg(valued("compat", "insecure-types=ACTION", "accept, warn or reject insecure types"))
         .next_help_heading(INFORMATION)
         .arg(flag("help", "show this text").visible_alias("h"))
         .arg(flag("version", "show the version"))
 }
 
 fn valued(name: &'static str, value: &'static str, help: &'static str) -> Arg {
-    Arg::new(name)
-        .long(name)
-        .action(ArgAction::Append)
-        .value_name(value)
-        .help(help)
+    Arg::new(name).long(name).action(ArgAction::Append).value_name(value).help(help)
 }
 
 fn flag(name: &'static str, help: &'static str) -> Arg {
-    Arg::new(name)
-        .long(name)
-        .action(ArgAction::Count)
-        .help(help)
+    Arg::new(name).long(name).action(ArgAction::Count).help(help)
 }
 
 /// The name and the aliases of an option, without dashes.
 pub(super) fn names(option: &Arg) -> impl Iterator<Item = &str> {
-    option
-        .get_long_and_visible_aliases()
-        .unwrap_or_default()
-        .into_iter()
+    option.get_long_and_visible_aliases().unwrap_or_default().into_iter()
 }
 
 /// The option called `name`, without dashes.
 pub(super) fn find<'a>(command: &'a Command, name: &str) -> Option<&'a Arg> {
-    command
-        .get_arguments()
-        .find(|option| names(option).any(|known| known == name))
+    command.get_arguments().find(|option| names(option).any(|known| known == name))
 }
 
 #[cfg(test)]
@@ -141,16 +79,8 @@ mod tests {
     #[test]
     fn an_option_is_found_by_its_alias() {
         let command = command();
-        for (name, id) in [
-            ("machine", "machine"),
-            ("M", "machine"),
-            ("m", "m"),
-            ("h", "help"),
-        ] {
-            assert_eq!(
-                find(&command, name).map(|option| option.get_id().as_str()),
-                Some(id)
-            );
+        for (name, id) in [("machine", "machine"), ("M", "machine"), ("m", "m"), ("h", "help")] {
+            assert_eq!(find(&command, name).map(|option| option.get_id().as_str()), Some(id));
         }
         assert!(find(&command, "kernl").is_none());
     }

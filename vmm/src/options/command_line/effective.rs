@@ -94,24 +94,18 @@ impl CommandLine {
 
     /// The last `-m`, in bytes.
     pub fn memory(&self) -> Option<Said<'_, u64>> {
-        self.entries
-            .iter()
-            .rev()
-            .find_map(|entry| match entry.value {
-                OptionValue::Memory(bytes) => Some((entry, bytes)),
-                _ => None,
-            })
+        self.entries.iter().rev().find_map(|entry| match entry.value {
+            OptionValue::Memory(bytes) => Some((entry, bytes)),
+            _ => None,
+        })
     }
 
     /// The last `-display`.
     pub fn display(&self) -> Option<Said<'_, Display>> {
-        self.entries
-            .iter()
-            .rev()
-            .find_map(|entry| match entry.value {
-                OptionValue::Display(display) => Some((entry, display)),
-                _ => None,
-            })
+        self.entries.iter().rev().find_map(|entry| match entry.value {
+            OptionValue::Display(display) => Some((entry, display)),
+            _ => None,
+        })
     }
 
     /// The topology that all `-smp` together ask for; the option is the last of them.

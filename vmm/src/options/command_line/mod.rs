@@ -111,48 +111,29 @@ impl CommandLine {
             Some("types") => Subcommand::Types(rest),
             _ => return Err(rewrite::unexpected_first(&definitions::command(), word)),
         };
-        Ok(Self {
-            subcommand: Some(subcommand),
-            ..Self::default()
-        })
+        Ok(Self { subcommand: Some(subcommand), ..Self::default() })
     }
 
     fn push(&mut self, name: &str, text: Option<String>) -> Result<(), CommandLineError> {
         let value =
             value::from_text(name, text.as_deref().unwrap_or_default()).map_err(|problem| {
                 let place = place(name, text.as_deref(), &Origin::Argument);
-                CommandLineError::Value {
-                    place,
-                    problem: Box::new(problem),
-                }
+                CommandLineError::Value { place, problem: Box::new(problem) }
             })?;
-        self.entries.push(Entry {
-            name: name.to_owned(),
-            text,
-            origin: Origin::Argument,
-            value,
-        });
+        self.entries.push(Entry { name: name.to_owned(), text, origin: Origin::Argument, value });
         Ok(())
     }
 
     fn push_file(&mut self, file: &str) -> Result<(), CommandLineError> {
         for section in config_file::read(Path::new(file))? {
             let name = section.option;
-            let origin = Origin::ConfigFile {
-                file: file.to_owned(),
-                line: section.line,
-            };
+            let origin = Origin::ConfigFile { file: file.to_owned(), line: section.line };
             let value =
                 value::from_section(section).map_err(|problem| CommandLineError::Value {
                     place: place(name, None, &origin),
                     problem: Box::new(problem),
                 })?;
-            self.entries.push(Entry {
-                name: name.to_owned(),
-                text: None,
-                origin,
-                value,
-            });
+            self.entries.push(Entry { name: name.to_owned(), text: None, origin, value });
         }
         Ok(())
     }
@@ -171,10 +152,7 @@ impl CommandLine {
         request
             .topology()
             .map(Some)
-            .map_err(|problem| CommandLineError::Topology {
-                place: last.to_string(),
-                problem,
-            })
+            .map_err(|problem| CommandLineError::Topology { place: last.to_string(), problem })
     }
 }
 
@@ -187,13 +165,11 @@ fn in_order(
     mut command: clap::Command,
     arguments: Vec<String>,
 ) -> Result<Vec<(String, Option<String>)>, CommandLineError> {
-    let matches = command
-        .try_get_matches_from_mut(arguments)
-        .map_err(|error| {
-            let text = error.to_string();
-            let first_line = text.lines().next().unwrap_or_default();
-            CommandLineError::Parser(super::excerpt::excerpt(first_line))
-        })?;
+    let matches = command.try_get_matches_from_mut(arguments).map_err(|error| {
+        let text = error.to_string();
+        let first_line = text.lines().next().unwrap_or_default();
+        CommandLineError::Parser(super::excerpt::excerpt(first_line))
+    })?;
     let mut found = Vec::new();
     for option in command.get_arguments() {
         let id = option.get_id().as_str();
@@ -201,19 +177,12 @@ fn in_order(
             continue;
         };
         if option.get_action().takes_values() {
-            let values = matches
-                .get_many::<String>(id)
-                .into_iter()
-                .flatten()
-                .cloned();
+            let values = matches.get_many::<String>(id).into_iter().flatten().cloned();
             found.extend(indices.zip(values).map(|(at, text)| (at, id, Some(text))));
         } else if matches.get_count(id) > 0 {
             found.extend(indices.map(|at| (at, id, None)));
         }
     }
     found.sort_by_key(|(at, _, _)| *at);
-    Ok(found
-        .into_iter()
-        .map(|(_, id, text)| (id.to_owned(), text))
-        .collect())
+    Ok(found.into_iter().map(|(_, id, text)| (id.to_owned(), text)).collect())
 }

@@ -8,11 +8,8 @@ use crate::options::excerpt::excerpt;
 use crate::options::keyval::{Given, OptionArgs, Syntax, Words, unquoted};
 
 /// The syntax of `-compat`.
-pub(super) const COMPAT_SYNTAX: Syntax = Syntax {
-    implied_key: None,
-    words: Words::Refused,
-    json: true,
-};
+pub(super) const COMPAT_SYNTAX: Syntax =
+    Syntax { implied_key: None, words: Words::Refused, json: true };
 
 /// One statement about what may be created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,12 +23,8 @@ pub struct PolicyStatement {
 
 const MACHINE_KEYS: [&str; 2] = ["require-secure", "prohibit-insecure"];
 const COMPAT_KEYS: [&str; 2] = ["insecure-types", "insecure-input"];
-const ACTIONS: [(&str, &str); 4] = [
-    ("accept", "accept"),
-    ("warn", "warn"),
-    ("reject", "reject"),
-    ("crash", "crash"),
-];
+const ACTIONS: [(&str, &str); 4] =
+    [("accept", "accept"), ("warn", "warn"), ("reject", "reject"), ("crash", "crash")];
 
 /// Takes the statements out of the value of `-machine`; what is left are the machine's properties.
 ///
@@ -44,10 +37,7 @@ pub(super) fn take_from_machine(
     let statement = |(key, value): (String, Given)| {
         let key = choose("key", &key, &MACHINE_KEYS.map(|key| (key, key)))?;
         let on = choose(key, &unquoted(&value), &ON_OFF)?;
-        Ok(PolicyStatement {
-            key,
-            value: if on { "yes" } else { "no" },
-        })
+        Ok(PolicyStatement { key, value: if on { "yes" } else { "no" } })
     };
     statements.into_iter().map(statement).collect()
 }
@@ -59,21 +49,13 @@ pub(super) fn take_from_machine(
 pub(super) fn from_compat(mut args: OptionArgs) -> Result<Vec<PolicyStatement>, ChoiceError> {
     let statement = |(key, value): (String, Given)| {
         let key = choose("key", &key, &COMPAT_KEYS.map(|key| (key, key)))?;
-        let actions = if key == "insecure-input" {
-            &ACTIONS[..]
-        } else {
-            &ACTIONS[..3]
-        };
+        let actions = if key == "insecure-input" { &ACTIONS[..] } else { &ACTIONS[..3] };
         let value = choose(key, &unquoted(&value), actions)?;
         Ok(PolicyStatement { key, value })
     };
     let given = args.take_all(|_| true);
     if given.is_empty() {
-        return Err(not_among(
-            "key",
-            &excerpt(&args.to_string()),
-            COMPAT_KEYS.into_iter(),
-        ));
+        return Err(not_among("key", &excerpt(&args.to_string()), COMPAT_KEYS.into_iter()));
     }
     given.into_iter().map(statement).collect()
 }
@@ -101,16 +83,10 @@ mod tests {
     fn statements_are_taken_out_of_the_machine() {
         let (args, statements) = machine("q35,require-secure=on,usb=off,prohibit-insecure=false");
         assert_eq!(args.implied.as_deref(), Some("q35"));
-        assert_eq!(
-            args.entries,
-            [("usb".to_owned(), Given::Text("off".to_owned()))]
-        );
+        assert_eq!(args.entries, [("usb".to_owned(), Given::Text("off".to_owned()))]);
         assert_eq!(
             statements,
-            Ok(vec![
-                statement("require-secure", "yes"),
-                statement("prohibit-insecure", "no")
-            ])
+            Ok(vec![statement("require-secure", "yes"), statement("prohibit-insecure", "no")])
         );
     }
 
@@ -118,17 +94,11 @@ mod tests {
     fn a_later_statement_does_not_silence_an_earlier_one() {
         assert_eq!(
             machine("q35,require-secure=yes,require-secure=no").1,
-            Ok(vec![
-                statement("require-secure", "yes"),
-                statement("require-secure", "no")
-            ])
+            Ok(vec![statement("require-secure", "yes"), statement("require-secure", "no")])
         );
         assert_eq!(
             compat("insecure-types=reject,insecure-types=accept"),
-            Ok(vec![
-                statement("insecure-types", "reject"),
-                statement("insecure-types", "accept")
-            ])
+            Ok(vec![statement("insecure-types", "reject"), statement("insecure-types", "accept")])
         );
     }
 
@@ -144,10 +114,7 @@ mod tests {
 
     #[test]
     fn only_insecure_input_can_crash() {
-        assert_eq!(
-            compat("insecure-input=crash"),
-            Ok(vec![statement("insecure-input", "crash")])
-        );
+        assert_eq!(compat("insecure-input=crash"), Ok(vec![statement("insecure-input", "crash")]));
         assert_eq!(
             compat("insecure-types=crash").unwrap_err().to_string(),
             "insecure-types: expected accept, warn or reject, given 'crash'"
@@ -157,10 +124,7 @@ mod tests {
     #[test]
     fn mistakes_name_what_exists() {
         assert_eq!(
-            machine("q35,require-secure=maybe")
-                .1
-                .unwrap_err()
-                .to_string(),
+            machine("q35,require-secure=maybe").1.unwrap_err().to_string(),
             "require-secure: expected on, off, yes, no, true or false, given 'maybe'"
         );
         assert_eq!(

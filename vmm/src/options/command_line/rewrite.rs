@@ -33,12 +33,10 @@ pub(super) fn rewrite(
 ) -> Result<Rewritten, CommandLineError> {
     let mut rewritten = Vec::new();
     let mut arguments = arguments.into_iter().enumerate().map(|(index, argument)| {
-        argument
-            .into_string()
-            .map_err(|argument| CommandLineError::NotUnicode {
-                position: index + 1,
-                given: excerpt(&argument.to_string_lossy()),
-            })
+        argument.into_string().map_err(|argument| CommandLineError::NotUnicode {
+            position: index + 1,
+            given: excerpt(&argument.to_string_lossy()),
+        })
     });
     while let Some(argument) = arguments.next() {
         let argument = argument?;
@@ -64,9 +62,7 @@ pub(super) fn rewrite(
             };
             rewritten.push(format!("--{id}={value}"));
         } else if joined.is_some() {
-            return Err(CommandLineError::UnwantedValue {
-                given: excerpt(&argument),
-            });
+            return Err(CommandLineError::UnwantedValue { given: excerpt(&argument) });
         } else {
             match id {
                 "help" => return Ok(Rewritten::Only("help")),
@@ -83,9 +79,7 @@ fn all_names(command: &Command) -> impl Iterator<Item = &str> {
 }
 
 fn unknown(command: &Command, argument: &str, name: &str) -> CommandLineError {
-    let shown = argument
-        .split_once('=')
-        .map_or(argument, |(shown, _)| shown);
+    let shown = argument.split_once('=').map_or(argument, |(shown, _)| shown);
     CommandLineError::UnknownOption {
         given: excerpt(shown),
         suggestion: DidYouMean::prefixed("-", name, all_names(command)),
@@ -98,10 +92,7 @@ pub(super) fn unexpected_first(command: &Command, argument: &OsStr) -> CommandLi
     let word = DidYouMean::among(&given, super::SUBCOMMANDS);
     match unexpected(command, &given) {
         CommandLineError::UnexpectedArgument { given, .. } if word != DidYouMean::default() => {
-            CommandLineError::UnexpectedArgument {
-                given,
-                suggestion: word,
-            }
+            CommandLineError::UnexpectedArgument { given, suggestion: word }
         }
         other => other,
     }
@@ -120,10 +111,7 @@ mod tests {
     use std::os::unix::ffi::OsStringExt;
 
     fn rewritten(arguments: &[&str]) -> Result<Rewritten, CommandLineError> {
-        rewrite(
-            &definitions::command(),
-            arguments.iter().map(OsString::from),
-        )
+        rewrite(&definitions::command(), arguments.iter().map(OsString::from))
     }
 
     fn arguments(arguments: &[&str]) -> Rewritten {
@@ -137,10 +125,7 @@ mod tests {
     #[test]
     fn one_dash_and_two_are_the_same() {
         assert_eq!(
-            rewritten(&[
-                "-kernel", "x", "--kernel", "y", "-m", "1", "-S", "-M", "q35"
-            ])
-            .unwrap(),
+            rewritten(&["-kernel", "x", "--kernel", "y", "-m", "1", "-S", "-M", "q35"]).unwrap(),
             arguments(&["--kernel=x", "--kernel=y", "--m=1", "--S", "--machine=q35"])
         );
     }
@@ -148,16 +133,9 @@ mod tests {
     #[test]
     fn a_value_is_never_taken_for_an_option() {
         assert_eq!(
-            rewritten(&[
-                "-append", "-kernel", "-name", "--help", "-append", "", "-append", "-S=1"
-            ])
-            .unwrap(),
-            arguments(&[
-                "--append=-kernel",
-                "--name=--help",
-                "--append=",
-                "--append=-S=1"
-            ])
+            rewritten(&["-append", "-kernel", "-name", "--help", "-append", "", "-append", "-S=1"])
+                .unwrap(),
+            arguments(&["--append=-kernel", "--name=--help", "--append=", "--append=-S=1"])
         );
     }
 
@@ -172,51 +150,30 @@ mod tests {
     #[test]
     fn help_and_version_end_it() {
         for ask in ["-h", "--h", "-help", "--help"] {
-            assert_eq!(
-                rewritten(&["-S", ask, "-kernl"]).unwrap(),
-                Rewritten::Only("help")
-            );
+            assert_eq!(rewritten(&["-S", ask, "-kernl"]).unwrap(), Rewritten::Only("help"));
         }
-        assert_eq!(
-            rewritten(&["--version"]).unwrap(),
-            Rewritten::Only("version")
-        );
+        assert_eq!(rewritten(&["--version"]).unwrap(), Rewritten::Only("version"));
     }
 
     #[test]
     fn an_unknown_option_names_the_nearest() {
-        assert_eq!(
-            message(&["-kernl", "x"]),
-            "-kernl: unknown option; did you mean -kernel?"
-        );
-        assert_eq!(
-            message(&["--kernl=x"]),
-            "--kernl: unknown option; did you mean -kernel?"
-        );
+        assert_eq!(message(&["-kernl", "x"]), "-kernl: unknown option; did you mean -kernel?");
+        assert_eq!(message(&["--kernl=x"]), "--kernl: unknown option; did you mean -kernel?");
         for nothing in ["-", "--", "-x", "---kernel", "-netdev"] {
             let message = message(&[nothing]);
-            assert!(
-                message.starts_with(&format!("{nothing}: unknown option")),
-                "{message}"
-            );
+            assert!(message.starts_with(&format!("{nothing}: unknown option")), "{message}");
         }
     }
 
     #[test]
     fn values_have_to_be_there_where_they_belong_and_nowhere_else() {
-        assert_eq!(
-            message(&["-S", "-kernel"]),
-            "-kernel: expected a value (FILE), given none"
-        );
+        assert_eq!(message(&["-S", "-kernel"]), "-kernel: expected a value (FILE), given none");
         assert_eq!(message(&["-S=on"]), "-S=on: this option takes no value");
     }
 
     #[test]
     fn an_argument_that_is_no_option_is_refused() {
-        assert_eq!(
-            message(&["disk.img"]),
-            "'disk.img': unexpected argument, expected an option"
-        );
+        assert_eq!(message(&["disk.img"]), "'disk.img': unexpected argument, expected an option");
         assert_eq!(
             message(&["-S", "kernel", "x"]),
             "'kernel': unexpected argument, expected an option; did you mean -kernel?"
@@ -228,9 +185,7 @@ mod tests {
         let argument = OsString::from_vec(vec![b'a', 0xff]);
         let given = ["-kernel".into(), argument];
         assert_eq!(
-            rewrite(&definitions::command(), given)
-                .unwrap_err()
-                .to_string(),
+            rewrite(&definitions::command(), given).unwrap_err().to_string(),
             "argument 2: expected text in UTF-8, given 'a\u{fffd}'"
         );
     }

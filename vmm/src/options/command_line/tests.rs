@@ -18,10 +18,7 @@ fn message(arguments: &[&str]) -> String {
 }
 
 fn names(line: &CommandLine) -> Vec<&str> {
-    line.entries()
-        .iter()
-        .map(|entry| entry.name.as_str())
-        .collect()
+    line.entries().iter().map(|entry| entry.name.as_str()).collect()
 }
 
 fn file(text: &str) -> tempfile::NamedTempFile {
@@ -55,21 +52,9 @@ fn options_stay_in_order_whatever_their_kind() {
     ]);
     assert_eq!(
         names(&line),
-        [
-            "device",
-            "S",
-            "chardev",
-            "device",
-            "nodefaults",
-            "machine",
-            "global",
-            "device"
-        ]
+        ["device", "S", "chardev", "device", "nodefaults", "machine", "global", "device"]
     );
-    let devices: Vec<_> = line
-        .devices()
-        .map(|(_, args)| args.implied.as_deref())
-        .collect();
+    let devices: Vec<_> = line.devices().map(|(_, args)| args.implied.as_deref()).collect();
     assert_eq!(devices, [Some("a"), Some("b"), Some("c")]);
 }
 
@@ -106,10 +91,7 @@ fn every_option_is_read_as_what_it_is() {
         "-S",
     ]);
     assert_eq!(line.accelerators().count(), 1);
-    assert_eq!(
-        line.cpu().unwrap().1.features,
-        [("x2apic".to_owned(), false)]
-    );
+    assert_eq!(line.cpu().unwrap().1.features, [("x2apic".to_owned(), false)]);
     assert_eq!(line.memory().unwrap().1, 3 << 29);
     let topology = line.topology().unwrap().1;
     assert_eq!((topology.cpus, topology.sockets, topology.cores), (4, 2, 2));
@@ -135,10 +117,7 @@ fn switches_that_are_not_given_are_off() {
 #[test]
 fn a_value_may_look_like_an_option() {
     assert_eq!(parse(&["-append", "-foo"]).append().unwrap().1, "-foo");
-    assert_eq!(
-        parse(&["-append", "--kernel"]).append().unwrap().1,
-        "--kernel"
-    );
+    assert_eq!(parse(&["-append", "--kernel"]).append().unwrap().1, "--kernel");
     assert_eq!(parse(&["-append", ""]).append().unwrap().1, "");
     assert_eq!(parse(&["-append", "=x"]).append().unwrap().1, "=x");
     assert_eq!(parse(&["-append", "--"]).append().unwrap().1, "--");
@@ -147,29 +126,17 @@ fn a_value_may_look_like_an_option() {
 
 #[test]
 fn of_most_options_the_last_holds() {
-    let line = parse(&[
-        "-kernel", "a", "-m", "1", "-cpu", "x", "-kernel", "b", "-m", "2G",
-    ]);
+    let line = parse(&["-kernel", "a", "-m", "1", "-cpu", "x", "-kernel", "b", "-m", "2G"]);
     assert_eq!(line.kernel().unwrap().1, Path::new("b"));
     assert_eq!(line.memory().unwrap().1, 2 << 30);
 }
 
 #[test]
 fn machines_merge_key_by_key_and_remember_who_said_what() {
-    let line = parse(&[
-        "-machine",
-        "q35,usb=on,a=1",
-        "-M",
-        "a=2,b=3",
-        "-machine",
-        "type=pc,b=4",
-    ]);
+    let line = parse(&["-machine", "q35,usb=on,a=1", "-M", "a=2,b=3", "-machine", "type=pc,b=4"]);
     let machine = line.machine();
     let (entry, machine_type) = machine.machine_type.unwrap();
-    assert_eq!(
-        (machine_type, entry.to_string().as_str()),
-        ("pc", "-machine type=pc,b=4")
-    );
+    assert_eq!((machine_type, entry.to_string().as_str()), ("pc", "-machine type=pc,b=4"));
     let properties: Vec<_> = machine
         .properties
         .iter()
@@ -232,10 +199,7 @@ fn policy_statements_are_all_kept_with_their_origin() {
 fn help_is_a_request_of_its_own_kind() {
     use HelpTopic::*;
     let asked = |arguments: &[&str]| {
-        parse(arguments)
-            .help_requests()
-            .map(|(_, asked)| asked.clone())
-            .collect::<Vec<_>>()
+        parse(arguments).help_requests().map(|(_, asked)| asked.clone()).collect::<Vec<_>>()
     };
     for (option, topic) in [
         ("-machine", Machine),
@@ -245,26 +209,12 @@ fn help_is_a_request_of_its_own_kind() {
         ("-device", Device),
         ("-chardev", Chardev),
     ] {
-        assert_eq!(
-            asked(&[option, "help"]),
-            [HelpRequest::Types(topic)],
-            "{option}"
-        );
-        assert_eq!(
-            asked(&[option, "?"]),
-            [HelpRequest::Types(topic)],
-            "{option}"
-        );
+        assert_eq!(asked(&[option, "help"]), [HelpRequest::Types(topic)], "{option}");
+        assert_eq!(asked(&[option, "?"]), [HelpRequest::Types(topic)], "{option}");
     }
     let properties = |topic, name: &str| [HelpRequest::Properties(topic, name.to_owned())];
-    assert_eq!(
-        asked(&["-device", "isa-serial,help"]),
-        properties(Device, "isa-serial")
-    );
-    assert_eq!(
-        asked(&["-chardev", "socket,help"]),
-        properties(Chardev, "socket")
-    );
+    assert_eq!(asked(&["-device", "isa-serial,help"]), properties(Device, "isa-serial"));
+    assert_eq!(asked(&["-chardev", "socket,help"]), properties(Chardev, "socket"));
     assert_eq!(asked(&["-h"]), [HelpRequest::Usage]);
     assert_eq!(asked(&["--version", "-nonsense"]), [HelpRequest::Version]);
     assert_eq!(asked(&["-m", "rubbish", "--help"]), [HelpRequest::Usage]);
@@ -278,14 +228,8 @@ fn a_subcommand_stands_first_and_keeps_its_arguments() {
         parse(&["types", "--secure", "-h"]).subcommand(),
         Some(&Subcommand::Types(rest(&["--secure", "-h"])))
     );
-    assert_eq!(
-        parse(&["demo"]).subcommand(),
-        Some(&Subcommand::Demo(rest(&[])))
-    );
-    assert_eq!(
-        message(&["-S", "demo"]),
-        "'demo': unexpected argument, expected an option"
-    );
+    assert_eq!(parse(&["demo"]).subcommand(), Some(&Subcommand::Demo(rest(&[]))));
+    assert_eq!(message(&["-S", "demo"]), "'demo': unexpected argument, expected an option");
     assert_eq!(
         message(&["type"]),
         "'type': unexpected argument, expected an option; did you mean types?"
@@ -299,23 +243,14 @@ fn a_subcommand_stands_first_and_keeps_its_arguments() {
 #[test]
 fn errors_start_with_the_option_as_written() {
     for (arguments, expected) in [
-        (
-            ["-m", "0"],
-            "-m 0: size: expected a size above zero, given '0'",
-        ),
-        (
-            ["-display", "gtk"],
-            "-display gtk: display: expected none, given 'gtk'",
-        ),
+        (["-m", "0"], "-m 0: size: expected a size above zero, given '0'"),
+        (["-display", "gtk"], "-display gtk: display: expected none, given 'gtk'"),
         (
             ["-serial", "stdoi"],
             "-serial stdoi: serial: expected stdio, null, none or chardev:ID, given 'stdoi'; \
              did you mean stdio?",
         ),
-        (
-            ["-device", "id=a"],
-            "-device id=a: driver: expected the name of a type, given none",
-        ),
+        (["-device", "id=a"], "-device id=a: driver: expected the name of a type, given none"),
         (
             ["-device", "x,id=1"],
             "-device x,id=1: id: expected a letter, then letters, digits, '-', '.' or '_' \
@@ -326,26 +261,14 @@ fn errors_start_with_the_option_as_written() {
             "-device x,b c: column 3: expected a key of letters, digits, \
              '-', '_' and '.', given 'b c'",
         ),
-        (
-            ["-chardev", "null"],
-            "-chardev null: id: expected an id, given none",
-        ),
-        (
-            ["-kernel", ""],
-            "-kernel: expected a file name, given an empty value",
-        ),
+        (["-chardev", "null"], "-chardev null: id: expected an id, given none"),
+        (["-kernel", ""], "-kernel: expected a file name, given an empty value"),
         (
             ["-name", "gest=x"],
             "-name gest=x: gest: unknown key, expected guest; did you mean guest?",
         ),
-        (
-            ["-name", "guest="],
-            "-name guest=: guest: expected a name, given none",
-        ),
-        (
-            ["-accel", ""],
-            "-accel: accel: expected the name of an accelerator, given none",
-        ),
+        (["-name", "guest="], "-name guest=: guest: expected a name, given none"),
+        (["-accel", ""], "-accel: accel: expected the name of an accelerator, given none"),
         (
             ["-serial", "chardev:"],
             "-serial chardev:: id: expected a letter, then letters, \
@@ -365,16 +288,7 @@ fn errors_start_with_the_option_as_written() {
 fn a_files_options_stand_where_it_was_named() {
     let file = file("[device \"d\"]\ndriver = \"b,x\"\n[memory]\nsize = \"1G\"\n");
     let path = file.path().to_str().unwrap();
-    let line = parse(&[
-        "-device",
-        "a",
-        "-readconfig",
-        path,
-        "-device",
-        "c",
-        "-m",
-        "2G",
-    ]);
+    let line = parse(&["-device", "a", "-readconfig", path, "-device", "c", "-m", "2G"]);
     assert_eq!(names(&line), ["device", "device", "m", "device", "m"]);
     assert_eq!(line.memory().unwrap().1, 2 << 30);
     let (entry, args) = line.devices().nth(1).unwrap();
@@ -411,35 +325,20 @@ fn a_file_gives_the_same_values_as_the_command_line() {
         match (&read.value, &given.value) {
             // The text shown differs, what it means does not.
             (OptionValue::Chardev(read), OptionValue::Chardev(given)) => {
-                assert_eq!(
-                    (&read.implied, &read.entries),
-                    (&given.implied, &given.entries)
-                );
+                assert_eq!((&read.implied, &read.entries), (&given.implied, &given.entries));
             }
             (read, given) => assert_eq!(read, given),
         }
     }
-    assert_eq!(
-        from_file.topology().unwrap().1,
-        from_line.topology().unwrap().1
-    );
+    assert_eq!(from_file.topology().unwrap().1, from_line.topology().unwrap().1);
 }
 
 #[test]
 fn mistakes_in_a_file_name_file_and_line() {
     for (text, expected) in [
-        (
-            "\n[memory]\nsize = \"0\"\n",
-            ":2: size: expected a size above zero, given '0'",
-        ),
-        (
-            "[device]\n",
-            ":1: driver: expected the name of a type, given none",
-        ),
-        (
-            "[machine \"m\"]\n",
-            ":1: 'm': expected a section without an id",
-        ),
+        ("\n[memory]\nsize = \"0\"\n", ":2: size: expected a size above zero, given '0'"),
+        ("[device]\n", ":1: driver: expected the name of a type, given none"),
+        ("[machine \"m\"]\n", ":1: 'm': expected a section without an id"),
         (
             "[smp-opts]\ncpus=\"3\"\nsockets=\"2\"\n",
             ":1: sockets * cores * threads: expected the \
@@ -468,17 +367,8 @@ fn every_defined_option_can_be_read() {
         assert!(!unread, "-{id} is defined and has no reader");
     }
     for (group, option) in config_file::GROUPS {
-        let section = config_file::Section {
-            option,
-            id: None,
-            line: 1,
-            pairs: Vec::new(),
-        };
-        assert_ne!(
-            value::from_section(section),
-            Err(ValueError::Unread),
-            "[{group}]"
-        );
+        let section = config_file::Section { option, id: None, line: 1, pairs: Vec::new() };
+        assert_ne!(value::from_section(section), Err(ValueError::Unread), "[{group}]");
     }
 }
 

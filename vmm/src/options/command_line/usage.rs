@@ -9,14 +9,8 @@ const EXPLANATION: usize = 34;
 
 /// The two switches of `-machine` that are policy and not properties, told with the options.
 const POLICY_SWITCHES: [(&str, &str); 2] = [
-    (
-        "-machine require-secure=yes",
-        "refuse all not declared secure (the default)",
-    ),
-    (
-        "-machine prohibit-insecure=yes",
-        "refuse only what is declared insecure",
-    ),
+    ("-machine require-secure=yes", "refuse all not declared secure (the default)"),
+    ("-machine prohibit-insecure=yes", "refuse only what is declared insecure"),
 ];
 
 /// The text for a program called `program`.
@@ -40,19 +34,15 @@ pub fn usage(program: &str) -> String {
                 }
             }
         }
-        let names: Vec<String> = definitions::names(option)
-            .map(|name| format!("-{name}"))
-            .collect();
+        let names: Vec<String> =
+            definitions::names(option).map(|name| format!("-{name}")).collect();
         let mut shown = names.join(", ");
         if let Some(value) = option.get_value_names().and_then(<[_]>::first)
             && option.get_action().takes_values()
         {
             let _ = write!(shown, " {value}");
         }
-        let explanation = option
-            .get_help()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let explanation = option.get_help().map(ToString::to_string).unwrap_or_default();
         line(&mut text, &shown, &explanation);
     }
     text
@@ -88,23 +78,10 @@ mod tests {
             let name = format!("  -{}", option.get_id());
             let lines = text
                 .lines()
-                .filter(|line| {
-                    line.split([' ', ','])
-                        .take(3)
-                        .eq(["", "", name.trim_start()])
-                })
-                .filter(|line| {
-                    !POLICY_SWITCHES
-                        .iter()
-                        .any(|(switch, _)| line.contains(switch))
-                });
+                .filter(|line| line.split([' ', ',']).take(3).eq(["", "", name.trim_start()]))
+                .filter(|line| !POLICY_SWITCHES.iter().any(|(switch, _)| line.contains(switch)));
             assert_eq!(lines.count(), 1, "{name}");
-            assert!(
-                option
-                    .get_help()
-                    .is_some_and(|help| !help.to_string().is_empty()),
-                "{name}"
-            );
+            assert!(option.get_help().is_some_and(|help| !help.to_string().is_empty()), "{name}");
         }
     }
 

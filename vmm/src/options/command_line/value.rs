@@ -20,20 +20,13 @@ const ACCEL_SYNTAX: Syntax = typed_syntax("accel");
 const CHARDEV_SYNTAX: Syntax = typed_syntax("backend");
 const DEVICE_SYNTAX: Syntax = typed_syntax("driver");
 pub(super) const MACHINE_SYNTAX: Syntax = typed_syntax("type");
-const NAME_SYNTAX: Syntax = Syntax {
-    implied_key: Some("guest"),
-    words: Words::Refused,
-    json: false,
-};
+const NAME_SYNTAX: Syntax =
+    Syntax { implied_key: Some("guest"), words: Words::Refused, json: false };
 
 /// Options that name a type and its properties. QEMU's older option parser takes words without a
 /// value as switches and its newer one does not; here all options of this kind do.
 const fn typed_syntax(implied_key: &'static str) -> Syntax {
-    Syntax {
-        implied_key: Some(implied_key),
-        words: Words::Flags,
-        json: true,
-    }
+    Syntax { implied_key: Some(implied_key), words: Words::Flags, json: true }
 }
 
 /// An option with its value.
@@ -169,9 +162,7 @@ pub enum ValueError {
 /// [`ValueError`] when the option does not take this value.
 pub(super) fn from_text(name: &str, text: &str) -> Result<OptionValue, ValueError> {
     let file = || match text {
-        "" => Err(ValueError::Empty {
-            expected: "a file name",
-        }),
+        "" => Err(ValueError::Empty { expected: "a file name" }),
         _ => Ok(PathBuf::from(text)),
     };
     Ok(match name {
@@ -180,9 +171,7 @@ pub(super) fn from_text(name: &str, text: &str) -> Result<OptionValue, ValueErro
         "bios" => OptionValue::Bios(file()?),
         // A named file is read where its place among the options is known.
         "readconfig" if text.is_empty() => {
-            return Err(ValueError::Empty {
-                expected: "a file name",
-            });
+            return Err(ValueError::Empty { expected: "a file name" });
         }
         "append" => OptionValue::Append(text.to_owned()),
         "cpu" if matches!(text, "help" | "?") => {
@@ -198,10 +187,7 @@ pub(super) fn from_text(name: &str, text: &str) -> Result<OptionValue, ValueErro
         "no-reboot" => OptionValue::NoReboot,
         "help" => OptionValue::Help(HelpRequest::Usage),
         "version" => OptionValue::Help(HelpRequest::Version),
-        _ => from_args(
-            name,
-            OptionArgs::parse(text, syntax(name).ok_or(ValueError::Unread)?)?,
-        )?,
+        _ => from_args(name, OptionArgs::parse(text, syntax(name).ok_or(ValueError::Unread)?)?)?,
     })
 }
 
@@ -214,22 +200,12 @@ pub(super) fn from_section(section: Section) -> Result<OptionValue, ValueError> 
     let mut pairs = Vec::with_capacity(section.pairs.len() + 1);
     if let Some(id) = section.id {
         if !matches!(section.option, "device" | "chardev") {
-            return Err(ValueError::UnwantedId {
-                given: excerpt(&id),
-            });
+            return Err(ValueError::UnwantedId { given: excerpt(&id) });
         }
         pairs.push(("id".to_owned(), Given::Text(id)));
     }
-    pairs.extend(
-        section
-            .pairs
-            .into_iter()
-            .map(|(key, value)| (key, Given::Text(value))),
-    );
-    from_args(
-        section.option,
-        OptionArgs::from_pairs(syntax.implied_key, pairs)?,
-    )
+    pairs.extend(section.pairs.into_iter().map(|(key, value)| (key, Given::Text(value))));
+    from_args(section.option, OptionArgs::from_pairs(syntax.implied_key, pairs)?)
 }
 
 /// The syntax of an option whose value is `key=value` pairs.
@@ -275,10 +251,7 @@ fn from_args(name: &str, mut args: OptionArgs) -> Result<OptionValue, ValueError
         }
         "chardev" => {
             require(&args, "backend", "the name of a backend")?;
-            let id = args.get("id").ok_or(ValueError::Missing {
-                key: "id",
-                expected: "an id",
-            })?;
+            let id = args.get("id").ok_or(ValueError::Missing { key: "id", expected: "an id" })?;
             identifier::check(&unquoted(id))?;
             OptionValue::Chardev(args)
         }
@@ -312,18 +285,11 @@ fn require(args: &OptionArgs, key: &'static str, expected: &'static str) -> Resu
 fn guest_name(args: OptionArgs) -> Result<String, ValueError> {
     if let Some((key, _)) = args.entries.first() {
         let suggestion = DidYouMean::among(key, ["guest"]);
-        return Err(ValueError::UnknownKey {
-            key: excerpt(key),
-            expected: "guest",
-            suggestion,
-        });
+        return Err(ValueError::UnknownKey { key: excerpt(key), expected: "guest", suggestion });
     }
     args.implied
         .filter(|name| !name.is_empty())
-        .ok_or(ValueError::Missing {
-            key: "guest",
-            expected: "a name",
-        })
+        .ok_or(ValueError::Missing { key: "guest", expected: "a name" })
 }
 
 fn serial(text: &str) -> Result<Serial, ValueError> {

@@ -4,16 +4,8 @@ use super::*;
 use proptest::prelude::*;
 use serde_json::json;
 
-const DEVICE: Syntax = Syntax {
-    implied_key: Some("driver"),
-    words: Words::Flags,
-    json: true,
-};
-const STRICT: Syntax = Syntax {
-    implied_key: Some("size"),
-    words: Words::Refused,
-    json: false,
-};
+const DEVICE: Syntax = Syntax { implied_key: Some("driver"), words: Words::Flags, json: true };
+const STRICT: Syntax = Syntax { implied_key: Some("size"), words: Words::Refused, json: false };
 
 fn parse(text: &str) -> OptionArgs {
     OptionArgs::parse(text, DEVICE).unwrap()
@@ -43,21 +35,12 @@ fn the_implied_key_may_be_written_out_anywhere() {
 
 #[test]
 fn without_an_implied_key_the_first_word_is_like_any_other() {
-    let syntax = Syntax {
-        implied_key: None,
-        ..DEVICE
-    };
+    let syntax = Syntax { implied_key: None, ..DEVICE };
     let args = OptionArgs::parse("flag,a=1", syntax).unwrap();
     assert_eq!(args.implied, None);
     assert_eq!(args.entries, [text("flag", "on"), text("a", "1")]);
     assert_eq!(
-        message(
-            "flag",
-            Syntax {
-                implied_key: None,
-                ..STRICT
-            }
-        ),
+        message("flag", Syntax { implied_key: None, ..STRICT }),
         "column 1: expected '=' and a value after 'flag'"
     );
 }
@@ -73,10 +56,7 @@ fn two_commas_are_a_comma_in_a_value() {
 
 #[test]
 fn values_may_be_empty_and_hold_equals_signs() {
-    assert_eq!(
-        parse("x,a=,b=c=d").entries,
-        [text("a", ""), text("b", "c=d")]
-    );
+    assert_eq!(parse("x,a=,b=c=d").entries, [text("a", ""), text("b", "c=d")]);
 }
 
 #[test]
@@ -90,10 +70,7 @@ fn words_are_switches_where_the_option_has_them() {
         parse("x,server,nowait,no").entries,
         [text("server", "on"), text("wait", "off"), text("no", "on"),]
     );
-    assert_eq!(
-        message("1G,slots", STRICT),
-        "column 4: expected '=' and a value after 'slots'"
-    );
+    assert_eq!(message("1G,slots", STRICT), "column 4: expected '=' and a value after 'slots'");
 }
 
 #[test]
@@ -107,10 +84,7 @@ fn the_last_value_of_a_key_wins_and_the_others_stay_known() {
 #[test]
 fn taking_a_key_gives_the_overridden_values_too() {
     let mut args = parse("x,a=1,b=2,a=3");
-    assert_eq!(
-        args.take_all(|key| key == "a"),
-        [text("a", "1"), text("a", "3")]
-    );
+    assert_eq!(args.take_all(|key| key == "a"), [text("a", "1"), text("a", "3")]);
     assert_eq!(args.entries, [text("b", "2")]);
     assert_eq!(args.overridden(), []);
     assert_eq!(args.to_string(), "x,a=1,b=2,a=3");
@@ -121,12 +95,7 @@ fn help_is_a_word_not_a_value() {
     for asks in ["help", "?", "x,help", "x,a=1,?", "help,x"] {
         assert!(parse(asks).asks_help(), "{asks}");
     }
-    for does_not in [
-        "x,a=help",
-        "driver=help",
-        "x,helpful",
-        r#"{"driver":"help"}"#,
-    ] {
+    for does_not in ["x,a=help", "driver=help", "x,helpful", r#"{"driver":"help"}"#] {
         assert!(!parse(does_not).asks_help(), "{does_not}");
     }
     assert_eq!(parse("x,help").implied.as_deref(), Some("x"));
@@ -156,43 +125,26 @@ fn json_is_text_where_the_option_has_no_json_form() {
 #[test]
 fn json_must_be_whole_and_name_the_implied_key_with_a_string() {
     assert!(message("{", DEVICE).starts_with("invalid JSON: EOF"));
-    assert_eq!(
-        message(r#"{"driver":7}"#, DEVICE),
-        "driver: expected a string, given 7"
-    );
+    assert_eq!(message(r#"{"driver":7}"#, DEVICE), "driver: expected a string, given 7");
 }
 
 #[test]
 fn what_was_written_is_what_is_shown() {
-    for written in [
-        "x,a=1,,2,a=3,",
-        "driver=x",
-        "a=1,driver=x",
-        r#"{ "driver" : "x" }"#,
-    ] {
+    for written in ["x,a=1,,2,a=3,", "driver=x", "a=1,driver=x", r#"{ "driver" : "x" }"#] {
         assert_eq!(parse(written).to_string(), written);
     }
 }
 
 #[test]
 fn errors_name_the_column_in_characters() {
-    assert_eq!(
-        message(",a=1", DEVICE),
-        "column 1: expected a value for 'driver', given nothing"
-    );
-    assert_eq!(
-        message("ü,=1", DEVICE),
-        "column 3: expected a key, given nothing"
-    );
+    assert_eq!(message(",a=1", DEVICE), "column 1: expected a value for 'driver', given nothing");
+    assert_eq!(message("ü,=1", DEVICE), "column 3: expected a key, given nothing");
     assert_eq!(
         message("üü,b c=1", DEVICE),
         "column 4: expected a key of letters, digits, '-', '_' and '.', given 'b c'"
     );
     for bad in ["x,a..b=1", "x,.a=1", "x,a.=1", "x,ä=1", "x,a\nb"] {
-        assert!(matches!(
-            OptionArgs::parse(bad, DEVICE),
-            Err(KeyvalError::Key { column: 3, .. })
-        ));
+        assert!(matches!(OptionArgs::parse(bad, DEVICE), Err(KeyvalError::Key { column: 3, .. })));
     }
 }
 
@@ -211,17 +163,11 @@ fn keys_are_bounded_in_length_and_depth() {
 #[test]
 fn very_many_keys_take_no_quadratic_time() {
     let long: String = (0..200_000).map(|n| format!("k{n}=1,")).collect();
-    assert_eq!(
-        OptionArgs::parse(&long, DEVICE).unwrap().entries.len(),
-        200_000
-    );
+    assert_eq!(OptionArgs::parse(&long, DEVICE).unwrap().entries.len(), 200_000);
 }
 
 fn text_pairs() -> impl Strategy<Value = Vec<(String, Given)>> {
-    let key = prop_oneof![
-        Just("driver".to_owned()),
-        "[a-z0-9_-]{1,4}(\\.[a-z0-9]{1,2}){0,3}"
-    ];
+    let key = prop_oneof![Just("driver".to_owned()), "[a-z0-9_-]{1,4}(\\.[a-z0-9]{1,2}){0,3}"];
     let value = prop_oneof![Just("help".to_owned()), "[a,={?]{0,6}", ".{0,12}"];
     prop::collection::vec((key, value.prop_map(Given::Text)), 0..6)
 }
