@@ -19,6 +19,7 @@ use super::initrd::{self, Initrd, InitrdError};
 use super::layout::{self, RamSizeError};
 use super::long_mode;
 use super::pvh::{PvhError, StartInfo};
+use super::ram;
 use super::setup_header::SetupHeader;
 use super::source::{self, BootFile};
 use super::structure::StructureError;
@@ -62,6 +63,16 @@ pub enum BootError {
     /// A size that the board cannot have.
     #[error(transparent)]
     RamSize(#[from] RamSizeError),
+    /// RAM that the memory map would tell of is not there.
+    #[error("board RAM at {start:#x} to {end:#x} is not in guest memory of {memory:#x} bytes")]
+    RamMissing {
+        /// First guest-physical address.
+        start: u64,
+        /// First address past the end.
+        end: u64,
+        /// All of guest memory, bytes.
+        memory: u64,
+    },
     /// A platform that tables cannot describe.
     #[error("ACPI tables cannot be made")]
     Acpi(#[from] AcpiError),
@@ -194,7 +205,7 @@ pub struct BootInformation<'a> {
 /// Writes what a kernel is told, and what it needs to be entered; tells how it is entered.
 ///
 /// # Errors
-/// A command line longer than the kernel keeps; a platform, memory map or kernel that cannot be
+/// A command line longer than the kernel keeps; RAM that is not in guest memory; a platform, memory map or kernel that cannot be
 /// described or entered; RAM too small for what is written.
 pub fn finish_boot(
     kernel: &LoadedKernel,
@@ -203,6 +214,15 @@ pub fn finish_boot(
 ) -> Result<Entry, BootError> {
     information.cmdline.check_length(kernel.cmdline_max())?;
     let memory_map = layout::memory_map(information.ram_size)?;
+    for range in layout::ram_ranges(information.ram_size)? {
+        if !ram::contains(memory, &range) {
+            return Err(BootError::RamMissing {
+                start: range.start,
+                end: range.end,
+                memory: ram::size(memory),
+            });
+        }
+    }
     if matches!(kernel.entry, KernelEntry::Linux64 { .. })
         && kernel.range.end > long_mode::MAPPED_END
     {

@@ -67,6 +67,7 @@ impl<R: Read> Lz4LegacyReader<R> {
             return Err(invalid(Lz4Error::BlockSize { found: size }));
         }
         self.compressed.clear();
+        self.compressed.reserve_exact(expected);
         let found = (&mut self.input).take(u64::from(size)).read_to_end(&mut self.compressed)?;
         if found == 0 {
             return Ok(false);

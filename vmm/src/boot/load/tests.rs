@@ -139,13 +139,18 @@ fn a_64_bit_kernel_past_the_page_tables_is_refused() {
 }
 
 #[test]
-fn a_ram_size_that_the_board_lacks_is_refused() {
+fn ram_that_the_board_or_the_guest_lacks_is_refused() {
     let memory = memory(RAM);
     let kernel = load_kernel(&mut Cursor::new(small_kernel(None)), &memory).unwrap();
     let cmdline = Cmdline::new();
     let mut information = information(&cmdline, None);
     information.ram_size = u64::MAX;
     assert!(matches!(finish_boot(&kernel, &memory, &information), Err(BootError::RamSize(_))));
+    information.ram_size = RAM as u64 + 0x1000;
+    assert!(matches!(
+        finish_boot(&kernel, &memory, &information),
+        Err(BootError::RamMissing { start: 0, end: 0x100_1000, memory: 0x100_0000 })
+    ));
 }
 
 #[test]
