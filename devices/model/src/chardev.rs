@@ -7,6 +7,9 @@ use qom_core::{Object, qom_type};
 use crate::event_loop::EventLoop;
 
 /// A stream of bytes to and from the host
+///
+/// A device calls it with no lock held that its [`ChardevFrontend`] takes, since the stream may call
+/// that at once, and may hold a writer up.
 #[qom_type(abstract, parent = Object, boundary(client), category = "Character devices")]
 pub trait Chardev: Object {
     /// Opens the host's side.

@@ -6,6 +6,9 @@ use qom_core::{Obj, Object, TreeId, qom_interface};
 use thiserror::Error;
 
 /// Something with pins that devices' interrupt lines lead to
+///
+/// A device drives its line with its own lock held, so that levels come in order. A controller may
+/// take locks of its own and call a [`MsiSink`], but never a device.
 #[qom_interface]
 pub trait InterruptController: Object {
     /// How many pins it has.
@@ -29,6 +32,9 @@ pub struct Msi {
 }
 
 /// Something that takes messages and interrupts processors
+///
+/// An interrupt controller calls it with its own lock held. It calls neither a controller nor a
+/// device.
 #[qom_interface]
 pub trait MsiSink: Object {
     /// Delivers a message. One that names no processor is lost.

@@ -16,7 +16,7 @@ impl Default for DebugCon {
 
 impl DebugCon {
     /// A console that answers reads with `readback`.
-    pub fn new(readback: u8) -> Self {
+    pub const fn new(readback: u8) -> Self {
         Self { readback }
     }
 

@@ -5,6 +5,8 @@
 //! Register". Where the three lie within the block, and the reset value, is this device's choice;
 //! the FADT (5.2.9) tells the guest.
 
+/// Usual address of the block, which no PC has a use for; this device's choice as well.
+pub const DEFAULT_BASE: u64 = 0xfea0_0000;
 /// Bytes of address space.
 pub const REGISTER_COUNT: u64 = 3;
 /// SLEEP_CONTROL_REG.

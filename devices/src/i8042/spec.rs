@@ -4,8 +4,10 @@
 //! and Auxiliary Device Controller", and for the output port's wiring *PC AT Technical Reference*,
 //! "Keyboard Controller".
 
-/// The data port's address; the status and command port lies at 0x64.
+/// The data port's address.
 pub const DEFAULT_IOBASE: u16 = 0x60;
+/// The status and command port's address.
+pub const STATUS_COMMAND_PORT: u16 = 0x64;
 /// Data (offset of port 0x60).
 pub const DATA: u64 = 0;
 /// Status when read, command when written (offset of port 0x64).

@@ -1,6 +1,7 @@
 //! `ioapic`: the I/O APIC, 24 interrupt pins that become messages to the processors.
 
 mod controller;
+mod device;
 mod message;
 mod redirection;
 pub mod spec;
@@ -9,6 +10,7 @@ mod state;
 mod tests;
 
 pub use controller::{Effect, IoApic, NoSuchPin, Pin, Route};
+pub use device::IoApicDevice;
 pub use message::MsiMessage;
 pub use redirection::RedirectionEntry;
 pub use state::{IoApicState, IoApicStateError};

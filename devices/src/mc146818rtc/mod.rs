@@ -1,9 +1,11 @@
 //! `mc146818rtc`: the PC's real-time clock and the CMOS memory that comes with it.
 
 mod alarm;
+mod base;
 mod calendar;
 mod clock;
 mod cmos;
+mod device;
 mod encoding;
 #[cfg(test)]
 mod properties;
@@ -13,6 +15,8 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use clock::Clock;
+pub use base::Base;
+pub use clock::{Clock, HostClock};
+pub use device::Mc146818RtcDevice;
 pub use rtc::Mc146818Rtc;
 pub use state::{RtcState, RtcStateError};

@@ -8,8 +8,10 @@
 
 /// The index port's address; the data port is the next.
 pub const DEFAULT_IOBASE: u16 = 0x70;
-/// Bytes of address space.
-pub const PORT_COUNT: u64 = 2;
+/// Ports: index and data.
+pub const PORT_COUNT: u16 = 2;
+/// The interrupt line (*PC AT Technical Reference*, "System Interrupts").
+pub const DEFAULT_IRQ: u8 = 8;
 /// Offset of the index port (write-only; bit 7 masks NMIs, which is the board's affair).
 pub const INDEX: u64 = 0;
 /// Offset of the data port.

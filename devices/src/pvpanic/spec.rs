@@ -5,8 +5,8 @@
 
 /// The port's usual address.
 pub const DEFAULT_IOBASE: u16 = 0x505;
-/// Bytes of address space.
-pub const REGISTER_COUNT: u64 = 1;
+/// Ports that the register takes.
+pub const REGISTER_COUNT: u16 = 1;
 /// The register.
 pub const EVENTS: u64 = 0;
 

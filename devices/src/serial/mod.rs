@@ -1,5 +1,6 @@
 //! `serial`: a 16550A UART, as the PC's COM ports have.
 
+mod device;
 #[cfg(test)]
 mod properties;
 mod receive;
@@ -9,6 +10,7 @@ mod state;
 mod tests;
 mod uart;
 
+pub use device::IsaSerial;
 pub use receive::ReceivedChar;
 pub use state::{UartState, UartStateError};
 pub use uart::{ModemInputs, Uart};

@@ -4,8 +4,12 @@
 //! FIFOs*, June 1995, section 8 "Registers" (table II for the addresses, a subsection for each
 //! register's bits) and table I for the values after a reset.
 
-/// Bytes of address space that the registers take.
-pub const REGISTER_COUNT: u64 = 8;
+/// The first port of a PC's first serial port (*PC AT Technical Reference*, "Serial/Parallel Adapter").
+pub const DEFAULT_IOBASE: u16 = 0x3f8;
+/// The interrupt line of a PC's first serial port (same place).
+pub const DEFAULT_IRQ: u8 = 4;
+/// Ports that the registers take.
+pub const REGISTER_COUNT: u16 = 8;
 
 /// Receiver buffer (read, DLAB = 0).
 pub const RBR: u64 = 0;

@@ -1,0 +1,38 @@
+//! `chardev-null`: takes everything, and never sends anything.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use device_model::{event_loop::EventLoop, prelude::*};
+
+/// Stream that loses its output and has no input
+#[qom_type(secure, parent = Chardev)]
+#[derive(Debug)]
+pub struct ChardevNull {
+    connected: AtomicBool,
+}
+
+impl Chardev for ChardevNull {
+    fn open(&self, _events: &Arc<EventLoop>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn close(&self) {}
+
+    fn write(&self, _bytes: &[u8]) {}
+
+    fn connect(&self, _frontend: Arc<dyn ChardevFrontend>) -> bool {
+        !self.connected.swap(true, Ordering::AcqRel)
+    }
+
+    fn disconnect(&self) {
+        self.connected.store(false, Ordering::Release);
+    }
+
+    fn accept_input(&self) {}
+}

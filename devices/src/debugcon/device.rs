@@ -1,0 +1,59 @@
+//! `isa-debugcon`: the debug console on the ISA bus, which writes to a character device.
+
+use device_model::prelude::*;
+
+use super::{
+    port::DebugCon,
+    spec::{DEFAULT_IOBASE, DEFAULT_READBACK, REGISTER_COUNT},
+};
+
+/// Port that firmware writes its log to
+#[qom_type(
+    secure,
+    name = "isa-debugcon",
+    parent = IsaDevice,
+    interfaces(PortIo),
+    category = "Misc devices"
+)]
+#[derive(Debug)]
+pub struct IsaDebugCon {
+    /// I/O port
+    #[property(default = DEFAULT_IOBASE)]
+    iobase: u16,
+    /// What the port reads as
+    #[property(default = DEFAULT_READBACK)]
+    readback: u8,
+    /// Where the log goes; it is lost without one
+    #[property(link = dyn Chardev)]
+    chardev: Link<dyn Chardev>,
+}
+
+impl IsaDebugCon {
+    /// The port has no state but its configuration, so that there is nothing to lock.
+    const fn port(&self) -> DebugCon {
+        DebugCon::new(self.readback)
+    }
+}
+
+impl Device for IsaDebugCon {
+    /// It never reads from the character device, and leaves that to another.
+    fn realize(&self, cx: &mut RealizeContext<'_>) -> Result<(), DeviceError> {
+        cx.claim_ports(0, self.iobase, REGISTER_COUNT)
+    }
+}
+
+impl IsaDevice for IsaDebugCon {}
+
+impl PortIo for IsaDebugCon {
+    fn read(&self, _region: u8, offset: u16, data: &mut [u8]) {
+        self.port().read(offset.into(), data);
+    }
+
+    fn write(&self, _region: u8, offset: u16, data: &[u8]) {
+        if let (Some(byte), Some(chardev)) =
+            (self.port().write(offset.into(), data), self.chardev.get())
+        {
+            chardev.write(&[byte]);
+        }
+    }
+}
