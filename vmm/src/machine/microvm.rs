@@ -19,6 +19,7 @@ use crate::{
         entry::Entry,
         layout,
     },
+    cpu::Cpu,
     loader::{InitrdLoader, KernelLoader, kernel_loader},
 };
 
@@ -191,7 +192,7 @@ fn files(config: &Configuration<'_>, children: &mut Children) -> Result<(), Plan
         if !config.get::<String>("append")?.is_empty() {
             return Err(PlanError::Refused("-append needs -kernel".to_owned()));
         }
-        return Err(PlanError::Refused("nothing to boot from: give -kernel".to_owned()));
+        return Ok(());
     }
     let loader = kernel_loader(config.registry(), &kernel)
         .map_err(|error| PlanError::Refused(error.to_string()))?;
@@ -208,7 +209,7 @@ fn files(config: &Configuration<'_>, children: &mut Children) -> Result<(), Plan
 
 impl MicrovmMachine {
     /// The board as its ACPI tables tell of it.
-    fn describe(&self) -> AcpiPlatform {
+    fn describe(&self, local_apics: Vec<u32>) -> AcpiPlatform {
         let mut devices = Vec::new();
         if self.isa_serial {
             devices.push(AcpiDevice::com1(SERIAL_INTERRUPT));
@@ -217,7 +218,7 @@ impl MicrovmMachine {
             devices.push(AcpiDevice::real_time_clock(CLOCK_INTERRUPT));
         }
         AcpiPlatform {
-            cpus: u16::try_from(self.cpus()).unwrap_or(u16::MAX),
+            local_apics,
             local_apic: layout::LAPIC,
             io_apics: vec![IoApic { id: 0, address: layout::IOAPIC, gsi_base: 0 }],
             interrupt_overrides: vec![InterruptOverride {
@@ -238,9 +239,22 @@ impl MicrovmMachine {
     }
 }
 
+/// Identifier of each processor's local APIC, in the processors' order.
+fn local_apics(machine: &Obj) -> Vec<u32> {
+    let unattached = machine.child("unattached").map(|container| container.children());
+    let mut cpus: Vec<_> =
+        unattached.into_iter().flatten().filter_map(|(_, child)| child.cast::<dyn Cpu>()).collect();
+    cpus.sort_by_key(|cpu| cpu.index());
+    cpus.iter().filter_map(|cpu| cpu.apic_id()).collect()
+}
+
 impl Machine for MicrovmMachine {
     fn prepare(&self, platform: &Platform) -> Result<(), BoxedError> {
         let accelerator = self.accel().ok_or(PlanError::Missing { property: "accel" })?;
+        if self.kernel.is_empty() {
+            // Only now: what the policy has to say of the configuration comes first.
+            return Err(PlanError::Refused("nothing to boot from: give -kernel".to_owned()).into());
+        }
         let ranges = layout::ram_ranges(self.memory_size().0)?;
         let memory = memory::allocate(&ranges)?;
         accelerator.attach_memory(&memory)?;
@@ -257,7 +271,7 @@ impl Machine for MicrovmMachine {
         let initrd = machine.child("initrd").and_then(|object| object.cast::<InitrdLoader>());
         let mut cmdline = Cmdline::new();
         cmdline.append(&self.append)?;
-        let acpi = self.describe();
+        let acpi = self.describe(local_apics(machine));
         let information = BootInformation {
             ram_size: self.memory_size().0,
             cmdline: &cmdline,
