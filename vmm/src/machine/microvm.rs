@@ -20,7 +20,7 @@ use crate::{
         layout,
     },
     cpu::Cpu,
-    loader::{InitrdLoader, KernelLoader, kernel_loader},
+    loader::{InitrdLoader, KernelLoader, firmware, kernel_loader},
 };
 
 /// Machine with a serial port, a clock and no bus to probe
@@ -54,6 +54,9 @@ pub struct MicrovmMachine {
     /// Initial RAM disk for the kernel
     #[property(default = "")]
     initrd: String,
+    /// Firmware that the guest starts from
+    #[property(default = "")]
+    bios: String,
     /// Command line for the kernel
     #[property(default = "")]
     append: String,
@@ -185,6 +188,16 @@ fn devices(
 fn files(config: &Configuration<'_>, children: &mut Children) -> Result<(), PlanError> {
     let kernel = config.get::<String>("kernel")?;
     let initrd = config.get::<String>("initrd")?;
+    let firmware = config.get::<String>("bios")?;
+    if !firmware.is_empty() {
+        if !kernel.is_empty() {
+            return Err(PlanError::Refused(
+                "firmware finds no kernel here: give -kernel or -bios, not both".to_owned(),
+            ));
+        }
+        firmware::place(&firmware).map_err(|error| PlanError::Refused(error.to_string()))?;
+        children.add("firmware", "firmware-loader").set("file", json(firmware));
+    }
     if kernel.is_empty() {
         if !initrd.is_empty() {
             return Err(PlanError::Refused("-initrd needs -kernel".to_owned()));
@@ -251,19 +264,32 @@ fn local_apics(machine: &Obj) -> Vec<u32> {
 impl Machine for MicrovmMachine {
     fn prepare(&self, platform: &Platform) -> Result<(), BoxedError> {
         let accelerator = self.accel().ok_or(PlanError::Missing { property: "accel" })?;
-        if self.kernel.is_empty() {
+        if self.kernel.is_empty() && self.bios.is_empty() {
             // Only now: what the policy has to say of the configuration comes first.
-            return Err(PlanError::Refused("nothing to boot from: give -kernel".to_owned()).into());
+            let problem = "nothing to boot from: give -kernel or -bios";
+            return Err(PlanError::Refused(problem.to_owned()).into());
         }
-        let ranges = layout::ram_ranges(self.memory_size().0)?;
+        let mut ranges = layout::ram_ranges(self.memory_size().0)?;
+        let firmware = match &*self.bios {
+            "" => None,
+            file => Some(firmware::place(file)?),
+        };
+        // RAM ends below firmware or starts above it.
+        let above = ranges.iter().position(|range| range.start >= layout::HIGH_RAM_START);
+        if let Some(firmware) = &firmware {
+            ranges.insert(above.unwrap_or(ranges.len()), firmware.clone());
+        }
         let memory = memory::allocate(&ranges)?;
-        accelerator.attach_memory(&memory)?;
+        accelerator.attach_memory(&memory, firmware.as_ref())?;
         platform.set_memory(memory);
         Ok(())
     }
 
     fn boot(&self, machine: &Obj, platform: &Platform) -> Result<Option<Entry>, BoxedError> {
         let Some(memory) = platform.memory() else { return Ok(None) };
+        if !self.bios.is_empty() {
+            return Ok(Some(Entry::Reset));
+        }
         let kernel = machine.child("kernel").and_then(|object| object.cast::<dyn KernelLoader>());
         let Some(kernel) = kernel.and_then(|loader| loader.loaded().get()) else {
             return Ok(None);
