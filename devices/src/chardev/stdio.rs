@@ -165,11 +165,7 @@ impl ChardevStdio {
 }
 
 /// Calls back whenever there is something to read from `input`.
-fn watch(
-    events: &EventLoop,
-    input: OwnedFd,
-    pass_on: Arc<Input>,
-) -> io::Result<Watch> {
+fn watch(events: &EventLoop, input: OwnedFd, pass_on: Arc<Input>) -> io::Result<Watch> {
     let input = Arc::new(input);
     let callback = {
         let input = Arc::clone(&input);
@@ -193,12 +189,8 @@ impl Chardev for ChardevStdio {
         let input = rustix::io::fcntl_dupfd_cloexec(stdin(), 3)?;
         let watch = watch(events, input, Arc::clone(&self.input))?;
         self.open.store(true, Ordering::Release);
-        *self.session() = Some(Session {
-            events: Arc::clone(events),
-            watch,
-            _terminal: terminal,
-            _claim: claim,
-        });
+        *self.session() =
+            Some(Session { events: Arc::clone(events), watch, _terminal: terminal, _claim: claim });
         Ok(())
     }
 

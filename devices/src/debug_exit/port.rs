@@ -22,9 +22,7 @@ pub struct DebugExit {
 
 impl Default for DebugExit {
     fn default() -> Self {
-        Self {
-            iosize: DEFAULT_IOSIZE,
-        }
+        Self { iosize: DEFAULT_IOSIZE }
     }
 }
 
@@ -45,11 +43,7 @@ impl DebugExit {
     pub fn read(&self, offset: u64, data: &mut [u8]) {
         data.fill(0xff);
         for (offset, byte) in (offset..=u64::MAX).zip(data) {
-            *byte = if offset < u64::from(self.iosize) {
-                0
-            } else {
-                0xff
-            };
+            *byte = if offset < u64::from(self.iosize) { 0 } else { 0xff };
         }
     }
 
@@ -64,9 +58,7 @@ impl DebugExit {
                 written = true;
             }
         }
-        written.then(|| ExitRequest {
-            status: u32::from_le_bytes(value) << 1 | 1,
-        })
+        written.then(|| ExitRequest { status: u32::from_le_bytes(value) << 1 | 1 })
     }
 }
 
@@ -81,19 +73,13 @@ mod tests {
         let port = DebugExit::default();
         assert_eq!(port.write(0, &[0]), Some(ExitRequest { status: 1 }));
         assert_eq!(port.write(0, &[0x10]), Some(ExitRequest { status: 33 }));
-        assert_eq!(
-            port.write(0, &[0x34, 0x12]),
-            Some(ExitRequest { status: 0x2469 })
-        );
+        assert_eq!(port.write(0, &[0x34, 0x12]), Some(ExitRequest { status: 0x2469 }));
     }
 
     #[test]
     fn bytes_beyond_the_port_are_not_part_of_the_value() {
         let port = DebugExit::default();
-        assert_eq!(
-            port.write(0, &[1, 0, 0xff, 0xff]),
-            Some(ExitRequest { status: 3 })
-        );
+        assert_eq!(port.write(0, &[1, 0, 0xff, 0xff]), Some(ExitRequest { status: 3 }));
         assert_eq!(port.write(1, &[5, 6]), Some(ExitRequest { status: 11 }));
         assert_eq!(port.write(2, &[1]), None);
         assert_eq!(port.write(0, &[]), None);
@@ -102,14 +88,8 @@ mod tests {
     #[test]
     fn the_top_bit_of_a_wide_value_is_lost() {
         let port = DebugExit::new(4).unwrap();
-        assert_eq!(
-            port.write(0, &[0xff; 4]),
-            Some(ExitRequest { status: u32::MAX })
-        );
-        assert_eq!(
-            port.write(0, &[0, 0, 0, 0x80]),
-            Some(ExitRequest { status: 1 })
-        );
+        assert_eq!(port.write(0, &[0xff; 4]), Some(ExitRequest { status: u32::MAX }));
+        assert_eq!(port.write(0, &[0, 0, 0, 0x80]), Some(ExitRequest { status: 1 }));
     }
 
     #[test]

@@ -31,11 +31,7 @@ impl DebugCon {
     /// The guest writes. Returns the byte to output; those of a wider access belong to other ports.
     #[must_use = "the byte is lost unless it is handed to the backend"]
     pub fn write(&self, offset: u64, data: &[u8]) -> Option<u8> {
-        if offset == DATA {
-            data.first().copied()
-        } else {
-            None
-        }
+        if offset == DATA { data.first().copied() } else { None }
     }
 }
 

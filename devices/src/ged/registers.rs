@@ -81,9 +81,7 @@ impl GedRegisters {
 
     /// What the registers remember.
     pub fn state(&self) -> GedState {
-        GedState {
-            sleep_control: self.sleep_control,
-        }
+        GedState { sleep_control: self.sleep_control }
     }
 
     /// Takes a saved state over.
@@ -117,10 +115,7 @@ mod tests {
     fn entering_s5_powers_off() {
         let mut registers = GedRegisters::new();
         assert_eq!(registers.write(SLEEP_CONTROL, &[S5]), None);
-        assert_eq!(
-            registers.write(SLEEP_CONTROL, &[S5 | SLP_EN]),
-            Some(PowerRequest::PowerOff)
-        );
+        assert_eq!(registers.write(SLEEP_CONTROL, &[S5 | SLP_EN]), Some(PowerRequest::PowerOff));
         assert_eq!(get(&registers, SLEEP_CONTROL), S5, "SLP_EN is write-only");
     }
 
@@ -170,9 +165,7 @@ mod tests {
     #[test]
     fn bits_that_are_never_kept_are_refused() {
         let mut registers = GedRegisters::new();
-        let state = GedState {
-            sleep_control: SLP_EN,
-        };
+        let state = GedState { sleep_control: SLP_EN };
         assert_eq!(registers.restore(&state), Err(GedStateError(SLP_EN)));
         assert_eq!(registers, GedRegisters::new());
     }

@@ -146,10 +146,7 @@ impl I8042 {
             }
             Some(Parameter::LoopKeyboard) => self.answer(byte),
             Some(Parameter::Unanswered) | None => {
-                self.output = Some(Output {
-                    byte: NO_ANSWER,
-                    timeout: true,
-                });
+                self.output = Some(Output { byte: NO_ANSWER, timeout: true });
             }
         }
         None
@@ -157,10 +154,7 @@ impl I8042 {
 
     /// Puts a byte in the output buffer, which holds one: an unread one is overwritten.
     fn answer(&mut self, byte: u8) {
-        self.output = Some(Output {
-            byte,
-            timeout: false,
-        });
+        self.output = Some(Output { byte, timeout: false });
     }
 }
 

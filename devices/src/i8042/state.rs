@@ -68,10 +68,7 @@ impl I8042 {
             output_port: state.output_port,
             command_written: state.command_written,
             awaiting: state.awaiting,
-            output: state.output.map(|byte| Output {
-                byte,
-                timeout: state.timeout,
-            }),
+            output: state.output.map(|byte| Output { byte, timeout: state.timeout }),
         };
         Ok(())
     }

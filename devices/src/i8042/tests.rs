@@ -25,10 +25,7 @@ fn the_reset_command_resets() {
     let mut controller = I8042::new();
     // What Linux's reboot=k does: wait until the input buffer is empty, then pulse.
     assert_eq!(get(&mut controller, STATUS_COMMAND) & STATUS_INPUT_FULL, 0);
-    assert_eq!(
-        controller.write(STATUS_COMMAND, &[0xfe]),
-        Some(ResetRequest)
-    );
+    assert_eq!(controller.write(STATUS_COMMAND, &[0xfe]), Some(ResetRequest));
 }
 
 #[test]
@@ -146,10 +143,7 @@ fn the_ports_between_are_not_the_controller_s() {
     assert_eq!(controller.write(1, &[0xfe, 0xfe, 0xfe]), None);
     let mut data = [0; 8];
     controller.read(DATA, &mut data);
-    assert_eq!(
-        data,
-        [0, 0xff, 0xff, 0xff, STATUS_UNLOCKED, 0xff, 0xff, 0xff]
-    );
+    assert_eq!(data, [0, 0xff, 0xff, 0xff, STATUS_UNLOCKED, 0xff, 0xff, 0xff]);
 }
 
 #[test]
@@ -158,27 +152,9 @@ fn impossible_states_are_refused_and_change_nothing() {
     let before = controller.clone();
     let good = controller.state();
     let cases = [
-        (
-            I8042State {
-                awaiting: Some(0xfe),
-                ..good
-            },
-            I8042StateError::NoParameter(0xfe),
-        ),
-        (
-            I8042State {
-                output_port: 0x02,
-                ..good
-            },
-            I8042StateError::ResetHeld(0x02),
-        ),
-        (
-            I8042State {
-                timeout: true,
-                ..good
-            },
-            I8042StateError::TimeoutWithoutReport(None),
-        ),
+        (I8042State { awaiting: Some(0xfe), ..good }, I8042StateError::NoParameter(0xfe)),
+        (I8042State { output_port: 0x02, ..good }, I8042StateError::ResetHeld(0x02)),
+        (I8042State { timeout: true, ..good }, I8042StateError::TimeoutWithoutReport(None)),
     ];
     for (state, error) in cases {
         assert_eq!(controller.restore(&state), Err(error));

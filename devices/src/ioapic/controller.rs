@@ -22,11 +22,7 @@ impl TryFrom<u8> for Pin {
     type Error = NoSuchPin;
 
     fn try_from(number: u8) -> Result<Self, NoSuchPin> {
-        if number < PIN_COUNT {
-            Ok(Self(number))
-        } else {
-            Err(NoSuchPin(number))
-        }
+        if number < PIN_COUNT { Ok(Self(number)) } else { Err(NoSuchPin(number)) }
     }
 }
 
@@ -101,22 +97,13 @@ impl Default for IoApic {
 impl IoApic {
     /// An I/O APIC after a reset, with no pin asserted.
     pub fn new() -> Self {
-        Self {
-            id: 0,
-            index: 0,
-            entries: [RedirectionEntry::RESET; PINS],
-            lines: 0,
-            edges: 0,
-        }
+        Self { id: 0, index: 0, entries: [RedirectionEntry::RESET; PINS], lines: 0, edges: 0 }
     }
 
     /// A reset of the machine. Pins keep their level, which is their devices' to change. All
     /// routes change to masked ones.
     pub fn reset(&mut self) {
-        *self = Self {
-            lines: self.lines,
-            ..Self::new()
-        };
+        *self = Self { lines: self.lines, ..Self::new() };
     }
 
     /// The guest reads at `offset` of the window. Registers are 32 bits wide: a narrower access
@@ -238,11 +225,7 @@ impl IoApic {
     }
 
     fn entry_as_read(&self, pin: Pin) -> u64 {
-        let pending = if self.edges & pin.bit() != 0 {
-            ENTRY_SEND_PENDING
-        } else {
-            0
-        };
+        let pending = if self.edges & pin.bit() != 0 { ENTRY_SEND_PENDING } else { 0 };
         self.entry(pin).bits() | pending
     }
 
@@ -264,10 +247,7 @@ impl IoApic {
             self.entry_mut(pin).set_remote_irr();
         }
         self.edges &= !pin.bit();
-        effects(Effect::Deliver {
-            pin,
-            message: entry.into(),
-        });
+        effects(Effect::Deliver { pin, message: entry.into() });
     }
 }
 
@@ -280,11 +260,7 @@ enum Half {
 /// The pin and half that an index names, if it lies in the redirection table.
 fn redirection_index(index: u8) -> Option<(Pin, Half)> {
     let index = index.checked_sub(INDEX_REDIRECTION)?;
-    let half = if index & 1 == 0 {
-        Half::Low
-    } else {
-        Half::High
-    };
+    let half = if index & 1 == 0 { Half::Low } else { Half::High };
     Some((Pin::try_from(index / 2).ok()?, half))
 }
 

@@ -56,10 +56,7 @@ impl RedirectionEntry {
     /// so that nobody would end them, and they are edges whatever the trigger bit says.
     pub fn is_level(self) -> bool {
         self.0 & ENTRY_LEVEL != 0
-            && matches!(
-                self.delivery_mode(),
-                DELIVERY_FIXED | DELIVERY_LOWEST_PRIORITY
-            )
+            && matches!(self.delivery_mode(), DELIVERY_FIXED | DELIVERY_LOWEST_PRIORITY)
     }
 
     /// Whether a level interrupt was sent and not yet ended.

@@ -82,10 +82,8 @@ impl IoApic {
         let mut possible_edges = 0;
         let mut sent_if_asserted = 0;
         for ((pin, entry), &value) in Pin::all().zip(&mut entries).zip(&state.entries) {
-            *entry = RedirectionEntry::from_bits(value).ok_or(IoApicStateError::Entry {
-                pin: pin.number(),
-                value,
-            })?;
+            *entry = RedirectionEntry::from_bits(value)
+                .ok_or(IoApicStateError::Entry { pin: pin.number(), value })?;
             if entry.is_masked() && !entry.is_level() {
                 possible_edges |= pin.bit();
             }
@@ -97,10 +95,7 @@ impl IoApic {
             return Err(IoApicStateError::Lines(state.lines));
         }
         if state.edges & !possible_edges != 0 {
-            return Err(IoApicStateError::Edges {
-                given: state.edges,
-                possible: possible_edges,
-            });
+            return Err(IoApicStateError::Edges { given: state.edges, possible: possible_edges });
         }
         if state.lines & sent_if_asserted != 0 {
             return Err(IoApicStateError::Unsent(state.lines & sent_if_asserted));

@@ -24,8 +24,7 @@ struct Bench {
 impl Bench {
     fn write(&mut self, offset: u64, data: &[u8]) {
         let effects = &mut self.effects;
-        self.apic
-            .write(offset, data, &mut |effect| effects.push(effect));
+        self.apic.write(offset, data, &mut |effect| effects.push(effect));
     }
 
     fn set(&mut self, index: u8, value: u32) {
@@ -50,8 +49,7 @@ impl Bench {
 
     fn level(&mut self, number: u8, asserted: bool) {
         let effects = &mut self.effects;
-        self.apic
-            .set_level(pin(number), asserted, &mut |effect| effects.push(effect));
+        self.apic.set_level(pin(number), asserted, &mut |effect| effects.push(effect));
     }
 
     fn eoi(&mut self, vector: u8) {
@@ -114,10 +112,7 @@ fn indices_beyond_the_table_read_as_ones_and_keep_nothing() {
         bench.set(index, 0x1234_5678);
         assert_eq!(bench.get(index), u32::MAX);
     }
-    let after = IoApicState {
-        index: before.index,
-        ..bench.apic.state()
-    };
+    let after = IoApicState { index: before.index, ..bench.apic.state() };
     assert_eq!(after, before);
 }
 
@@ -276,19 +271,10 @@ fn a_changed_route_is_told_before_its_interrupt() {
     let mut bench = Bench::default();
     bench.level(4, true);
     bench.program(4, 0x34);
-    let message = MsiMessage {
-        address: 0xfee0_0000,
-        data: 0x34,
-    };
+    let message = MsiMessage { address: 0xfee0_0000, data: 0x34 };
     assert_eq!(
         bench.effects,
-        [
-            Effect::RouteChanged(pin(4)),
-            Effect::Deliver {
-                pin: pin(4),
-                message
-            }
-        ]
+        [Effect::RouteChanged(pin(4)), Effect::Deliver { pin: pin(4), message }]
     );
     bench.effects.clear();
     bench.program(4, 0x34);
@@ -299,10 +285,7 @@ fn a_changed_route_is_told_before_its_interrupt() {
 #[test]
 fn narrow_and_wide_accesses_are_defined() {
     let mut bench = Bench::default();
-    bench.write(
-        IOREGSEL,
-        &[INDEX_VERSION, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
-    );
+    bench.write(IOREGSEL, &[INDEX_VERSION, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
     let mut data = [0x77; 8];
     bench.apic.read(IOWIN, &mut data);
     assert_eq!(data, [0x20, 0, 0x17, 0, 0, 0, 0, 0]);
@@ -326,10 +309,7 @@ fn narrow_and_wide_accesses_are_defined() {
 #[test]
 fn a_pin_beyond_the_last_is_refused() {
     assert_eq!(Pin::try_from(24), Err(NoSuchPin(24)));
-    assert_eq!(
-        NoSuchPin(24).to_string(),
-        "ioapic: there is no pin 24; pins are 0 to 23"
-    );
+    assert_eq!(NoSuchPin(24).to_string(), "ioapic: there is no pin 24; pins are 0 to 23");
     assert_eq!(Pin::all().count(), 24);
 }
 
@@ -344,44 +324,14 @@ fn impossible_states_are_refused_and_change_nothing() {
     };
     let cases = [
         (IoApicState { id: 16, ..good }, IoApicStateError::Id(16)),
+        (entry(1 << 17), IoApicStateError::Entry { pin: 7, value: 1 << 17 }),
+        (entry(ENTRY_REMOTE_IRR), IoApicStateError::Entry { pin: 7, value: 1 << 14 }),
+        (IoApicState { lines: 1 << 24, ..good }, IoApicStateError::Lines(1 << 24)),
         (
-            entry(1 << 17),
-            IoApicStateError::Entry {
-                pin: 7,
-                value: 1 << 17,
-            },
+            IoApicState { edges: 1 << 7, ..entry(0x30) },
+            IoApicStateError::Edges { given: 0x80, possible: 0x00ff_ff7f },
         ),
-        (
-            entry(ENTRY_REMOTE_IRR),
-            IoApicStateError::Entry {
-                pin: 7,
-                value: 1 << 14,
-            },
-        ),
-        (
-            IoApicState {
-                lines: 1 << 24,
-                ..good
-            },
-            IoApicStateError::Lines(1 << 24),
-        ),
-        (
-            IoApicState {
-                edges: 1 << 7,
-                ..entry(0x30)
-            },
-            IoApicStateError::Edges {
-                given: 0x80,
-                possible: 0x00ff_ff7f,
-            },
-        ),
-        (
-            IoApicState {
-                lines: 1 << 7,
-                ..entry(0x8030)
-            },
-            IoApicStateError::Unsent(0x80),
-        ),
+        (IoApicState { lines: 1 << 7, ..entry(0x8030) }, IoApicStateError::Unsent(0x80)),
     ];
     for (state, error) in cases {
         assert_eq!(apic.restore(&state), Err(error));

@@ -35,9 +35,7 @@ impl Alarm {
         let midnight = start.checked_sub(of_day)?;
         match self.first_from(of_day) {
             Some(of_day) => midnight.checked_add(of_day),
-            None => midnight
-                .checked_add(SECONDS_PER_DAY)?
-                .checked_add(self.first_from(0)?),
+            None => midnight.checked_add(SECONDS_PER_DAY)?.checked_add(self.first_from(0)?),
         }
     }
 
@@ -77,11 +75,7 @@ mod tests {
     use super::*;
 
     fn alarm(hour: Option<u8>, minute: Option<u8>, second: Option<u8>) -> Alarm {
-        Alarm {
-            hour,
-            minute,
-            second,
-        }
+        Alarm { hour, minute, second }
     }
 
     #[test]
@@ -92,10 +86,7 @@ mod tests {
         assert_eq!(alarm.next_after(time - 1), Some(time));
         assert_eq!(alarm.next_after(time), Some(time + SECONDS_PER_DAY));
         assert_eq!(alarm.next_after(-1), Some(time));
-        assert_eq!(
-            alarm.next_after(-SECONDS_PER_DAY),
-            Some(time - SECONDS_PER_DAY)
-        );
+        assert_eq!(alarm.next_after(-SECONDS_PER_DAY), Some(time - SECONDS_PER_DAY));
     }
 
     #[test]
@@ -103,10 +94,7 @@ mod tests {
         assert_eq!(alarm(None, None, None).next_after(41), Some(42));
         assert_eq!(alarm(None, None, Some(30)).next_after(30), Some(90));
         assert_eq!(alarm(None, Some(5), Some(0)).next_after(300), Some(3900));
-        assert_eq!(
-            alarm(Some(0), None, None).next_after(3599),
-            Some(SECONDS_PER_DAY)
-        );
+        assert_eq!(alarm(Some(0), None, None).next_after(3599), Some(SECONDS_PER_DAY));
     }
 
     #[test]

@@ -111,7 +111,8 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused_with_what_is_expected() {
-        for text in ["", "localtime", "UTC", "2024", "2024-1-1", "+024-01-01", "2024-01-01 00:00:00"]
+        for text in
+            ["", "localtime", "UTC", "2024", "2024-1-1", "+024-01-01", "2024-01-01 00:00:00"]
         {
             assert_eq!(
                 Base::from_text(text).unwrap_err().to_string(),

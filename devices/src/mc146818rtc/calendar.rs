@@ -85,15 +85,7 @@ mod tests {
     fn fields(seconds: i64) -> (i64, u8, u8, u8, u8, u8, u8) {
         let t = DateTime::from_unix(seconds);
         let time = (t.hour, t.minute, t.second);
-        (
-            t.year,
-            t.month,
-            t.day,
-            t.day_of_week,
-            time.0,
-            time.1,
-            time.2,
-        )
+        (t.year, t.month, t.day, t.day_of_week, time.0, time.1, time.2)
     }
 
     #[test]
@@ -120,14 +112,7 @@ mod tests {
         };
         // 2024-02-30 is 2024-03-01; 25:61:61 is 02:02:01 of the day after.
         assert_eq!(fields(date.to_unix()), (2024, 3, 2, 7, 2, 2, 1));
-        let zeroth = DateTime {
-            month: 0,
-            day: 0,
-            hour: 0,
-            minute: 0,
-            second: 0,
-            ..date
-        };
+        let zeroth = DateTime { month: 0, day: 0, hour: 0, minute: 0, second: 0, ..date };
         assert_eq!(fields(zeroth.to_unix()), (2022, 11, 30, 4, 0, 0, 0));
     }
 

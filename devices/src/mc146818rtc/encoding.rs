@@ -12,28 +12,17 @@ pub(super) struct Format {
 
 impl Format {
     pub(super) fn of(register_b: u8) -> Self {
-        Self {
-            binary: register_b & B_BINARY != 0,
-            hours_24: register_b & B_24_HOURS != 0,
-        }
+        Self { binary: register_b & B_BINARY != 0, hours_24: register_b & B_24_HOURS != 0 }
     }
 
     /// A number below 100.
     pub(super) fn encode(self, value: u8) -> u8 {
-        if self.binary {
-            value
-        } else {
-            (value / 10) << 4 | (value % 10)
-        }
+        if self.binary { value } else { (value / 10) << 4 | (value % 10) }
     }
 
     /// Any byte: digits above 9 count what they are, at most 165 in all.
     pub(super) fn decode(self, byte: u8) -> u8 {
-        if self.binary {
-            byte
-        } else {
-            (byte >> 4) * 10 + (byte & 0x0f)
-        }
+        if self.binary { byte } else { (byte >> 4) * 10 + (byte & 0x0f) }
     }
 
     /// An hour below 24.
@@ -58,10 +47,7 @@ impl Format {
 
 /// Whether the register at `index` is one of those that tell the time.
 pub(super) fn is_time_register(index: u8) -> bool {
-    matches!(
-        index,
-        SECONDS | MINUTES | HOURS | DAY_OF_WEEK | DAY_OF_MONTH | MONTH | YEAR | CENTURY
-    )
+    matches!(index, SECONDS | MINUTES | HOURS | DAY_OF_WEEK | DAY_OF_MONTH | MONTH | YEAR | CENTURY)
 }
 
 /// The time registers at `seconds` since 1970, each with its index. Years repeat after 10000.
@@ -76,10 +62,7 @@ pub(super) fn encode_time(seconds: i64, format: Format) -> [(u8, u8); 8] {
         (DAY_OF_MONTH, format.encode(time.day)),
         (MONTH, format.encode(time.month)),
         (YEAR, format.encode(two_digits(time.year))),
-        (
-            CENTURY,
-            format.encode(two_digits(time.year.div_euclid(100))),
-        ),
+        (CENTURY, format.encode(two_digits(time.year.div_euclid(100)))),
     ]
 }
 
@@ -105,18 +88,9 @@ mod tests {
 
     use super::*;
 
-    const BCD_24: Format = Format {
-        binary: false,
-        hours_24: true,
-    };
-    const BCD_12: Format = Format {
-        binary: false,
-        hours_24: false,
-    };
-    const BINARY_12: Format = Format {
-        binary: true,
-        hours_24: false,
-    };
+    const BCD_24: Format = Format { binary: false, hours_24: true };
+    const BCD_12: Format = Format { binary: false, hours_24: false };
+    const BINARY_12: Format = Format { binary: true, hours_24: false };
 
     #[test]
     fn bcd_is_a_digit_a_nibble() {

@@ -119,13 +119,7 @@ impl<C: Clock> Mc146818Rtc<C> {
         let next = [
             enabled(B_PERIODIC, self.next_periodic()),
             enabled(B_UPDATE_ENDED, running.then(|| nanoseconds(second + 1))),
-            enabled(
-                B_ALARM,
-                self.alarm()
-                    .next_after(second)
-                    .filter(|_| running)
-                    .map(nanoseconds),
-            ),
+            enabled(B_ALARM, self.alarm().next_after(second).filter(|_| running).map(nanoseconds)),
         ];
         let guest = next.into_iter().flatten().min()?;
         u64::try_from(guest - self.offset).ok()
@@ -237,9 +231,7 @@ impl<C: Clock> Mc146818Rtc<C> {
 
     /// The periodic interrupt's period in ticks, unless it is off or the divider held.
     fn period(&self) -> Option<i128> {
-        period_ticks(self.register_a)
-            .filter(|_| !self.divider_held())
-            .map(i128::from)
+        period_ticks(self.register_a).filter(|_| !self.divider_held()).map(i128::from)
     }
 
     fn alarm(&self) -> Alarm {

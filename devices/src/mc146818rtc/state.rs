@@ -111,11 +111,7 @@ fn check_bits(register: &'static str, value: u8, mask: u8) -> Result<(), RtcStat
     if value & !mask == 0 {
         Ok(())
     } else {
-        Err(RtcStateError::ReservedBits {
-            register,
-            value,
-            mask,
-        })
+        Err(RtcStateError::ReservedBits { register, value, mask })
     }
 }
 
@@ -123,10 +119,6 @@ fn check_range(field: &'static str, given: i128, limit: i128) -> Result<(), RtcS
     if (-limit..=limit).contains(&given) {
         Ok(())
     } else {
-        Err(RtcStateError::TimeOutOfRange {
-            field,
-            given,
-            limit,
-        })
+        Err(RtcStateError::TimeOutOfRange { field, given, limit })
     }
 }

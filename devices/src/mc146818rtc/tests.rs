@@ -19,10 +19,7 @@ pub(super) struct Bench<C> {
 fn bench_at(start: u64) -> Bench<impl Fn() -> u64 + Clone> {
     let now = Rc::new(Cell::new(start));
     let host = Rc::clone(&now);
-    Bench {
-        now,
-        rtc: Mc146818Rtc::new(move || host.get()),
-    }
+    Bench { now, rtc: Mc146818Rtc::new(move || host.get()) }
 }
 
 pub(super) fn bench() -> Bench<impl Fn() -> u64 + Clone> {
@@ -48,32 +45,17 @@ impl<C: Clock> Bench<C> {
 
     /// Century, year, month, day, day of the week, hour, minute, second.
     pub(super) fn time(&mut self) -> [u8; 8] {
-        [
-            CENTURY,
-            YEAR,
-            MONTH,
-            DAY_OF_MONTH,
-            DAY_OF_WEEK,
-            HOURS,
-            MINUTES,
-            SECONDS,
-        ]
-        .map(|index| self.get(index))
+        [CENTURY, YEAR, MONTH, DAY_OF_MONTH, DAY_OF_WEEK, HOURS, MINUTES, SECONDS]
+            .map(|index| self.get(index))
     }
 }
 
 #[test]
 fn the_time_is_the_host_s_in_bcd() {
     let mut bench = bench();
-    assert_eq!(
-        bench.time(),
-        [0x20, 0x23, 0x11, 0x14, 0x03, 0x22, 0x13, 0x20]
-    );
+    assert_eq!(bench.time(), [0x20, 0x23, 0x11, 0x14, 0x03, 0x22, 0x13, 0x20]);
     bench.advance(40 * SECOND);
-    assert_eq!(
-        bench.time(),
-        [0x20, 0x23, 0x11, 0x14, 0x03, 0x22, 0x14, 0x00]
-    );
+    assert_eq!(bench.time(), [0x20, 0x23, 0x11, 0x14, 0x03, 0x22, 0x14, 0x00]);
 }
 
 #[test]
@@ -137,10 +119,7 @@ fn memory_keeps_what_is_written() {
 #[test]
 fn firmware_finds_the_sizes_of_memory() {
     let rtc = Mc146818Rtc::new(|| START).with_memory_size(2 << 30, 1 << 30);
-    let mut bench = Bench {
-        now: Rc::new(Cell::new(0)),
-        rtc,
-    };
+    let mut bench = Bench { now: Rc::new(Cell::new(0)), rtc };
     assert_eq!((bench.get(0x34), bench.get(0x35)), (0x00, 0x7f));
     assert_eq!((bench.get(0x5b), bench.get(0x5c)), (0x00, 0x40));
 }
@@ -170,10 +149,7 @@ fn a_time_set_with_the_divider_held_starts_half_a_second_before_its_first_update
     assert_eq!(bench.get(SECONDS), 0x59, "it stands while held");
     bench.put(REGISTER_A, a);
     bench.advance(SECOND / 2 - 1);
-    assert_eq!(
-        bench.time(),
-        [0x21, 0x00, 0x02, 0x28, 0x01, 0x23, 0x59, 0x59]
-    );
+    assert_eq!(bench.time(), [0x21, 0x00, 0x02, 0x28, 0x01, 0x23, 0x59, 0x59]);
     bench.advance(1);
     assert_eq!(
         bench.time(),
@@ -202,10 +178,7 @@ fn a_time_written_to_a_running_clock_counts_at_once() {
     let mut bench = bench();
     bench.put(HOURS, 0x07);
     bench.advance(SECOND);
-    assert_eq!(
-        bench.time(),
-        [0x20, 0x23, 0x11, 0x14, 0x03, 0x07, 0x13, 0x21]
-    );
+    assert_eq!(bench.time(), [0x20, 0x23, 0x11, 0x14, 0x03, 0x07, 0x13, 0x21]);
 }
 
 #[test]
@@ -238,10 +211,7 @@ fn nonsense_in_the_time_registers_is_some_time() {
 fn the_host_can_set_the_time() {
     let mut bench = bench();
     bench.rtc.set_time(0);
-    assert_eq!(
-        bench.time(),
-        [0x19, 0x70, 0x01, 0x01, 0x05, 0x00, 0x00, 0x00]
-    );
+    assert_eq!(bench.time(), [0x19, 0x70, 0x01, 0x01, 0x05, 0x00, 0x00, 0x00]);
     bench.advance(SECOND);
     assert_eq!(bench.get(SECONDS), 0x01);
     bench.put(REGISTER_B, B_SET | B_24_HOURS);
@@ -249,15 +219,9 @@ fn the_host_can_set_the_time() {
     bench.put(REGISTER_B, B_24_HOURS);
     assert_eq!(bench.get(SECONDS), 0x59, "a standing clock as well");
     bench.rtc.set_time(i64::MAX);
-    assert_eq!(
-        bench.time(),
-        [0x99, 0x99, 0x12, 0x31, 0x06, 0x23, 0x59, 0x59]
-    );
+    assert_eq!(bench.time(), [0x99, 0x99, 0x12, 0x31, 0x06, 0x23, 0x59, 0x59]);
     bench.rtc.set_time(i64::MIN);
-    assert_eq!(
-        bench.time(),
-        [0x00, 0x00, 0x01, 0x01, 0x07, 0x00, 0x00, 0x00]
-    );
+    assert_eq!(bench.time(), [0x00, 0x00, 0x01, 0x01, 0x07, 0x00, 0x00, 0x00]);
 }
 
 #[test]
@@ -291,10 +255,7 @@ fn flags_are_set_whether_or_not_their_interrupts_are_enabled() {
     bench.advance(SECOND);
     bench.put(REGISTER_B, B_UPDATE_ENDED | B_24_HOURS);
     assert!(bench.rtc.irq_level(), "enabling finds the flag set");
-    assert_eq!(
-        bench.get(REGISTER_C),
-        C_INTERRUPT | C_PERIODIC | C_UPDATE_ENDED
-    );
+    assert_eq!(bench.get(REGISTER_C), C_INTERRUPT | C_PERIODIC | C_UPDATE_ENDED);
     assert!(!bench.rtc.irq_level());
 }
 
@@ -401,10 +362,7 @@ fn the_alarm_goes_off_at_its_time() {
     assert!(!bench.rtc.irq_level());
     bench.now.set(due);
     assert!(bench.rtc.irq_level());
-    assert_eq!(
-        bench.get(REGISTER_C),
-        C_INTERRUPT | C_ALARM | C_UPDATE_ENDED
-    );
+    assert_eq!(bench.get(REGISTER_C), C_INTERRUPT | C_ALARM | C_UPDATE_ENDED);
     assert_eq!(bench.rtc.next_deadline(), Some(due + 86_400 * SECOND));
 }
 
@@ -473,10 +431,7 @@ fn a_saved_clock_goes_on_and_tells_what_happened_meanwhile() {
     let mut later = bench_at(START + 60 * SECOND);
     later.rtc.restore(&state).unwrap();
     assert!(later.rtc.irq_level());
-    assert_eq!(
-        later.time(),
-        [0x20, 0x23, 0x11, 0x14, 0x03, 0x03, 0x14, 0x20]
-    );
+    assert_eq!(later.time(), [0x20, 0x23, 0x11, 0x14, 0x03, 0x03, 0x14, 0x20]);
 }
 
 #[test]
@@ -488,43 +443,25 @@ fn impossible_states_are_refused_and_change_nothing() {
     let too_far = 1_000_000_000_000_000_000_001;
     let cases = [
         (
-            RtcState {
-                index: 0x80,
-                ..good.clone()
-            },
+            RtcState { index: 0x80, ..good.clone() },
             "rtc state: the index is 0x80, but only the bits 0x7f are kept",
         ),
         (
-            RtcState {
-                register_a: 0xa6,
-                ..good.clone()
-            },
+            RtcState { register_a: 0xa6, ..good.clone() },
             "rtc state: register A is 0xa6, but only the bits 0x7f are kept",
         ),
         (
-            RtcState {
-                flags: 0xc0,
-                ..good.clone()
-            },
+            RtcState { flags: 0xc0, ..good.clone() },
             "rtc state: register C is 0xc0, but only the bits 0x70 are kept",
         ),
+        (under_register, "rtc state: CMOS byte 0x0c is 0x01, but must be 0: it is a register"),
         (
-            under_register,
-            "rtc state: CMOS byte 0x0c is 0x01, but must be 0: it is a register",
-        ),
-        (
-            RtcState {
-                offset_ns: -too_far,
-                ..good.clone()
-            },
+            RtcState { offset_ns: -too_far, ..good.clone() },
             "rtc state: offset is -1000000000000000000001 ns, but must be within \
              1000000000000000000000 of 0",
         ),
         (
-            RtcState {
-                seen_ns: i128::MAX,
-                ..good.clone()
-            },
+            RtcState { seen_ns: i128::MAX, ..good.clone() },
             "rtc state: seen time is 170141183460469231731687303715884105727 ns, but must be \
              within 1018446744073709551616 of 0",
         ),

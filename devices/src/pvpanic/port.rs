@@ -36,11 +36,7 @@ impl PvPanic {
     /// # Errors
     /// If the mask has other bits.
     pub fn new(events: u8) -> Result<Self, PvPanicConfigError> {
-        if events & !ALL == 0 {
-            Ok(Self { events })
-        } else {
-            Err(PvPanicConfigError(events))
-        }
+        if events & !ALL == 0 { Ok(Self { events }) } else { Err(PvPanicConfigError(events)) }
     }
 
     /// The guest reads: the events it may report. Bytes beyond the port read as 0xff.
@@ -105,10 +101,7 @@ mod tests {
     fn an_event_that_is_not_offered_is_ignored() {
         let device = PvPanic::new(CRASH_LOADED).unwrap();
         assert_eq!(device.write(EVENTS, &[PANICKED]), None);
-        assert_eq!(
-            device.write(EVENTS, &[PANICKED | CRASH_LOADED]),
-            Some(GuestEvent::CrashLoaded)
-        );
+        assert_eq!(device.write(EVENTS, &[PANICKED | CRASH_LOADED]), Some(GuestEvent::CrashLoaded));
         assert_eq!(PvPanic::default().write(EVENTS, &[0xf8]), None);
     }
 

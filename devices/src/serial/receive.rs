@@ -33,9 +33,7 @@ pub(super) fn capacity(fifo_enabled: bool) -> usize {
 
 impl Receiver {
     pub(super) fn new() -> Self {
-        Self {
-            chars: VecDeque::with_capacity(FIFO_SIZE),
-        }
+        Self { chars: VecDeque::with_capacity(FIFO_SIZE) }
     }
 
     pub(super) fn len(&self) -> usize {

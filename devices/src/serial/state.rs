@@ -97,10 +97,7 @@ impl Uart {
         }
         let capacity = capacity(fifo_enabled);
         if state.received.len() > capacity {
-            return Err(UartStateError::TooManyReceived {
-                given: state.received.len(),
-                capacity,
-            });
+            return Err(UartStateError::TooManyReceived { given: state.received.len(), capacity });
         }
         if state.thr_empty_pending && state.ier & IER_THR_EMPTY == 0 {
             return Err(UartStateError::PendingWhileDisabled(state.ier));
@@ -125,10 +122,6 @@ fn check_bits(register: &'static str, value: u8, mask: u8) -> Result<(), UartSta
     if value & !mask == 0 {
         Ok(())
     } else {
-        Err(UartStateError::ReservedBits {
-            register,
-            value,
-            mask,
-        })
+        Err(UartStateError::ReservedBits { register, value, mask })
     }
 }

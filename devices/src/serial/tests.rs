@@ -164,11 +164,7 @@ fn trigger_levels_part_received_data_from_timeout() {
         assert_eq!(get(&mut uart, IIR), IIR_FIFO_ENABLED | IIR_NONE);
         for count in 1..=FIFO_SIZE {
             uart.receive(b"x");
-            let expected = if count >= level {
-                IIR_RECEIVED_DATA
-            } else {
-                IIR_TIMEOUT
-            };
+            let expected = if count >= level { IIR_RECEIVED_DATA } else { IIR_TIMEOUT };
             assert_eq!(get(&mut uart, IIR), IIR_FIFO_ENABLED | expected);
             assert!(uart.irq_level());
         }
@@ -243,12 +239,9 @@ fn loopback_overrun_without_fifos_overwrites() {
 
 #[test]
 fn loopback_maps_each_modem_output_to_an_input() {
-    for (output, input) in [
-        (MCR_DTR, MSR_DSR),
-        (MCR_RTS, MSR_CTS),
-        (MCR_OUT1, MSR_RI),
-        (MCR_OUT2, MSR_DCD),
-    ] {
+    for (output, input) in
+        [(MCR_DTR, MSR_DSR), (MCR_RTS, MSR_CTS), (MCR_OUT1, MSR_RI), (MCR_OUT2, MSR_DCD)]
+    {
         let mut uart = Uart::new();
         put(&mut uart, MCR, MCR_LOOPBACK | output);
         assert_eq!(get(&mut uart, MSR) & 0xf0, input);
@@ -266,10 +259,7 @@ fn modem_changes_are_latched_until_read() {
     uart.set_modem_inputs(ModemInputs::DISCONNECTED);
     assert!(uart.irq_level());
     assert_eq!(get(&mut uart, IIR), IIR_MODEM_STATUS);
-    assert_eq!(
-        get(&mut uart, MSR),
-        MSR_DELTA_CTS | MSR_DELTA_DSR | MSR_DELTA_DCD
-    );
+    assert_eq!(get(&mut uart, MSR), MSR_DELTA_CTS | MSR_DELTA_DSR | MSR_DELTA_DCD);
     assert!(!uart.irq_level());
     assert_eq!(get(&mut uart, MSR), 0);
 }
@@ -277,10 +267,7 @@ fn modem_changes_are_latched_until_read() {
 #[test]
 fn the_ring_indicator_is_latched_on_its_trailing_edge() {
     let mut uart = Uart::new();
-    let ringing = ModemInputs {
-        ri: true,
-        ..ModemInputs::CONNECTED
-    };
+    let ringing = ModemInputs { ri: true, ..ModemInputs::CONNECTED };
     uart.set_modem_inputs(ringing);
     assert_eq!(get(&mut uart, MSR), 0xf0);
     uart.set_modem_inputs(ModemInputs::CONNECTED);
@@ -300,11 +287,7 @@ fn a_break_is_reported_when_it_is_the_oldest() {
     get(&mut uart, RBR);
     assert_eq!(get(&mut uart, IIR) & 0x0f, IIR_LINE_STATUS);
     assert_ne!(get(&mut uart, LSR) & LSR_BREAK, 0);
-    assert_eq!(
-        get(&mut uart, LSR) & (LSR_BREAK | LSR_FIFO_ERROR),
-        0,
-        "reported once"
-    );
+    assert_eq!(get(&mut uart, LSR) & (LSR_BREAK | LSR_FIFO_ERROR), 0, "reported once");
     assert_eq!(get(&mut uart, RBR), 0);
 }
 
@@ -319,11 +302,7 @@ fn the_highest_priority_interrupt_is_identified_first() {
     get(&mut uart, LSR);
     assert_eq!(get(&mut uart, IIR) & 0x0f, IIR_RECEIVED_DATA);
     get(&mut uart, RBR);
-    assert_eq!(
-        get(&mut uart, IIR) & 0x0f,
-        IIR_THR_EMPTY,
-        "reports of others left it pending"
-    );
+    assert_eq!(get(&mut uart, IIR) & 0x0f, IIR_THR_EMPTY, "reports of others left it pending");
     assert_eq!(get(&mut uart, IIR) & 0x0f, IIR_MODEM_STATUS);
     get(&mut uart, MSR);
     assert_eq!(get(&mut uart, IIR) & 0x0f, IIR_NONE);
@@ -358,89 +337,36 @@ fn impossible_states_are_refused_and_change_nothing() {
     uart.receive(b"kept");
     let before = uart.clone();
     let good = uart.state();
-    let char = ReceivedChar {
-        value: 0,
-        is_break: false,
-    };
+    let char = ReceivedChar { value: 0, is_break: false };
     let refused = |state: UartState, uart: &mut Uart| uart.restore(&state).unwrap_err();
     let cases = [
         (
-            UartState {
-                ier: 0x10,
-                ..good.clone()
-            },
-            UartStateError::ReservedBits {
-                register: "IER",
-                value: 0x10,
-                mask: 0x0f,
-            },
+            UartState { ier: 0x10, ..good.clone() },
+            UartStateError::ReservedBits { register: "IER", value: 0x10, mask: 0x0f },
         ),
         (
-            UartState {
-                fcr: 0x03,
-                ..good.clone()
-            },
-            UartStateError::ReservedBits {
-                register: "FCR",
-                value: 0x03,
-                mask: 0xc9,
-            },
+            UartState { fcr: 0x03, ..good.clone() },
+            UartStateError::ReservedBits { register: "FCR", value: 0x03, mask: 0xc9 },
         ),
         (
-            UartState {
-                mcr: 0x20,
-                ..good.clone()
-            },
-            UartStateError::ReservedBits {
-                register: "MCR",
-                value: 0x20,
-                mask: 0x1f,
-            },
+            UartState { mcr: 0x20, ..good.clone() },
+            UartStateError::ReservedBits { register: "MCR", value: 0x20, mask: 0x1f },
         ),
         (
-            UartState {
-                modem_deltas: 0x80,
-                ..good.clone()
-            },
-            UartStateError::ReservedBits {
-                register: "MSR (deltas)",
-                value: 0x80,
-                mask: 0x0f,
-            },
+            UartState { modem_deltas: 0x80, ..good.clone() },
+            UartStateError::ReservedBits { register: "MSR (deltas)", value: 0x80, mask: 0x0f },
+        ),
+        (UartState { fcr: 0xc0, ..good.clone() }, UartStateError::FifoBitsWhileOff(0xc0)),
+        (
+            UartState { received: vec![char; 17], ..good.clone() },
+            UartStateError::TooManyReceived { given: 17, capacity: 16 },
         ),
         (
-            UartState {
-                fcr: 0xc0,
-                ..good.clone()
-            },
-            UartStateError::FifoBitsWhileOff(0xc0),
+            UartState { fcr: 0, received: vec![char; 2], ..good.clone() },
+            UartStateError::TooManyReceived { given: 2, capacity: 1 },
         ),
         (
-            UartState {
-                received: vec![char; 17],
-                ..good.clone()
-            },
-            UartStateError::TooManyReceived {
-                given: 17,
-                capacity: 16,
-            },
-        ),
-        (
-            UartState {
-                fcr: 0,
-                received: vec![char; 2],
-                ..good.clone()
-            },
-            UartStateError::TooManyReceived {
-                given: 2,
-                capacity: 1,
-            },
-        ),
-        (
-            UartState {
-                thr_empty_pending: true,
-                ..good.clone()
-            },
+            UartState { thr_empty_pending: true, ..good.clone() },
             UartStateError::PendingWhileDisabled(0),
         ),
     ];

@@ -21,20 +21,10 @@ pub struct ModemInputs {
 
 impl ModemInputs {
     /// A peer that is connected and ready.
-    pub const CONNECTED: Self = Self {
-        cts: true,
-        dsr: true,
-        ri: false,
-        dcd: true,
-    };
+    pub const CONNECTED: Self = Self { cts: true, dsr: true, ri: false, dcd: true };
 
     /// No peer.
-    pub const DISCONNECTED: Self = Self {
-        cts: false,
-        dsr: false,
-        ri: false,
-        dcd: false,
-    };
+    pub const DISCONNECTED: Self = Self { cts: false, dsr: false, ri: false, dcd: false };
 
     fn msr_status(self) -> u8 {
         let bit = |set, bit| if set { bit } else { 0 };
@@ -100,10 +90,7 @@ impl Uart {
 
     /// Master reset: everything but the modem's inputs returns to what [`Uart::new`] gives.
     pub fn reset(&mut self) {
-        *self = Self {
-            modem_inputs: self.modem_inputs,
-            ..Self::new()
-        };
+        *self = Self { modem_inputs: self.modem_inputs, ..Self::new() };
     }
 
     /// The guest reads `data.len()` bytes at `offset`. Bytes beyond the registers read as 0xff.
@@ -142,11 +129,7 @@ impl Uart {
     /// How many characters [`Uart::receive`] would take now. The host should stop reading from its
     /// backend while this is 0. In loopback the line isn't connected, so that it is 0 too.
     pub fn rx_capacity(&self) -> usize {
-        if self.loopback() {
-            0
-        } else {
-            self.receiver.room(self.fifo_enabled())
-        }
+        if self.loopback() { 0 } else { self.receiver.room(self.fifo_enabled()) }
     }
 
     /// Characters come in from the line. Takes as many as [`Uart::rx_capacity`] says, and returns
@@ -154,10 +137,7 @@ impl Uart {
     pub fn receive(&mut self, data: &[u8]) -> usize {
         let taken = data.len().min(self.rx_capacity());
         for &value in data.iter().take(taken) {
-            self.take_in(ReceivedChar {
-                value,
-                is_break: false,
-            });
+            self.take_in(ReceivedChar { value, is_break: false });
         }
         taken
     }
@@ -166,10 +146,7 @@ impl Uart {
     pub fn receive_break(&mut self) -> bool {
         let room = self.rx_capacity() > 0;
         if room {
-            self.take_in(ReceivedChar {
-                value: 0,
-                is_break: true,
-            });
+            self.take_in(ReceivedChar { value: 0, is_break: true });
         }
         room
     }
@@ -223,10 +200,7 @@ impl Uart {
         // The character is gone at once, so that the register has become empty again.
         self.thr_empty_pending = self.ier & IER_THR_EMPTY != 0;
         if self.loopback() {
-            self.take_in(ReceivedChar {
-                value,
-                is_break: false,
-            });
+            self.take_in(ReceivedChar { value, is_break: false });
             return None;
         }
         Some(value)
@@ -255,11 +229,7 @@ impl Uart {
         if interrupt == IIR_THR_EMPTY {
             self.thr_empty_pending = false;
         }
-        let fifo = if self.fifo_enabled() {
-            IIR_FIFO_ENABLED
-        } else {
-            0
-        };
+        let fifo = if self.fifo_enabled() { IIR_FIFO_ENABLED } else { 0 };
         interrupt | fifo
     }
 
