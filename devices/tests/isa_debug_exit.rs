@@ -23,7 +23,7 @@ fn accepting() -> Machine {
 fn the_default_policy_refuses_it() {
     let machine = Machine::new();
     let error = machine.create("isa-debug-exit", "exit", &[]).unwrap_err();
-    assert!(matches!(error, CreateError::Refused(_)), "{error:?}");
+    assert!(matches!(*error, CreateError::Refused(_)), "{error:?}");
     assert_eq!(error.to_string(), "Type 'isa-debug-exit' is declared as insecure");
     assert!(machine.paths().is_empty());
     assert!(machine.platform.ports().regions().is_empty());

@@ -76,13 +76,13 @@ impl Machine {
         type_name: &str,
         name: &str,
         properties: &[(&str, &str)],
-    ) -> Result<Created, CreateError> {
+    ) -> Result<Created, Box<CreateError>> {
         let request = properties
             .iter()
             .fold(Request::new(type_name, "/", name), |request, (property, value)| {
                 request.set(*property, *value)
             });
-        self.tree.create([request], &mut Realizer(&self.platform))
+        self.tree.create([request], &mut Realizer(&self.platform)).map_err(Box::new)
     }
 
     /// Creates one object, which must succeed.
