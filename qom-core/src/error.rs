@@ -5,8 +5,9 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::{
-    class::Class, instance::ConstructError, permit::PermitError, policy::LooseningError,
-    request::Origin, suggestion::Suggestion, value::ValueError, verdict::Refusal,
+    ClassType, Object, class::Class, instance::ConstructError, permit::PermitError,
+    policy::LooseningError, registry::Registry, request::Origin, suggestion::Suggestion,
+    value::ValueError, verdict::Refusal,
 };
 
 /// An error of somebody else's, kept as it was.
@@ -134,6 +135,12 @@ pub enum PlanError {
         /// Where.
         path: String,
     },
+    /// What the plan counted on has left the tree since.
+    #[error("'{path}' can't be created: its parent or what it links to has left the tree")]
+    Stale {
+        /// Path of the planned object.
+        path: String,
+    },
     /// A global setting has a bad value.
     #[error("can't apply global {global}: {source}")]
     Global {
@@ -148,6 +155,11 @@ pub enum PlanError {
 }
 
 impl PlanError {
+    pub(crate) fn unknown_type(registry: &Registry, name: &str) -> Self {
+        let suggestion = registry.suggest(name, <dyn Object as ClassType>::INFO.name);
+        Self::UnknownType { name: name.to_owned(), suggestion }
+    }
+
     pub(crate) fn unknown_property(class: &Class, property: &str) -> Self {
         Self::UnknownProperty {
             class: class.name(),
@@ -196,6 +208,9 @@ pub enum CreateError {
     /// A plan or handle of another tree.
     #[error(transparent)]
     Foreign(#[from] ForeignError),
+    /// Asked for from within another change of the tree.
+    #[error(transparent)]
+    Reentry(#[from] ReentryError),
 }
 
 impl CreateError {
@@ -207,7 +222,7 @@ impl CreateError {
             | Self::Construct { origin, .. }
             | Self::Complete { origin, .. } => Some(origin),
             Self::Refused(refusals) => refusals.first().map(Refusal::origin),
-            Self::Permit(_) | Self::Foreign(_) => None,
+            Self::Permit(_) | Self::Foreign(_) | Self::Reentry(_) => None,
         }
     }
 }
@@ -234,6 +249,12 @@ pub struct ForeignError {
     pub what: String,
 }
 
+/// A change of the tree was asked for from within another one: by a completion, say, or a judge.
+/// The tree changes one thing at a time, so that whoever judges knows what exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the object tree can't be changed from within a change of it")]
+pub struct ReentryError;
+
 /// Why a property was not changed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SetError {
@@ -242,10 +263,19 @@ pub enum SetError {
     Property(#[from] PlanError),
     /// The policy refuses the value.
     #[error("{0}")]
-    Refused(Refusal),
+    Refused(Box<Refusal>),
+    /// The object has left the tree.
+    #[error("the object of type '{class}' is not in the tree")]
+    Absent {
+        /// Its class.
+        class: &'static str,
+    },
     /// A handle of another tree.
     #[error(transparent)]
     Foreign(#[from] ForeignError),
+    /// Asked for from within another change of the tree.
+    #[error(transparent)]
+    Reentry(#[from] ReentryError),
 }
 
 /// Why an object was not removed.
@@ -276,6 +306,9 @@ pub enum RemoveError {
     /// A handle of another tree.
     #[error(transparent)]
     Foreign(#[from] ForeignError),
+    /// Asked for from within another change of the tree.
+    #[error(transparent)]
+    Reentry(#[from] ReentryError),
 }
 
 /// Why a path leads nowhere.
@@ -303,4 +336,15 @@ pub enum RaiseError {
         /// Why the new policy would refuse it.
         refusal: Box<Refusal>,
     },
+    /// Something exists that can't be judged, so that nobody knows whether it may.
+    #[error("'{path}' can't be judged: {error}")]
+    Unjudged {
+        /// Path of the object.
+        path: String,
+        /// Why its judge failed.
+        error: Box<PlanError>,
+    },
+    /// Asked for from within another change of the tree.
+    #[error(transparent)]
+    Reentry(#[from] ReentryError),
 }

@@ -13,6 +13,7 @@ use crate::{
     configuration::{Configuration, Setting, Source},
     error::{CreateError, PathError, PlanError},
     global::Globals,
+    path,
     policy::Policy,
     property::{Access, PropertyInfo},
     registry::Registry,
@@ -23,7 +24,7 @@ use crate::{
 };
 
 /// Objects in one plan; a class that announces itself ends here.
-const MOST_OBJECTS: usize = 65_536;
+pub(crate) const MOST_OBJECTS: usize = 65_536;
 /// Steps from the root to an object.
 const MOST_LEVELS: usize = 64;
 
@@ -77,13 +78,17 @@ impl Plan {
     /// # Errors
     /// If a property's judge fails.
     pub fn judge(&self, policy: Policy) -> Result<Vec<Finding>, CreateError> {
+        Ok(self.judge_each(policy)?.into_iter().map(|(_, finding)| finding).collect())
+    }
+
+    /// As [`Plan::judge`], each with the position of the object.
+    pub(crate) fn judge_each(&self, policy: Policy) -> Result<Vec<(usize, Finding)>, CreateError> {
         let mut findings = Vec::new();
-        for planned in &self.objects {
+        for (position, planned) in self.objects.iter().enumerate() {
             let configuration = planned.configuration(&self.objects, &self.registry);
-            findings
-                .extend(judge(policy, &configuration, &planned.origin).map_err(|error| {
-                    CreateError::Plan { origin: planned.origin.clone(), error }
-                })?);
+            let found = judge(policy, &configuration, &planned.origin)
+                .map_err(|error| CreateError::Plan { origin: planned.origin.clone(), error })?;
+            findings.extend(found.into_iter().map(|finding| (position, finding)));
         }
         Ok(findings)
     }
@@ -134,8 +139,8 @@ impl Planned {
         &self.links
     }
 
-    pub(crate) fn values(&self) -> BTreeMap<&'static str, Value> {
-        self.settings.iter().map(|(name, setting)| (*name, setting.value.clone())).collect()
+    pub(crate) const fn settings(&self) -> &BTreeMap<&'static str, Setting> {
+        &self.settings
     }
 
     pub(crate) fn configuration<'a>(
@@ -150,6 +155,7 @@ impl Planned {
             links: &self.links,
             planned,
             registry,
+            change: None,
         }
     }
 }
@@ -195,14 +201,15 @@ impl<'a> Planner<'a> {
 
     fn place_request(&mut self, request: Request) -> Result<(), PlanError> {
         check_name(&request.name)?;
-        let parent = self.container(&request.parent, &request.origin)?;
-        let path = join(&request.parent, &request.name);
+        let (parent, parent_path) = self.container(&request.parent, &request.origin)?;
+        let path = format!("{parent_path}/{}", request.name);
         let Request { type_name, properties, origin, .. } = request;
         self.object(&type_name, path, parent, properties, origin, true)
     }
 
-    /// The container at that path; those that are missing are planned too.
-    fn container(&mut self, path: &str, origin: &Origin) -> Result<ParentRef, PlanError> {
+    /// The container at that path, and its canonical path, which is empty for the root; those that
+    /// are missing are planned too.
+    fn container(&mut self, path: &str, origin: &Origin) -> Result<(ParentRef, String), PlanError> {
         let mut at = ParentRef::Existing(self.root.clone());
         let mut so_far = String::new();
         for name in path.split('/').filter(|name| !name.is_empty()) {
@@ -230,7 +237,7 @@ impl<'a> Planner<'a> {
             };
         }
         self.require_container(&at)?;
-        Ok(at)
+        Ok((at, so_far))
     }
 
     /// What a class announces are all the children that its objects have; only containers take more.
@@ -269,10 +276,10 @@ impl<'a> Planner<'a> {
         if path.matches('/').count() > MOST_LEVELS {
             return Err(PlanError::TooLarge { limit: "64 levels", path });
         }
-        let class = self.registry.class(type_name).ok_or_else(|| PlanError::UnknownType {
-            name: type_name.to_owned(),
-            suggestion: self.registry.suggest(type_name, "object"),
-        })?;
+        let class = self
+            .registry
+            .class(type_name)
+            .ok_or_else(|| PlanError::unknown_type(self.registry, type_name))?;
         let Some(implementation) = class.implementation() else {
             return Err(PlanError::Abstract { name: class.name() });
         };
@@ -309,9 +316,12 @@ impl<'a> Planner<'a> {
             &self.objects[position].configuration(&self.objects, self.registry),
             &mut children,
         )?;
-        for child in children.into_requests() {
+        let Some(requests) = children.into_requests() else {
+            return Err(PlanError::TooLarge { limit: "65536 objects", path });
+        };
+        for child in requests {
             child.name.split('/').try_for_each(check_name)?;
-            let child_path = join(&path, &child.name);
+            let child_path = format!("{path}/{}", child.name);
             let above = child_path.rsplit_once('/').map_or("", |(above, _)| above);
             let parent = self.by_path.get(above).copied().unwrap_or(position);
             self.object(
@@ -352,7 +362,8 @@ impl<'a> Planner<'a> {
         for (info, _) in class.properties() {
             let unset =
                 settings.get(info.name).is_some_and(|setting| setting.source == Source::Default);
-            if info.required && unset {
+            let null = settings.get(info.name).is_some_and(|setting| setting.value.is_null());
+            if info.required && (unset || info.link.is_some() && null) {
                 return Err(PlanError::Missing { property: info.name });
             }
         }
@@ -369,7 +380,7 @@ impl<'a> Planner<'a> {
         for (info, _) in class.properties() {
             let Some(expected) = info.link else { continue };
             let target = match settings.get(info.name).map(|setting| &setting.value) {
-                Some(Value::String(target)) if !target.is_empty() => target,
+                Some(Value::String(target)) => target,
                 _ => continue,
             };
             let found = self.find(info, target)?;
@@ -387,7 +398,8 @@ impl<'a> Planner<'a> {
                     found: found_class.name(),
                 });
             }
-            if path.strip_prefix(&found_path).is_some_and(|rest| rest.starts_with('/')) {
+            let below = found_path.trim_end_matches('/');
+            if path.strip_prefix(below).is_some_and(|rest| rest.starts_with('/')) {
                 return Err(PlanError::LinkAncestor {
                     property: info.name,
                     target: target.clone(),
@@ -402,7 +414,7 @@ impl<'a> Planner<'a> {
     fn find(&self, info: &PropertyInfo, target: &str) -> Result<LinkTarget, PlanError> {
         let ambiguous = || PlanError::Ambiguous { path: target.to_owned() };
         let planned = if target.starts_with('/') {
-            self.by_path.get(target).copied()
+            self.by_path.get(&canonical(target)).copied()
         } else {
             let tail = format!("/{target}");
             let mut fitting =
@@ -419,11 +431,31 @@ impl<'a> Planner<'a> {
             (Err(PathError::NotFound(_)), None) => Err(PlanError::LinkMissing {
                 property: info.name,
                 target: target.to_owned(),
-                suggestion: Suggestion::of(target, self.objects.iter().map(Planned::name)),
+                suggestion: self.suggest_target(target),
             }),
             (Ok(_), Some(_)) | (Err(PathError::Ambiguous(_)), _) => Err(ambiguous()),
         }
     }
+
+    /// The path or name most like one that leads nowhere, of what exists and what is planned.
+    fn suggest_target(&self, target: &str) -> Suggestion {
+        let existing = path::descendants(self.root);
+        let existing = existing.iter().filter_map(Obj::path);
+        let paths: Vec<_> =
+            existing.chain(self.objects.iter().map(|planned| planned.path.clone())).collect();
+        let names = paths.iter().map(|path| match target.starts_with('/') {
+            true => path,
+            false => path.rsplit_once('/').map_or(&**path, |(_, name)| name),
+        });
+        Suggestion::of(target, names)
+    }
+}
+
+/// The absolute path without empty parts.
+fn canonical(path: &str) -> String {
+    path.split('/')
+        .filter(|name| !name.is_empty())
+        .fold(String::new(), |so_far, name| so_far + "/" + name)
 }
 
 /// Finds a property and checks a value for it.
@@ -437,22 +469,14 @@ pub(crate) fn checked(
     if info.access == Access::Computed {
         return Err(PlanError::ReadOnly { class: class.name(), property: info.name });
     }
-    if info.link.is_some() && *given == Given::Json(Value::Null) {
+    // Nothing to point to, in either form.
+    if info.link.is_some() && (*given == Given::Json(Value::Null) || given.as_text() == Some("")) {
         return Ok((info, Value::Null));
     }
     let value = info
         .parse(given)
         .map_err(|source| PlanError::Value { property: property.to_owned(), source })?;
     Ok((info, value))
-}
-
-fn join(parent: &str, name: &str) -> String {
-    let parent = parent.trim_end_matches('/');
-    if parent.is_empty() || parent.starts_with('/') {
-        format!("{parent}/{name}")
-    } else {
-        format!("/{parent}/{name}")
-    }
 }
 
 fn check_name(name: &str) -> Result<(), PlanError> {

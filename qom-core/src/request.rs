@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt};
 
 use serde_json::Value;
 
-use crate::{ClassType, value::Given};
+use crate::{ClassType, Container, plan::MOST_OBJECTS, value::Given};
 
 /// Who asked for an object, as messages show it: the option, configuration line or command.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -63,13 +63,10 @@ impl Request {
     /// Whether the object would stand at that absolute path.
     #[must_use]
     pub fn is_at(&self, path: &str) -> bool {
-        let parent = self.parent.trim_matches('/');
-        let path = path.trim_start_matches('/');
-        match path.strip_prefix(parent) {
-            Some(rest) if parent.is_empty() => rest == self.name,
-            Some(rest) => rest.strip_prefix('/') == Some(&*self.name),
-            None => false,
+        fn parts(path: &str) -> impl Iterator<Item = &str> {
+            path.split('/').filter(|part| !part.is_empty())
         }
+        parts(&self.parent).chain([&*self.name]).eq(parts(path))
     }
 
     /// Says who asks. If nobody says, messages name the type.
@@ -108,15 +105,18 @@ pub struct Children {
     path: String,
     requests: Vec<ChildRequest>,
     containers: BTreeSet<String>,
+    /// Whether more were announced than any plan can hold.
+    too_many: bool,
 }
 
 impl Children {
     pub(crate) fn of(path: String) -> Self {
-        Self { path, requests: Vec::new(), containers: BTreeSet::new() }
+        Self { path, requests: Vec::new(), containers: BTreeSet::new(), too_many: false }
     }
 
-    pub(crate) fn into_requests(self) -> Vec<ChildRequest> {
-        self.requests
+    /// What was announced; none if no plan can hold it.
+    pub(crate) fn into_requests(self) -> Option<Vec<ChildRequest>> {
+        (!self.too_many).then_some(self.requests)
     }
 
     /// Announces a child by its name and the name of its type, which any linked crate may define.
@@ -126,26 +126,32 @@ impl Children {
         for (slash, _) in name.match_indices('/') {
             let container = &name[..slash];
             if self.containers.insert(container.to_owned()) {
-                self.requests.push(ChildRequest {
-                    type_name: crate::Container::INFO.name.to_owned(),
-                    name: container.to_owned(),
-                    properties: Vec::new(),
-                });
+                self.push(container.to_owned(), Container::INFO.name);
             }
         }
-        self.requests.push(ChildRequest {
-            type_name: type_name.to_owned(),
-            name,
-            properties: Vec::new(),
-        });
+        if type_name == Container::INFO.name {
+            self.containers.insert(name.clone());
+        }
+        self.push(name, type_name)
+    }
+
+    fn push(&mut self, name: String, type_name: &str) -> &mut ChildRequest {
+        // A number that a user gave may be behind it: the memory for it is bounded here.
+        if self.requests.len() >= MOST_OBJECTS {
+            self.too_many = true;
+            self.requests.clear();
+            self.containers.clear();
+        }
+        let type_name = type_name.to_owned();
+        self.requests.push(ChildRequest { type_name, name, properties: Vec::new() });
         let last = self.requests.len() - 1;
         &mut self.requests[last]
     }
 
     /// Announces an empty container, for what users add later.
     pub fn add_container(&mut self, name: &str) {
-        if self.containers.insert(name.to_owned()) {
-            self.add(name, crate::Container::INFO.name);
+        if !self.containers.contains(name) {
+            self.add(name, Container::INFO.name);
         }
     }
 
