@@ -149,12 +149,41 @@ pub enum PlanError {
         /// What is wrong with it.
         source: Box<Self>,
     },
+    /// Something about one property, whatever its type says of the value alone.
+    #[error("{source}")]
+    Property {
+        /// The property.
+        property: &'static str,
+        /// What is wrong.
+        source: Box<Self>,
+    },
     /// A class refused its configuration, in its own words.
     #[error("{0}")]
     Refused(String),
 }
 
 impl PlanError {
+    /// That a class refuses its configuration for the value of one property, in its own words.
+    pub fn refused(property: &'static str, problem: impl fmt::Display) -> Self {
+        Self::Property { property, source: Box::new(Self::Refused(problem.to_string())) }
+    }
+
+    /// The property that it is about, if it is about one.
+    #[must_use]
+    pub fn property(&self) -> Option<&str> {
+        match self {
+            Self::UnknownProperty { property, .. } | Self::Value { property, .. } => Some(property),
+            Self::Missing { property }
+            | Self::ReadOnly { property, .. }
+            | Self::Fixed { property, .. }
+            | Self::LinkMissing { property, .. }
+            | Self::LinkClass { property, .. }
+            | Self::LinkAncestor { property, .. }
+            | Self::Property { property, .. } => Some(property),
+            _ => None,
+        }
+    }
+
     pub(crate) fn unknown_type(registry: &Registry, name: &str) -> Self {
         let suggestion = registry.suggest(name, <dyn Object as ClassType>::INFO.name);
         Self::UnknownType { name: name.to_owned(), suggestion }

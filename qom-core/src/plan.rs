@@ -17,7 +17,7 @@ use crate::{
     policy::Policy,
     property::{Access, PropertyInfo},
     registry::Registry,
-    request::{Origin, Request},
+    request::{ChildRequest, Origin, Origins, Request},
     suggestion::Suggestion,
     value::Given,
     verdict::{Finding, judge},
@@ -43,7 +43,7 @@ pub struct Planned {
     class: Arc<Class>,
     path: String,
     parent: ParentRef,
-    origin: Origin,
+    origins: Origins,
     /// Whether somebody asked for it, rather than a class announcing it.
     requested: bool,
     settings: BTreeMap<&'static str, Setting>,
@@ -86,8 +86,8 @@ impl Plan {
         let mut findings = Vec::new();
         for (position, planned) in self.objects.iter().enumerate() {
             let configuration = planned.configuration(&self.objects, &self.registry);
-            let found = judge(policy, &configuration, &planned.origin)
-                .map_err(|error| CreateError::Plan { origin: planned.origin.clone(), error })?;
+            let found = judge(policy, &configuration, &planned.origins)
+                .map_err(|error| planned.error(error))?;
             findings.extend(found.into_iter().map(|finding| (position, finding)));
         }
         Ok(findings)
@@ -122,7 +122,17 @@ impl Planned {
     /// Who asked for it, or for the object that brings it.
     #[must_use]
     pub const fn origin(&self) -> &Origin {
-        &self.origin
+        self.origins.object()
+    }
+
+    /// Who asked for what an error is about.
+    pub(crate) fn origin_of(&self, error: &PlanError) -> &Origin {
+        self.origins.of(error.property())
+    }
+
+    /// An error about it, with who asked.
+    pub(crate) fn error(&self, error: PlanError) -> CreateError {
+        CreateError::Plan { origin: self.origin_of(&error).clone(), error }
     }
 
     /// Whether somebody asked for it, rather than a class announcing it.
@@ -195,21 +205,21 @@ impl<'a> Planner<'a> {
     }
 
     pub(crate) fn request(&mut self, request: Request) -> Result<(), CreateError> {
-        let origin = request.origin.clone();
-        self.place_request(request).map_err(|error| CreateError::Plan { origin, error })
-    }
-
-    fn place_request(&mut self, request: Request) -> Result<(), PlanError> {
-        check_name(&request.name)?;
-        let (parent, parent_path) = self.container(&request.parent, &request.origin)?;
-        let path = format!("{parent_path}/{}", request.name);
-        let Request { type_name, properties, origin, .. } = request;
-        self.object(&type_name, path, parent, properties, origin, true)
+        let Request { type_name, parent, name, properties, origins } = request;
+        check_name(&name).map_err(|error| located(&origins, error))?;
+        let (parent, parent_path) = self.container(&parent, origins.object())?;
+        let path = format!("{parent_path}/{name}");
+        self.object(&type_name, path, parent, properties, origins, true)
     }
 
     /// The container at that path, and its canonical path, which is empty for the root; those that
     /// are missing are planned too.
-    fn container(&mut self, path: &str, origin: &Origin) -> Result<(ParentRef, String), PlanError> {
+    fn container(
+        &mut self,
+        path: &str,
+        origin: &Origin,
+    ) -> Result<(ParentRef, String), CreateError> {
+        let wrong = |error| CreateError::Plan { origin: origin.clone(), error };
         let mut at = ParentRef::Existing(self.root.clone());
         let mut so_far = String::new();
         for name in path.split('/').filter(|name| !name.is_empty()) {
@@ -222,21 +232,21 @@ impl<'a> Planner<'a> {
             at = match existing.or(planned) {
                 Some(found) => found,
                 None => {
-                    self.require_container(&at)?;
-                    check_name(name)?;
+                    self.require_container(&at).map_err(wrong)?;
+                    check_name(name).map_err(wrong)?;
                     self.object(
                         Container::INFO.name,
                         so_far.clone(),
                         at,
                         Vec::new(),
-                        origin.clone(),
+                        Origins::all(origin.clone()),
                         false,
                     )?;
                     ParentRef::Planned(self.objects.len() - 1)
                 }
             };
         }
-        self.require_container(&at)?;
+        self.require_container(&at).map_err(wrong)?;
         Ok((at, so_far))
     }
 
@@ -267,9 +277,38 @@ impl<'a> Planner<'a> {
         path: String,
         parent: ParentRef,
         properties: Vec<(String, Given)>,
-        origin: Origin,
+        origins: Origins,
         requested: bool,
-    ) -> Result<(), PlanError> {
+    ) -> Result<(), CreateError> {
+        let position = self
+            .place(type_name, path, parent, properties, &origins, requested)
+            .map_err(|error| located(&origins, error))?;
+        for child in self.announced(position).map_err(|error| located(&origins, error))? {
+            let child_origins = Origins::all(origins.of(child.because_of).clone());
+            child
+                .name
+                .split('/')
+                .try_for_each(check_name)
+                .map_err(|error| located(&child_origins, error))?;
+            let child_path = format!("{}/{}", self.objects[position].path, child.name);
+            let above = child_path.rsplit_once('/').map_or("", |(above, _)| above);
+            let parent = ParentRef::Planned(self.by_path.get(above).copied().unwrap_or(position));
+            let ChildRequest { type_name, properties, .. } = child;
+            self.object(&type_name, child_path, parent, properties, child_origins, false)?;
+        }
+        Ok(())
+    }
+
+    /// Plans one object alone, and tells its position.
+    fn place(
+        &mut self,
+        type_name: &str,
+        path: String,
+        parent: ParentRef,
+        properties: Vec<(String, Given)>,
+        origins: &Origins,
+        requested: bool,
+    ) -> Result<usize, PlanError> {
         if self.objects.len() >= MOST_OBJECTS {
             return Err(PlanError::TooLarge { limit: "65536 objects", path });
         }
@@ -280,9 +319,9 @@ impl<'a> Planner<'a> {
             .registry
             .class(type_name)
             .ok_or_else(|| PlanError::unknown_type(self.registry, type_name))?;
-        let Some(implementation) = class.implementation() else {
+        if class.is_abstract() {
             return Err(PlanError::Abstract { name: class.name() });
-        };
+        }
         let class = Arc::clone(class);
         let name = path.rsplit_once('/').map_or(&*path, |(_, name)| name);
         let taken = match &parent {
@@ -299,41 +338,24 @@ impl<'a> Planner<'a> {
         let links = self.links(&class, &path, &settings)?;
         let position = self.objects.len();
         self.by_path.insert(path.clone(), position);
-        self.objects.push(Planned {
-            class: Arc::clone(&class),
-            path: path.clone(),
-            parent,
-            origin: origin.clone(),
-            requested,
-            settings,
-            links,
-        });
-        let Some(announce) = implementation.children else {
-            return Ok(());
+        let origins = origins.clone();
+        self.objects.push(Planned { class, path, parent, origins, requested, settings, links });
+        Ok(position)
+    }
+
+    /// What the class of a planned object announces for it.
+    fn announced(&self, position: usize) -> Result<Vec<ChildRequest>, PlanError> {
+        let planned = &self.objects[position];
+        let announce = planned.class.implementation().and_then(|found| found.children);
+        let Some(announce) = announce else {
+            return Ok(Vec::new());
         };
-        let mut children = Children::of(path.clone());
-        announce(
-            &self.objects[position].configuration(&self.objects, self.registry),
-            &mut children,
-        )?;
-        let Some(requests) = children.into_requests() else {
-            return Err(PlanError::TooLarge { limit: "65536 objects", path });
-        };
-        for child in requests {
-            child.name.split('/').try_for_each(check_name)?;
-            let child_path = format!("{path}/{}", child.name);
-            let above = child_path.rsplit_once('/').map_or("", |(above, _)| above);
-            let parent = self.by_path.get(above).copied().unwrap_or(position);
-            self.object(
-                &child.type_name,
-                child_path,
-                ParentRef::Planned(parent),
-                child.properties,
-                origin.clone(),
-                false,
-            )?;
-        }
-        Ok(())
+        let mut children = Children::of(planned.path.clone());
+        announce(&planned.configuration(&self.objects, self.registry), &mut children)?;
+        children.into_requests().ok_or_else(|| PlanError::TooLarge {
+            limit: "65536 objects",
+            path: planned.path.clone(),
+        })
     }
 
     /// Defaults, then global settings, then what was given.
@@ -456,6 +478,11 @@ fn canonical(path: &str) -> String {
     path.split('/')
         .filter(|name| !name.is_empty())
         .fold(String::new(), |so_far, name| so_far + "/" + name)
+}
+
+/// An error with who asked for what it is about.
+fn located(origins: &Origins, error: PlanError) -> CreateError {
+    CreateError::Plan { origin: origins.of(error.property()).clone(), error }
 }
 
 /// Finds a property and checks a value for it.

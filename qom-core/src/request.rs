@@ -1,6 +1,9 @@
 //! Requests: what somebody asks to be created, and who asks.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde_json::Value;
 
@@ -23,6 +26,29 @@ impl fmt::Display for Origin {
     }
 }
 
+/// Who asked for an object, and for those of its properties that somebody else asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Origins {
+    object: Origin,
+    properties: BTreeMap<String, Origin>,
+}
+
+impl Origins {
+    /// One asker for all.
+    pub(crate) const fn all(object: Origin) -> Self {
+        Self { object, properties: BTreeMap::new() }
+    }
+
+    pub(crate) const fn object(&self) -> &Origin {
+        &self.object
+    }
+
+    /// Who asked for a property.
+    pub(crate) fn of(&self, property: Option<&str>) -> &Origin {
+        property.and_then(|property| self.properties.get(property)).unwrap_or(&self.object)
+    }
+}
+
 /// One object that somebody asks for.
 ///
 /// ```
@@ -38,7 +64,7 @@ pub struct Request {
     pub(crate) parent: String,
     pub(crate) name: String,
     pub(crate) properties: Vec<(String, Given)>,
-    pub(crate) origin: Origin,
+    pub(crate) origins: Origins,
 }
 
 impl Request {
@@ -49,8 +75,14 @@ impl Request {
         name: impl Into<String>,
     ) -> Self {
         let type_name = type_name.into();
-        let origin = Origin(type_name.clone());
-        Self { type_name, parent: parent.into(), name: name.into(), properties: Vec::new(), origin }
+        let origins = Origins::all(Origin(type_name.clone()));
+        Self {
+            type_name,
+            parent: parent.into(),
+            name: name.into(),
+            properties: Vec::new(),
+            origins,
+        }
     }
 
     /// Gives a property a value. The last of several for one property holds.
@@ -58,6 +90,20 @@ impl Request {
     pub fn set(mut self, property: impl Into<String>, value: impl Into<Given>) -> Self {
         self.properties.push((property.into(), value.into()));
         self
+    }
+
+    /// As [`Request::set`], for another asker than the object's: messages about the property, and
+    /// about the children that it is the reason for, name that one.
+    #[must_use]
+    pub fn set_by(
+        mut self,
+        origin: Origin,
+        property: impl Into<String>,
+        value: impl Into<Given>,
+    ) -> Self {
+        let property = property.into();
+        self.origins.properties.insert(property.clone(), origin);
+        self.set(property, value)
     }
 
     /// Whether the object would stand at that absolute path.
@@ -72,7 +118,7 @@ impl Request {
     /// Says who asks. If nobody says, messages name the type.
     #[must_use]
     pub fn from(mut self, origin: Origin) -> Self {
-        self.origin = origin;
+        self.origins.object = origin;
         self
     }
 }
@@ -83,9 +129,18 @@ pub struct ChildRequest {
     pub(crate) type_name: String,
     pub(crate) name: String,
     pub(crate) properties: Vec<(String, Given)>,
+    /// The property of its parent for which it is announced.
+    pub(crate) because_of: Option<&'static str>,
 }
 
 impl ChildRequest {
+    /// Says for which property of its parent the child is announced, so that messages about it name
+    /// whoever asked for that.
+    pub fn because_of(&mut self, property: &'static str) -> &mut Self {
+        self.because_of = Some(property);
+        self
+    }
+
     /// Gives a property of the child a value.
     pub fn set(&mut self, property: &str, value: impl Into<Given>) -> &mut Self {
         self.properties.push((property.to_owned(), value.into()));
@@ -143,7 +198,12 @@ impl Children {
             self.containers.clear();
         }
         let type_name = type_name.to_owned();
-        self.requests.push(ChildRequest { type_name, name, properties: Vec::new() });
+        self.requests.push(ChildRequest {
+            type_name,
+            name,
+            properties: Vec::new(),
+            because_of: None,
+        });
         let last = self.requests.len() - 1;
         &mut self.requests[last]
     }

@@ -11,7 +11,7 @@ use crate::{
     error::{CreateError, PlanError},
     policy::{Action, Policy, PolicyStatement},
     property::InsecureCondition,
-    request::Origin,
+    request::{Origin, Origins},
 };
 
 /// Something about an object that is not declared secure. Shown, it is the one line that every
@@ -149,10 +149,10 @@ pub struct Finding {
 pub(crate) fn judge(
     policy: Policy,
     configuration: &Configuration<'_>,
-    origin: &Origin,
+    origins: &Origins,
 ) -> Result<Vec<Finding>, PlanError> {
-    let class = configuration.class();
-    let mut findings = Vec::from_iter(judge_type(policy, class, configuration.path(), origin));
+    let (class, path) = (configuration.class(), configuration.path());
+    let mut findings = Vec::from_iter(judge_type(policy, class, path, origins.object()));
     for (info, owner) in class.properties() {
         for statement in info.insecure {
             let value = configuration.get::<Value>(info.name)?;
@@ -162,7 +162,7 @@ pub(crate) fn judge(
                 InsecureCondition::When(judge) => judge(configuration)?,
             };
             if insecure {
-                let mut refusal = refusal(class, configuration.path(), origin);
+                let mut refusal = refusal(class, path, origins.of(Some(info.name)));
                 refusal.property = Some((info.name, value, statement.reason));
                 refusal.statement = owner.statement;
                 findings.push(Finding { action: policy.insecure(), refusal });

@@ -10,6 +10,7 @@ use crate::{
     plan::checked,
     policy::{Action, Policy, PolicyStatement},
     property::{Access, Storage},
+    request::Origins,
     snapshot::Snapshot,
     value::Given,
     verdict::{Finding, judge},
@@ -30,7 +31,7 @@ impl Tree {
             let snapshot = Snapshot::of(&object);
             let configuration = snapshot.configuration(&self.registry, None);
             let path = || object.path().unwrap_or_default();
-            let findings = judge(policy, &configuration, object.origin())
+            let findings = judge(policy, &configuration, &Origins::all(object.origin().clone()))
                 .map_err(|error| RaiseError::Unjudged { path: path(), error: Box::new(error) })?;
             if let Some(refused) = first_refused(findings) {
                 return Err(RaiseError::Contradicted { path: path(), refusal: refused });
@@ -103,11 +104,12 @@ impl Tree {
         let policy = self.policy();
         let now = Snapshot::of(judged);
         // If it can't be judged as it is, nothing is known that it had against it.
-        let known = judge(policy, &now.configuration(&self.registry, None), judged.origin())
-            .unwrap_or_default();
+        let origins = Origins::all(judged.origin().clone());
+        let known =
+            judge(policy, &now.configuration(&self.registry, None), &origins).unwrap_or_default();
         let then = if after.is_of(judged) { after } else { &now };
         let then = then.configuration(&self.registry, Some(after));
-        let mut findings = judge(policy, &then, judged.origin())?;
+        let mut findings = judge(policy, &then, &origins)?;
         findings.retain(|finding| !known.contains(finding));
         Ok(findings)
     }

@@ -193,7 +193,9 @@ impl Attempt {
                     completion.undo(done);
                 }
                 let planned = &plan.objects()[position];
-                let (origin, path) = (planned.origin().clone(), planned.path().to_owned());
+                let about = error.downcast_ref::<PlanError>();
+                let origin = about.map_or(planned.origin(), |about| planned.origin_of(about));
+                let (origin, path) = (origin.clone(), planned.path().to_owned());
                 return (position, Err(CreateError::Complete { origin, path, error }));
             }
             object.set_complete(true);
