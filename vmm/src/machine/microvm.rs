@@ -15,7 +15,7 @@ use crate::{
             AcpiDevice, AcpiPlatform, InterruptOverride, IoApic, Polarity, Register,
             SleepRegisters, Trigger,
         },
-        cmdline::Cmdline,
+        cmdline::{Cmdline, CmdlineError, LINUX_CMDLINE_MAX},
         entry::Entry,
         layout,
     },
@@ -188,6 +188,14 @@ fn devices(
     Ok(())
 }
 
+/// The kernel's command line, of a length that Linux keeps.
+fn command_line(words: &str) -> Result<Cmdline, CmdlineError> {
+    let mut cmdline = Cmdline::new();
+    cmdline.append(words)?;
+    cmdline.check_length(LINUX_CMDLINE_MAX)?;
+    Ok(cmdline)
+}
+
 fn files(config: &Configuration<'_>, children: &mut Children) -> Result<(), PlanError> {
     let kernel = config.get::<String>("kernel")?;
     let initrd = config.get::<String>("initrd")?;
@@ -219,8 +227,11 @@ fn files(config: &Configuration<'_>, children: &mut Children) -> Result<(), Plan
         children
             .add("initrd", "initrd-loader")
             .set("file", json(initrd))
-            .link("kernel", Some(kernel));
+            .link("kernel", Some(kernel))
+            .because_of("initrd");
     }
+    command_line(&config.get::<String>("append")?)
+        .map_err(|error| PlanError::refused("append", error))?;
     Ok(())
 }
 
@@ -302,8 +313,7 @@ impl Machine for MicrovmMachine {
             return Ok(None);
         };
         let initrd = machine.child("initrd").and_then(|object| object.cast::<InitrdLoader>());
-        let mut cmdline = Cmdline::new();
-        cmdline.append(&self.append)?;
+        let cmdline = command_line(&self.append)?;
         let acpi = self.describe(local_apics(machine));
         let information = BootInformation {
             ram_size: self.memory_size().0,
