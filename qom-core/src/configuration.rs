@@ -108,7 +108,7 @@ impl<'a> Configuration<'a> {
 fn typed<T: PropertyType>(class: &Class, property: &str, value: &Value) -> Result<T, PlanError> {
     T::from_json(value).map_err(|source| PlanError::Value {
         property: class.property(property).map_or_else(String::new, |(info, _)| info.name.into()),
-        source,
+        source: Box::new(source),
     })
 }
 

@@ -47,7 +47,7 @@ pub enum PlanError {
         /// The property.
         property: String,
         /// What was wrong with the value.
-        source: ValueError,
+        source: Box<ValueError>,
     },
     /// A value that must be given was not.
     #[error("Parameter '{property}' is missing")]

@@ -500,9 +500,10 @@ pub(crate) fn checked(
     if info.link.is_some() && (*given == Given::Json(Value::Null) || given.as_text() == Some("")) {
         return Ok((info, Value::Null));
     }
-    let value = info
-        .parse(given)
-        .map_err(|source| PlanError::Value { property: property.to_owned(), source })?;
+    let value = info.parse(given).map_err(|source| PlanError::Value {
+        property: property.to_owned(),
+        source: Box::new(source),
+    })?;
     Ok((info, value))
 }
 

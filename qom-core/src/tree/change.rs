@@ -80,7 +80,7 @@ impl Tree {
                 let any: &dyn Any = &**object.object();
                 set(any, &value).map_err(|source| PlanError::Value {
                     property: info.name.to_owned(),
-                    source,
+                    source: Box::new(source),
                 })?;
             }
             Storage::Field { set: None, .. } => return Err(fixed().into()),
