@@ -45,7 +45,7 @@ pub(super) fn from_compat(mut args: OptionArgs) -> Result<Vec<PolicyStatement>, 
 /// One statement; its key is one of those that make some.
 fn statement((key, value): &(String, Given)) -> Result<PolicyStatement, PolicyError> {
     // A JSON switch is `true`, which is a switch's word too.
-    PolicyStatement::parse(key, &unquoted(value))?
+    PolicyStatement::parse(key, &excerpt(&unquoted(value)))?
         .ok_or_else(|| not_among("key", &excerpt(key), PolicyStatement::OPTIONS.into_iter()).into())
 }
 

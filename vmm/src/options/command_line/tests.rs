@@ -274,8 +274,8 @@ fn errors_start_with_the_option_as_written() {
         ),
         (
             ["-compat", "insecure-types=rejct"],
-            "-compat insecure-types=rejct: insecure-types: expected accept, warn or reject, \
-             given 'rejct'; did you mean 'reject'?",
+            "-compat insecure-types=rejct: Parameter 'insecure-types' does not accept value \
+             'rejct'; did you mean 'reject'?",
         ),
     ] {
         assert_eq!(message(&arguments), expected);
