@@ -49,16 +49,17 @@ const MEMORY_LIMIT: u32 = 2048;
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if options.list {
-        names().for_each(|name| println!("{name}"));
+        names()?.iter().for_each(|name| println!("{name}"));
         return Ok(ExitCode::SUCCESS);
     }
     let passed = match &options.target {
         None => every_target(options.seconds)?,
         Some(target) => {
+            let names = names()?;
             ensure!(
-                names().any(|name| name == target),
+                names.contains(target),
                 "there is no fuzz target '{target}'; there are {}",
-                names().collect::<Vec<_>>().join(", ")
+                names.join(", ")
             );
             let fuzzer = build()?;
             one_target(&fuzzer, target, options.seconds)?
@@ -67,16 +68,29 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn names() -> impl Iterator<Item = &'static str> {
-    fuzz::TARGETS.iter().map(|target| target.name)
+/// The variable by which the fuzzer is told its target.
+const TARGET_VARIABLE: &str = "PALISADE_FUZZ_TARGET";
+
+/// The targets' names, sorted: those of the folders of seeds, as a test beside the targets makes
+/// sure. The targets themselves are not linked here, since they define types that are not to be
+/// audited.
+fn names() -> Result<Vec<String>> {
+    let seeds = workspace::root().join("tests/fuzz/seeds");
+    let mut names: Vec<String> = fs::read_dir(&seeds)
+        .and_then(|folders| {
+            folders.map(|folder| Ok(folder?.file_name().to_string_lossy().into_owned())).collect()
+        })
+        .with_context(|| format!("can't list {}", seeds.display()))?;
+    names.sort_unstable();
+    Ok(names)
 }
 
 /// Runs each target for so many seconds. False if one failed; the others were run nevertheless.
 pub(crate) fn every_target(seconds: u32) -> Result<bool> {
     let fuzzer = build()?;
     let mut passed = true;
-    for name in names() {
-        passed &= one_target(&fuzzer, name, seconds)?;
+    for name in names()? {
+        passed &= one_target(&fuzzer, &name, seconds)?;
     }
     Ok(passed)
 }
@@ -113,7 +127,6 @@ fn one_target(fuzzer: &Path, name: &str, seconds: u32) -> Result<bool> {
     let seeds = crate_folder.join("seeds").join(name);
     let artifacts = crate_folder.join("artifacts").join(name);
     let corpus = workspace::root().join("target/fuzz/corpus").join(name);
-    ensure!(seeds.is_dir(), "the fuzz target '{name}' has no seeds in {}", seeds.display());
     for folder in [&artifacts, &corpus] {
         fs::create_dir_all(folder).with_context(|| format!("can't create {}", folder.display()))?;
     }
@@ -130,7 +143,7 @@ fn one_target(fuzzer: &Path, name: &str, seconds: u32) -> Result<bool> {
         ("fuzzing", format!("-max_total_time={seconds}"), vec![&corpus, &seeds]),
     ] {
         let mut command = Command::new(fuzzer);
-        command.env(fuzz::TARGET_VARIABLE, name).args(&limits).arg(ends).args(folders);
+        command.env(TARGET_VARIABLE, name).args(&limits).arg(ends).args(folders);
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let output = command.output().context("can't run the fuzzer")?;
         let log = String::from_utf8_lossy(&output.stderr);
@@ -143,7 +156,9 @@ fn one_target(fuzzer: &Path, name: &str, seconds: u32) -> Result<bool> {
             }
             return Ok(false);
         }
-        let Some(executed) = executed(&log) else { bail!("the fuzzer did not tell its runs:\n{log}") };
+        let Some(executed) = executed(&log) else {
+            bail!("the fuzzer did not tell its runs:\n{log}")
+        };
         runs += executed;
     }
     eprintln!("fuzz {name:<18} ok: {runs} runs in {seconds} s");
@@ -152,7 +167,10 @@ fn one_target(fuzzer: &Path, name: &str, seconds: u32) -> Result<bool> {
 
 /// The file that libFuzzer says it wrote.
 fn reproducer(log: &str) -> Option<&str> {
-    log.lines().rev().find_map(|line| line.split_once("Test unit written to ")).map(|(_, path)| path)
+    log.lines()
+        .rev()
+        .find_map(|line| line.split_once("Test unit written to "))
+        .map(|(_, path)| path)
 }
 
 /// How many inputs libFuzzer says it ran.
@@ -164,15 +182,6 @@ fn executed(log: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_target_has_seeds() {
-        for name in names() {
-            let folder = workspace::root().join("tests/fuzz/seeds").join(name);
-            let seeds = fs::read_dir(&folder).map(Iterator::count).unwrap_or_default();
-            assert!(seeds > 0, "no seeds in {}", folder.display());
-        }
-    }
 
     #[test]
     fn the_fuzzer_s_log_is_understood() {

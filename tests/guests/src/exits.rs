@@ -64,9 +64,8 @@ mod tests {
     fn the_loops_differ_in_the_one_instruction() {
         use Mnemonic::{Dec, In, Jne, Mov, Nop, Out, Ud2};
         let print = [Mov, Mov, Out];
-        let body = |setup: &[Mnemonic], one| {
-            [&print, setup, &[one, Dec, Jne], &print, &[Ud2]].concat()
-        };
+        let body =
+            |setup: &[Mnemonic], one| [&print, setup, &[one, Dec, Jne], &print, &[Ud2]].concat();
         let of = |each| mnemonics(&exit_loop(each, 7).unwrap());
         assert_eq!(of(ExitLoop::Nothing), body(&[Mov], Nop));
         assert_eq!(of(ExitLoop::Port(0x3fd)), body(&[Mov, Mov], In));

@@ -72,7 +72,8 @@ pub(super) struct Entry {
 impl Entry {
     fn of(class: &Class) -> Self {
         let (info, status) = (class.info(), class.status());
-        let with_insecure_values = |property: &&qom_core::PropertyInfo| !property.insecure.is_empty();
+        let with_insecure_values =
+            |property: &&qom_core::PropertyInfo| !property.insecure.is_empty();
         Self {
             name: info.name,
             kind: info.kind.name(),

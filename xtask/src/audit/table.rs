@@ -25,8 +25,11 @@ pub(super) fn render(report: &Report, colour: bool) -> String {
         &entries(&report.classes),
     );
     section("Types by category and status".to_owned(), &counts(report));
-    let gaps: Vec<_> =
-        report.undeclared.iter().map(|gap| format!("  {} at {}\n", gap.name, gap.stated_at)).collect();
+    let gaps: Vec<_> = report
+        .undeclared
+        .iter()
+        .map(|gap| format!("  {} at {}\n", gap.name, gap.stated_at))
+        .collect();
     text.push_str(&format!("Undeclared types: {}\n{}", gaps.len(), gaps.concat()));
     if colour { coloured(&text) } else { text }
 }
@@ -97,7 +100,8 @@ mod tests {
     fn the_table_shows_every_type_once_and_the_sums() {
         let text = render(&sample(), false);
         for name in ["beeper", "clock", "floppy", "zip", "device", "plug"] {
-            let rows = text.lines().filter(|line| line.trim_start().starts_with(&format!("{name} ")));
+            let rows =
+                text.lines().filter(|line| line.trim_start().starts_with(&format!("{name} ")));
             let in_tables = rows.filter(|line| line.contains("some-devices 1.2.3")).count();
             assert_eq!(in_tables, 1, "{name}:\n{text}");
         }

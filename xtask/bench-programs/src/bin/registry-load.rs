@@ -10,8 +10,8 @@ use std::{
 };
 
 use device_model::qom_core::{
-    Boundaries, Boundary, ClassType, Container, Registration, Registry, SecurityStatus, Statement,
-    TypeInfo, TypeKind, __private::inventory,
+    __private::inventory, Boundaries, Boundary, ClassType, Container, Registration, Registry,
+    SecurityStatus, Statement, TypeInfo, TypeKind,
 };
 
 /// How many types the macro below makes.
