@@ -10,6 +10,7 @@ use crate::{
     error::PlanError,
     plan::{LinkTarget, Planned},
     registry::Registry,
+    snapshot::Snapshot,
 };
 
 /// Where the value of a property came from.
@@ -39,6 +40,8 @@ pub struct Configuration<'a> {
     pub(crate) links: &'a BTreeMap<&'static str, LinkTarget>,
     pub(crate) planned: &'a [Planned],
     pub(crate) registry: &'a Registry,
+    /// What a living object would be after the change that is being judged.
+    pub(crate) change: Option<&'a Snapshot>,
 }
 
 impl<'a> Configuration<'a> {
@@ -84,7 +87,12 @@ impl<'a> Configuration<'a> {
     pub fn linked(&self, property: &str) -> Result<Option<Linked<'a>>, PlanError> {
         self.setting(property)?;
         Ok(self.links.get(property).and_then(|target| match target {
-            LinkTarget::Existing(object) => Some(Linked::Existing(object)),
+            LinkTarget::Existing(object) => Some(match self.change {
+                Some(after) if after.is_of(object) => {
+                    Linked::Planned(after.configuration(self.registry, None))
+                }
+                _ => Linked::Existing(object),
+            }),
             LinkTarget::Planned(position) => {
                 let planned = self.planned.get(*position)?;
                 Some(Linked::Planned(planned.configuration(self.planned, self.registry)))
@@ -100,7 +108,7 @@ impl<'a> Configuration<'a> {
 fn typed<T: PropertyType>(class: &Class, property: &str, value: &Value) -> Result<T, PlanError> {
     T::from_json(value).map_err(|source| PlanError::Value {
         property: class.property(property).map_or_else(String::new, |(info, _)| info.name.into()),
-        source,
+        source: Box::new(source),
     })
 }
 
@@ -117,7 +125,8 @@ impl fmt::Debug for Configuration<'_> {
 /// An object that a link points to: still planned, or alive.
 #[derive(Clone, Debug)]
 pub enum Linked<'a> {
-    /// It precedes the linking object in the same plan.
+    /// It precedes the linking object in the same plan, or this is what it would be after a change
+    /// that is being judged.
     Planned(Configuration<'a>),
     /// It exists.
     Existing(&'a Obj),

@@ -5,8 +5,9 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::{
-    class::Class, instance::ConstructError, permit::PermitError, policy::LooseningError,
-    request::Origin, suggestion::Suggestion, value::ValueError, verdict::Refusal,
+    ClassType, Object, class::Class, instance::ConstructError, permit::PermitError,
+    policy::LooseningError, registry::Registry, request::Origin, suggestion::Suggestion,
+    value::ValueError, verdict::Refusal,
 };
 
 /// An error of somebody else's, kept as it was.
@@ -46,7 +47,7 @@ pub enum PlanError {
         /// The property.
         property: String,
         /// What was wrong with the value.
-        source: ValueError,
+        source: Box<ValueError>,
     },
     /// A value that must be given was not.
     #[error("Parameter '{property}' is missing")]
@@ -134,6 +135,12 @@ pub enum PlanError {
         /// Where.
         path: String,
     },
+    /// What the plan counted on has left the tree since.
+    #[error("'{path}' can't be created: its parent or what it links to has left the tree")]
+    Stale {
+        /// Path of the planned object.
+        path: String,
+    },
     /// A global setting has a bad value.
     #[error("can't apply global {global}: {source}")]
     Global {
@@ -142,12 +149,46 @@ pub enum PlanError {
         /// What is wrong with it.
         source: Box<Self>,
     },
+    /// Something about one property, whatever its type says of the value alone.
+    #[error("{source}")]
+    Property {
+        /// The property.
+        property: &'static str,
+        /// What is wrong.
+        source: Box<Self>,
+    },
     /// A class refused its configuration, in its own words.
     #[error("{0}")]
     Refused(String),
 }
 
 impl PlanError {
+    /// That a class refuses its configuration for the value of one property, in its own words.
+    pub fn refused(property: &'static str, problem: impl fmt::Display) -> Self {
+        Self::Property { property, source: Box::new(Self::Refused(problem.to_string())) }
+    }
+
+    /// The property that it is about, if it is about one.
+    #[must_use]
+    pub fn property(&self) -> Option<&str> {
+        match self {
+            Self::UnknownProperty { property, .. } | Self::Value { property, .. } => Some(property),
+            Self::Missing { property }
+            | Self::ReadOnly { property, .. }
+            | Self::Fixed { property, .. }
+            | Self::LinkMissing { property, .. }
+            | Self::LinkClass { property, .. }
+            | Self::LinkAncestor { property, .. }
+            | Self::Property { property, .. } => Some(property),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn unknown_type(registry: &Registry, name: &str) -> Self {
+        let suggestion = registry.suggest(name, <dyn Object as ClassType>::INFO.name);
+        Self::UnknownType { name: name.to_owned(), suggestion }
+    }
+
     pub(crate) fn unknown_property(class: &Class, property: &str) -> Self {
         Self::UnknownProperty {
             class: class.name(),
@@ -196,6 +237,9 @@ pub enum CreateError {
     /// A plan or handle of another tree.
     #[error(transparent)]
     Foreign(#[from] ForeignError),
+    /// Asked for from within another change of the tree.
+    #[error(transparent)]
+    Reentry(#[from] ReentryError),
 }
 
 impl CreateError {
@@ -207,7 +251,7 @@ impl CreateError {
             | Self::Construct { origin, .. }
             | Self::Complete { origin, .. } => Some(origin),
             Self::Refused(refusals) => refusals.first().map(Refusal::origin),
-            Self::Permit(_) | Self::Foreign(_) => None,
+            Self::Permit(_) | Self::Foreign(_) | Self::Reentry(_) => None,
         }
     }
 }
@@ -234,6 +278,12 @@ pub struct ForeignError {
     pub what: String,
 }
 
+/// A change of the tree was asked for from within another one: by a completion, say, or a judge.
+/// The tree changes one thing at a time, so that whoever judges knows what exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the object tree can't be changed from within a change of it")]
+pub struct ReentryError;
+
 /// Why a property was not changed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SetError {
@@ -242,10 +292,19 @@ pub enum SetError {
     Property(#[from] PlanError),
     /// The policy refuses the value.
     #[error("{0}")]
-    Refused(Refusal),
+    Refused(Box<Refusal>),
+    /// The object has left the tree.
+    #[error("the object of type '{class}' is not in the tree")]
+    Absent {
+        /// Its class.
+        class: &'static str,
+    },
     /// A handle of another tree.
     #[error(transparent)]
     Foreign(#[from] ForeignError),
+    /// Asked for from within another change of the tree.
+    #[error(transparent)]
+    Reentry(#[from] ReentryError),
 }
 
 /// Why an object was not removed.
@@ -276,6 +335,9 @@ pub enum RemoveError {
     /// A handle of another tree.
     #[error(transparent)]
     Foreign(#[from] ForeignError),
+    /// Asked for from within another change of the tree.
+    #[error(transparent)]
+    Reentry(#[from] ReentryError),
 }
 
 /// Why a path leads nowhere.
@@ -303,4 +365,15 @@ pub enum RaiseError {
         /// Why the new policy would refuse it.
         refusal: Box<Refusal>,
     },
+    /// Something exists that can't be judged, so that nobody knows whether it may.
+    #[error("'{path}' can't be judged: {error}")]
+    Unjudged {
+        /// Path of the object.
+        path: String,
+        /// Why its judge failed.
+        error: Box<PlanError>,
+    },
+    /// Asked for from within another change of the tree.
+    #[error(transparent)]
+    Reentry(#[from] ReentryError),
 }

@@ -30,6 +30,7 @@ mod policy;
 mod property;
 mod registry;
 mod request;
+mod snapshot;
 mod status;
 mod suggestion;
 mod taint;
@@ -43,7 +44,8 @@ pub use class::Class;
 pub use configuration::{Configuration, Linked, Source};
 pub use container::Container;
 pub use error::{
-    BoxedError, CreateError, ForeignError, PathError, PlanError, RaiseError, RemoveError, SetError,
+    BoxedError, CreateError, ForeignError, PathError, PlanError, RaiseError, ReentryError,
+    RemoveError, SetError,
 };
 pub use global::{Global, Globals};
 pub use instance::{ConstructError, Instance};
@@ -54,7 +56,9 @@ pub use object::{Obj, Object};
 pub use permit::{Permit, PermitError, TreeId};
 pub use plan::{Plan, Planned};
 pub use policy::{Action, InsecureTypes, LooseningError, Policy, PolicyStatement, PolicyWordError};
-pub use property::{Access, InsecureCondition, InsecureStatement, PropertyInfo, Storage};
+pub use property::{
+    Access, InsecureCondition, InsecureStatement, PropertyInfo, Storage, WriteField,
+};
 pub use qom_macros::*;
 pub use registry::{Place, Registry, RegistryError, RegistryErrors};
 pub use request::{ChildRequest, Children, Origin, Request};
@@ -63,7 +67,7 @@ pub use suggestion::{Suggestion, nearest};
 pub use taint::Taint;
 pub use tree::{Completion, Created, NoCompletion, Tree};
 pub use type_info::{
-    ChildrenFn, ClassType, Implementation, Registration, Statement, TypeInfo, TypeKind,
+    ChildrenFn, ClassType, ConstructFn, Implementation, Registration, Statement, TypeInfo, TypeKind,
 };
 pub use value::{Given, PropertyType, Size, ValueError, ValueType};
 pub use verdict::{Finding, Refusal};

@@ -1,6 +1,6 @@
 //! Fields that refer to other objects.
 
-use std::{fmt, sync::Arc};
+use std::{cell::RefCell, collections::BTreeMap, fmt, sync::Arc};
 
 use crate::Obj;
 
@@ -39,6 +39,49 @@ impl<C: ?Sized> fmt::Debug for Link<C> {
             Some((handle, _)) => f.debug_tuple("Link").field(&handle.path()).finish(),
             None => f.write_str("Link(none)"),
         }
+    }
+}
+
+/// What the links of one object point to, by property.
+///
+/// Every object holds the ones that it links to, and those hold others: let go of the usual way, the
+/// last of a long chain would end all of them within each other, deeper than any stack. So what
+/// is let go while another object ends waits until that has ended.
+#[derive(Default)]
+pub(crate) struct Links(BTreeMap<&'static str, Obj>);
+
+impl Links {
+    pub(crate) const fn new(links: BTreeMap<&'static str, Obj>) -> Self {
+        Self(links)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &Obj)> {
+        self.0.iter().map(|(name, target)| (*name, target))
+    }
+}
+
+impl Drop for Links {
+    fn drop(&mut self) {
+        thread_local! {
+            /// What waits, while an object ends on this thread.
+            static WAITING: RefCell<Option<Vec<Obj>>> = const { RefCell::new(None) };
+        }
+        let targets = std::mem::take(&mut self.0).into_values();
+        // A thread that ends has no waiting list any more; then `targets` go here and now.
+        let _ = WAITING.try_with(|waiting| {
+            if let Some(waiting) = &mut *waiting.borrow_mut() {
+                waiting.extend(targets);
+                return;
+            }
+            *waiting.borrow_mut() = Some(targets.collect());
+            loop {
+                // Not within the borrow: what ends here adds to the list.
+                let next = waiting.borrow_mut().as_mut().and_then(Vec::pop);
+                let Some(next) = next else { break };
+                drop(next);
+            }
+            *waiting.borrow_mut() = None;
+        });
     }
 }
 

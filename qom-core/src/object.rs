@@ -6,7 +6,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -16,7 +16,9 @@ use crate::{
     Boundaries, ClassType, SecurityStatus, Statement, Storage, TreeId, TypeInfo, TypeKind,
     cast::{self, CastTable},
     class::Class,
+    configuration::Source,
     instance::Instance,
+    link::Links,
     property::PropertyInfo,
     request::Origin,
     type_info::Registration,
@@ -95,14 +97,36 @@ pub struct Obj {
 }
 
 pub(crate) struct Node {
-    class: Arc<Class>,
-    object: Arc<dyn Object>,
-    tree: TreeId,
-    origin: Origin,
-    /// What its links point to.
-    links: BTreeMap<&'static str, Obj>,
+    serial: Serial,
+    parts: Parts,
+    /// Where the values came from that nobody left at their default.
+    sources: Mutex<BTreeMap<&'static str, Source>>,
     complete: AtomicBool,
     place: Mutex<Place>,
+}
+
+/// What an object is made of, once it is constructed.
+pub(crate) struct Parts {
+    pub(crate) class: Arc<Class>,
+    // Before the links: it goes first, while they still hold what its own links point to.
+    pub(crate) object: Arc<dyn Object>,
+    pub(crate) tree: TreeId,
+    pub(crate) origin: Origin,
+    /// Whether somebody asked for it, rather than a class announcing it.
+    pub(crate) requested: bool,
+    /// What its links point to.
+    pub(crate) links: Links,
+}
+
+/// The identity of one object, whose path may later be another's. A later object's is greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Serial(u64);
+
+impl Serial {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 /// Where an object stands in its tree.
@@ -115,20 +139,12 @@ struct Place {
 }
 
 impl Obj {
-    pub(crate) fn new(
-        class: Arc<Class>,
-        object: Arc<dyn Object>,
-        tree: TreeId,
-        origin: Origin,
-        links: BTreeMap<&'static str, Obj>,
-    ) -> Self {
+    pub(crate) fn new(parts: Parts, sources: BTreeMap<&'static str, Source>) -> Self {
         Self {
             node: Arc::new(Node {
-                class,
-                object,
-                tree,
-                origin,
-                links,
+                serial: Serial::next(),
+                parts,
+                sources: Mutex::new(sources),
                 complete: AtomicBool::new(false),
                 place: Mutex::default(),
             }),
@@ -139,34 +155,56 @@ impl Obj {
         self.node.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn serial(&self) -> Serial {
+        self.node.serial
+    }
+
+    /// Whether somebody asked for it, rather than a class announcing it.
+    #[must_use]
+    pub fn is_requested(&self) -> bool {
+        self.node.parts.requested
+    }
+
+    /// Where the value of a property came from.
+    pub(crate) fn source(&self, property: &str) -> Source {
+        let sources = self.node.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.get(property).copied().unwrap_or(Source::Default)
+    }
+
+    /// Remembers that somebody gave a property its value.
+    pub(crate) fn set_given(&self, property: &'static str) {
+        let mut sources = self.node.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.insert(property, Source::Given);
+    }
+
     /// The object's class.
     #[must_use]
     pub fn class(&self) -> &Arc<Class> {
-        &self.node.class
+        &self.node.parts.class
     }
 
     /// The tree that made it.
     #[must_use]
     pub fn tree(&self) -> TreeId {
-        self.node.tree
+        self.node.parts.tree
     }
 
     /// Who asked for it.
     #[must_use]
     pub fn origin(&self) -> &Origin {
-        &self.node.origin
+        &self.node.parts.origin
     }
 
     /// The object as one of its classes: `handle.cast::<dyn Device>()`.
     #[must_use]
     pub fn cast<C: ?Sized + 'static>(&self) -> Option<Arc<C>> {
-        self.node.class.cast_table()?.cast(&self.node.object)
+        self.class().cast_table()?.cast(self.object())
     }
 
     /// Whether [`Obj::cast`] to the class with this Rust type would succeed.
     #[must_use]
     pub fn is<C: ?Sized + 'static>(&self) -> bool {
-        self.node.class.cast_table().is_some_and(|table| table.reaches(TypeId::of::<C>()))
+        self.class().cast_table().is_some_and(|table| table.reaches(TypeId::of::<C>()))
     }
 
     /// Whether both are handles to the same object.
@@ -218,36 +256,32 @@ impl Obj {
 
     /// What its links point to, by the name of the property.
     pub fn links(&self) -> impl Iterator<Item = (&'static str, &Self)> {
-        self.node.links.iter().map(|(name, target)| (*name, target))
+        self.node.parts.links.iter()
     }
 
     /// Reads a property. A link gives its target's path. None if there is no such property.
     #[must_use]
     pub fn get(&self, property: &str) -> Option<Value> {
-        let (info, _) = self.node.class.property(property)?;
+        let (info, _) = self.class().property(property)?;
         Some(self.read(info))
     }
 
     pub(crate) fn read(&self, info: &PropertyInfo) -> Value {
         if info.link.is_some() {
-            return self
-                .node
-                .links
-                .get(info.name)
-                .and_then(Self::path)
-                .map_or(Value::Null, Value::String);
+            let target = self.links().find(|(name, _)| *name == info.name);
+            return target.and_then(|(_, target)| target.path()).map_or(Value::Null, Value::String);
         }
         match info.storage {
             Storage::Field { get, .. } => {
-                let object: &dyn Any = &*self.node.object;
+                let object: &dyn Any = &**self.object();
                 get(object).unwrap_or(Value::Null)
             }
-            Storage::Class => self.node.object.instance().raw(info.name).unwrap_or(Value::Null),
+            Storage::Class => self.object().instance().raw(info.name).unwrap_or(Value::Null),
         }
     }
 
     pub(crate) fn object(&self) -> &Arc<dyn Object> {
-        &self.node.object
+        &self.node.parts.object
     }
 
     /// Whether its creation is finished, so that only live properties can change.
@@ -286,7 +320,7 @@ impl Obj {
         let (name, parent) = {
             let mut place = self.place();
             place.attached = false;
-            (place.name.clone(), place.parent.take())
+            (std::mem::take(&mut place.name), place.parent.take())
         };
         if let Some(parent) = parent.and_then(|parent| parent.upgrade()) {
             Self { node: parent }.place().children.remove(&name);
@@ -303,11 +337,6 @@ impl Obj {
 
 impl fmt::Debug for Obj {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Obj({} at {})",
-            self.node.class.name(),
-            self.path().as_deref().unwrap_or("no path")
-        )
+        write!(f, "Obj({} at {})", self.class().name(), self.path().as_deref().unwrap_or("no path"))
     }
 }

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::{
     Object,
+    class::Class,
     instance::{Construction, Instance},
 };
 
@@ -89,6 +90,19 @@ impl Permit {
     #[must_use]
     pub const fn type_name(&self) -> &'static str {
         self.type_name
+    }
+
+    /// Checks that it is for an object of that class and tree. By name too, since one Rust type
+    /// can stand behind several names, whose authors say different things of them.
+    pub(crate) fn check(&self, tree: TreeId, class: &Class) -> Result<(), PermitError> {
+        let permitted = self.type_name;
+        if self.tree != tree {
+            return Err(PermitError::Tree { permitted });
+        }
+        if permitted != class.name() || Some(self.type_id) != class.type_id() {
+            return Err(PermitError::Type { permitted, requested: class.name() });
+        }
+        Ok(())
     }
 
     /// Turns the permit into the part of a `T` that only a permit can make.

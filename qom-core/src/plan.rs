@@ -13,17 +13,18 @@ use crate::{
     configuration::{Configuration, Setting, Source},
     error::{CreateError, PathError, PlanError},
     global::Globals,
+    path,
     policy::Policy,
     property::{Access, PropertyInfo},
     registry::Registry,
-    request::{Origin, Request},
+    request::{ChildRequest, Origin, Origins, Request},
     suggestion::Suggestion,
     value::Given,
     verdict::{Finding, judge},
 };
 
 /// Objects in one plan; a class that announces itself ends here.
-const MOST_OBJECTS: usize = 65_536;
+pub(crate) const MOST_OBJECTS: usize = 65_536;
 /// Steps from the root to an object.
 const MOST_LEVELS: usize = 64;
 
@@ -42,7 +43,7 @@ pub struct Planned {
     class: Arc<Class>,
     path: String,
     parent: ParentRef,
-    origin: Origin,
+    origins: Origins,
     /// Whether somebody asked for it, rather than a class announcing it.
     requested: bool,
     settings: BTreeMap<&'static str, Setting>,
@@ -77,13 +78,17 @@ impl Plan {
     /// # Errors
     /// If a property's judge fails.
     pub fn judge(&self, policy: Policy) -> Result<Vec<Finding>, CreateError> {
+        Ok(self.judge_each(policy)?.into_iter().map(|(_, finding)| finding).collect())
+    }
+
+    /// As [`Plan::judge`], each with the position of the object.
+    pub(crate) fn judge_each(&self, policy: Policy) -> Result<Vec<(usize, Finding)>, CreateError> {
         let mut findings = Vec::new();
-        for planned in &self.objects {
+        for (position, planned) in self.objects.iter().enumerate() {
             let configuration = planned.configuration(&self.objects, &self.registry);
-            findings
-                .extend(judge(policy, &configuration, &planned.origin).map_err(|error| {
-                    CreateError::Plan { origin: planned.origin.clone(), error }
-                })?);
+            let found = judge(policy, &configuration, &planned.origins)
+                .map_err(|error| planned.error(error))?;
+            findings.extend(found.into_iter().map(|finding| (position, finding)));
         }
         Ok(findings)
     }
@@ -117,7 +122,17 @@ impl Planned {
     /// Who asked for it, or for the object that brings it.
     #[must_use]
     pub const fn origin(&self) -> &Origin {
-        &self.origin
+        self.origins.object()
+    }
+
+    /// Who asked for what an error is about.
+    pub(crate) fn origin_of(&self, error: &PlanError) -> &Origin {
+        self.origins.of(error.property())
+    }
+
+    /// An error about it, with who asked.
+    pub(crate) fn error(&self, error: PlanError) -> CreateError {
+        CreateError::Plan { origin: self.origin_of(&error).clone(), error }
     }
 
     /// Whether somebody asked for it, rather than a class announcing it.
@@ -134,8 +149,8 @@ impl Planned {
         &self.links
     }
 
-    pub(crate) fn values(&self) -> BTreeMap<&'static str, Value> {
-        self.settings.iter().map(|(name, setting)| (*name, setting.value.clone())).collect()
+    pub(crate) const fn settings(&self) -> &BTreeMap<&'static str, Setting> {
+        &self.settings
     }
 
     pub(crate) fn configuration<'a>(
@@ -150,6 +165,7 @@ impl Planned {
             links: &self.links,
             planned,
             registry,
+            change: None,
         }
     }
 }
@@ -189,20 +205,21 @@ impl<'a> Planner<'a> {
     }
 
     pub(crate) fn request(&mut self, request: Request) -> Result<(), CreateError> {
-        let origin = request.origin.clone();
-        self.place_request(request).map_err(|error| CreateError::Plan { origin, error })
+        let Request { type_name, parent, name, properties, origins } = request;
+        check_name(&name).map_err(|error| located(&origins, error))?;
+        let (parent, parent_path) = self.container(&parent, origins.object())?;
+        let path = format!("{parent_path}/{name}");
+        self.object(&type_name, path, parent, properties, origins, true)
     }
 
-    fn place_request(&mut self, request: Request) -> Result<(), PlanError> {
-        check_name(&request.name)?;
-        let parent = self.container(&request.parent, &request.origin)?;
-        let path = join(&request.parent, &request.name);
-        let Request { type_name, properties, origin, .. } = request;
-        self.object(&type_name, path, parent, properties, origin, true)
-    }
-
-    /// The container at that path; those that are missing are planned too.
-    fn container(&mut self, path: &str, origin: &Origin) -> Result<ParentRef, PlanError> {
+    /// The container at that path, and its canonical path, which is empty for the root; those that
+    /// are missing are planned too.
+    fn container(
+        &mut self,
+        path: &str,
+        origin: &Origin,
+    ) -> Result<(ParentRef, String), CreateError> {
+        let wrong = |error| CreateError::Plan { origin: origin.clone(), error };
         let mut at = ParentRef::Existing(self.root.clone());
         let mut so_far = String::new();
         for name in path.split('/').filter(|name| !name.is_empty()) {
@@ -215,22 +232,22 @@ impl<'a> Planner<'a> {
             at = match existing.or(planned) {
                 Some(found) => found,
                 None => {
-                    self.require_container(&at)?;
-                    check_name(name)?;
+                    self.require_container(&at).map_err(wrong)?;
+                    check_name(name).map_err(wrong)?;
                     self.object(
                         Container::INFO.name,
                         so_far.clone(),
                         at,
                         Vec::new(),
-                        origin.clone(),
+                        Origins::all(origin.clone()),
                         false,
                     )?;
                     ParentRef::Planned(self.objects.len() - 1)
                 }
             };
         }
-        self.require_container(&at)?;
-        Ok(at)
+        self.require_container(&at).map_err(wrong)?;
+        Ok((at, so_far))
     }
 
     /// What a class announces are all the children that its objects have; only containers take more.
@@ -260,22 +277,51 @@ impl<'a> Planner<'a> {
         path: String,
         parent: ParentRef,
         properties: Vec<(String, Given)>,
-        origin: Origin,
+        origins: Origins,
         requested: bool,
-    ) -> Result<(), PlanError> {
+    ) -> Result<(), CreateError> {
+        let position = self
+            .place(type_name, path, parent, properties, &origins, requested)
+            .map_err(|error| located(&origins, error))?;
+        for child in self.announced(position).map_err(|error| located(&origins, error))? {
+            let child_origins = Origins::all(origins.of(child.because_of).clone());
+            child
+                .name
+                .split('/')
+                .try_for_each(check_name)
+                .map_err(|error| located(&child_origins, error))?;
+            let child_path = format!("{}/{}", self.objects[position].path, child.name);
+            let above = child_path.rsplit_once('/').map_or("", |(above, _)| above);
+            let parent = ParentRef::Planned(self.by_path.get(above).copied().unwrap_or(position));
+            let ChildRequest { type_name, properties, .. } = child;
+            self.object(&type_name, child_path, parent, properties, child_origins, false)?;
+        }
+        Ok(())
+    }
+
+    /// Plans one object alone, and tells its position.
+    fn place(
+        &mut self,
+        type_name: &str,
+        path: String,
+        parent: ParentRef,
+        properties: Vec<(String, Given)>,
+        origins: &Origins,
+        requested: bool,
+    ) -> Result<usize, PlanError> {
         if self.objects.len() >= MOST_OBJECTS {
             return Err(PlanError::TooLarge { limit: "65536 objects", path });
         }
         if path.matches('/').count() > MOST_LEVELS {
             return Err(PlanError::TooLarge { limit: "64 levels", path });
         }
-        let class = self.registry.class(type_name).ok_or_else(|| PlanError::UnknownType {
-            name: type_name.to_owned(),
-            suggestion: self.registry.suggest(type_name, "object"),
-        })?;
-        let Some(implementation) = class.implementation() else {
+        let class = self
+            .registry
+            .class(type_name)
+            .ok_or_else(|| PlanError::unknown_type(self.registry, type_name))?;
+        if class.is_abstract() {
             return Err(PlanError::Abstract { name: class.name() });
-        };
+        }
         let class = Arc::clone(class);
         let name = path.rsplit_once('/').map_or(&*path, |(_, name)| name);
         let taken = match &parent {
@@ -292,38 +338,24 @@ impl<'a> Planner<'a> {
         let links = self.links(&class, &path, &settings)?;
         let position = self.objects.len();
         self.by_path.insert(path.clone(), position);
-        self.objects.push(Planned {
-            class: Arc::clone(&class),
-            path: path.clone(),
-            parent,
-            origin: origin.clone(),
-            requested,
-            settings,
-            links,
-        });
-        let Some(announce) = implementation.children else {
-            return Ok(());
+        let origins = origins.clone();
+        self.objects.push(Planned { class, path, parent, origins, requested, settings, links });
+        Ok(position)
+    }
+
+    /// What the class of a planned object announces for it.
+    fn announced(&self, position: usize) -> Result<Vec<ChildRequest>, PlanError> {
+        let planned = &self.objects[position];
+        let announce = planned.class.implementation().and_then(|found| found.children);
+        let Some(announce) = announce else {
+            return Ok(Vec::new());
         };
-        let mut children = Children::of(path.clone());
-        announce(
-            &self.objects[position].configuration(&self.objects, self.registry),
-            &mut children,
-        )?;
-        for child in children.into_requests() {
-            child.name.split('/').try_for_each(check_name)?;
-            let child_path = join(&path, &child.name);
-            let above = child_path.rsplit_once('/').map_or("", |(above, _)| above);
-            let parent = self.by_path.get(above).copied().unwrap_or(position);
-            self.object(
-                &child.type_name,
-                child_path,
-                ParentRef::Planned(parent),
-                child.properties,
-                origin.clone(),
-                false,
-            )?;
-        }
-        Ok(())
+        let mut children = Children::of(planned.path.clone());
+        announce(&planned.configuration(&self.objects, self.registry), &mut children)?;
+        children.into_requests().ok_or_else(|| PlanError::TooLarge {
+            limit: "65536 objects",
+            path: planned.path.clone(),
+        })
     }
 
     /// Defaults, then global settings, then what was given.
@@ -352,7 +384,8 @@ impl<'a> Planner<'a> {
         for (info, _) in class.properties() {
             let unset =
                 settings.get(info.name).is_some_and(|setting| setting.source == Source::Default);
-            if info.required && unset {
+            let null = settings.get(info.name).is_some_and(|setting| setting.value.is_null());
+            if info.required && (unset || info.link.is_some() && null) {
                 return Err(PlanError::Missing { property: info.name });
             }
         }
@@ -369,7 +402,7 @@ impl<'a> Planner<'a> {
         for (info, _) in class.properties() {
             let Some(expected) = info.link else { continue };
             let target = match settings.get(info.name).map(|setting| &setting.value) {
-                Some(Value::String(target)) if !target.is_empty() => target,
+                Some(Value::String(target)) => target,
                 _ => continue,
             };
             let found = self.find(info, target)?;
@@ -387,7 +420,8 @@ impl<'a> Planner<'a> {
                     found: found_class.name(),
                 });
             }
-            if path.strip_prefix(&found_path).is_some_and(|rest| rest.starts_with('/')) {
+            let below = found_path.trim_end_matches('/');
+            if path.strip_prefix(below).is_some_and(|rest| rest.starts_with('/')) {
                 return Err(PlanError::LinkAncestor {
                     property: info.name,
                     target: target.clone(),
@@ -402,7 +436,7 @@ impl<'a> Planner<'a> {
     fn find(&self, info: &PropertyInfo, target: &str) -> Result<LinkTarget, PlanError> {
         let ambiguous = || PlanError::Ambiguous { path: target.to_owned() };
         let planned = if target.starts_with('/') {
-            self.by_path.get(target).copied()
+            self.by_path.get(&canonical(target)).copied()
         } else {
             let tail = format!("/{target}");
             let mut fitting =
@@ -419,11 +453,36 @@ impl<'a> Planner<'a> {
             (Err(PathError::NotFound(_)), None) => Err(PlanError::LinkMissing {
                 property: info.name,
                 target: target.to_owned(),
-                suggestion: Suggestion::of(target, self.objects.iter().map(Planned::name)),
+                suggestion: self.suggest_target(target),
             }),
             (Ok(_), Some(_)) | (Err(PathError::Ambiguous(_)), _) => Err(ambiguous()),
         }
     }
+
+    /// The path or name most like one that leads nowhere, of what exists and what is planned.
+    fn suggest_target(&self, target: &str) -> Suggestion {
+        let existing = path::descendants(self.root);
+        let existing = existing.iter().filter_map(Obj::path);
+        let paths: Vec<_> =
+            existing.chain(self.objects.iter().map(|planned| planned.path.clone())).collect();
+        let names = paths.iter().map(|path| match target.starts_with('/') {
+            true => path,
+            false => path.rsplit_once('/').map_or(&**path, |(_, name)| name),
+        });
+        Suggestion::of(target, names)
+    }
+}
+
+/// The absolute path without empty parts.
+fn canonical(path: &str) -> String {
+    path.split('/')
+        .filter(|name| !name.is_empty())
+        .fold(String::new(), |so_far, name| so_far + "/" + name)
+}
+
+/// An error with who asked for what it is about.
+fn located(origins: &Origins, error: PlanError) -> CreateError {
+    CreateError::Plan { origin: origins.of(error.property()).clone(), error }
 }
 
 /// Finds a property and checks a value for it.
@@ -437,22 +496,15 @@ pub(crate) fn checked(
     if info.access == Access::Computed {
         return Err(PlanError::ReadOnly { class: class.name(), property: info.name });
     }
-    if info.link.is_some() && *given == Given::Json(Value::Null) {
+    // Nothing to point to, in either form.
+    if info.link.is_some() && (*given == Given::Json(Value::Null) || given.as_text() == Some("")) {
         return Ok((info, Value::Null));
     }
-    let value = info
-        .parse(given)
-        .map_err(|source| PlanError::Value { property: property.to_owned(), source })?;
+    let value = info.parse(given).map_err(|source| PlanError::Value {
+        property: property.to_owned(),
+        source: Box::new(source),
+    })?;
     Ok((info, value))
-}
-
-fn join(parent: &str, name: &str) -> String {
-    let parent = parent.trim_end_matches('/');
-    if parent.is_empty() || parent.starts_with('/') {
-        format!("{parent}/{name}")
-    } else {
-        format!("/{parent}/{name}")
-    }
 }
 
 fn check_name(name: &str) -> Result<(), PlanError> {

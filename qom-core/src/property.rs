@@ -58,11 +58,14 @@ pub enum Storage {
         /// Reads the field of an object of the declaring type.
         get: fn(&dyn Any) -> Option<Value>,
         /// Writes it, for a live property.
-        set: Option<fn(&dyn Any, &Value) -> Result<(), ValueError>>,
+        set: Option<WriteField>,
     },
     /// Beside the struct: a class declared it for all its descendants.
     Class,
 }
+
+/// Writes the field of a live property of an object of the declaring type.
+pub type WriteField = fn(&dyn Any, &Value) -> Result<(), ValueError>;
 
 /// That some values of a property are insecure.
 pub struct InsecureStatement {

@@ -1,7 +1,7 @@
 //! All types of a program, collected at link time and checked before anything starts.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     sync::{Arc, OnceLock},
 };
@@ -121,6 +121,21 @@ pub enum RegistryError {
     },
 }
 
+impl RegistryError {
+    /// What is wrong, by name.
+    fn subject(&self) -> String {
+        match self {
+            Self::Duplicate { name, .. }
+            | Self::Unknown { name, .. }
+            | Self::Kind { name, .. }
+            | Self::Cycle { name, .. }
+            | Self::SecureOverInsecure { name, .. }
+            | Self::DuplicateProperty { name, .. } => (*name).to_owned(),
+            Self::EmptyCrate { name } => name.clone(),
+        }
+    }
+}
+
 /// A place in the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -206,6 +221,7 @@ impl Registry {
             check_properties(&infos, &index, &parents, &mut errors);
         }
         if !errors.is_empty() {
+            errors.sort_by_key(RegistryError::subject);
             return Err(RegistryErrors(errors));
         }
         let classes = infos.iter().map(|_| OnceLock::new()).collect();
@@ -420,29 +436,49 @@ fn check_properties(
     errors: &mut Vec<RegistryError>,
 ) {
     for (position, info) in infos.iter().enumerate() {
-        if info.properties.is_empty() {
+        // What comes from above alone was compared there.
+        if info.properties.is_empty() && info.interfaces.is_empty() {
             continue;
         }
         let mut seen: BTreeMap<&'static str, &'static str> = BTreeMap::new();
-        let chain = std::iter::successors(parents[position], |parent| parents[*parent]);
-        for ancestor in chain.map(|parent| infos[parent]) {
-            seen.extend(ancestor.properties.iter().map(|property| (property.name, ancestor.name)));
-            for interface in ancestor.interfaces.iter().filter_map(|name| index.get(name)) {
-                let interface = infos[*interface];
-                seen.extend(
-                    interface.properties.iter().map(|property| (property.name, interface.name)),
-                );
-            }
+        let report = |property, other, errors: &mut Vec<RegistryError>| {
+            let place = info.statement.into();
+            let error =
+                RegistryError::DuplicateProperty { name: info.name, place, property, other };
+            errors.push(error);
+        };
+        let above = parents[position].map(|parent| contributors(parent, infos, index, parents));
+        let above = above.unwrap_or_default();
+        for declaring in above.iter().map(|at| infos[*at]) {
+            seen.extend(
+                declaring.properties.iter().map(|property| (property.name, declaring.name)),
+            );
         }
-        for property in info.properties {
-            if let Some(other) = seen.insert(property.name, info.name) {
-                errors.push(RegistryError::DuplicateProperty {
-                    name: info.name,
-                    place: info.statement.into(),
-                    property: property.name,
-                    other,
-                });
+        for at in contributors(position, infos, index, parents).difference(&above) {
+            for property in infos[*at].properties {
+                if let Some(other) = seen.insert(property.name, infos[*at].name) {
+                    report(property.name, other, errors);
+                }
             }
         }
     }
+}
+
+/// The positions of a type, of its ancestors, and of all interfaces that one of them offers. No
+/// walk without end: there is no cycle.
+fn contributors(
+    position: usize,
+    infos: &[&'static TypeInfo],
+    index: &HashMap<&'static str, usize>,
+    parents: &[Option<usize>],
+) -> BTreeSet<usize> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![position];
+    while let Some(at) = open.pop() {
+        if found.insert(at) {
+            open.extend(parents[at]);
+            open.extend(infos[at].interfaces.iter().filter_map(|name| index.get(name)));
+        }
+    }
+    found
 }

@@ -1,10 +1,13 @@
 //! Requests: what somebody asks to be created, and who asks.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde_json::Value;
 
-use crate::{ClassType, value::Given};
+use crate::{ClassType, Container, plan::MOST_OBJECTS, value::Given};
 
 /// Who asked for an object, as messages show it: the option, configuration line or command.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +26,29 @@ impl fmt::Display for Origin {
     }
 }
 
+/// Who asked for an object, and for those of its properties that somebody else asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Origins {
+    object: Origin,
+    properties: BTreeMap<String, Origin>,
+}
+
+impl Origins {
+    /// One asker for all.
+    pub(crate) const fn all(object: Origin) -> Self {
+        Self { object, properties: BTreeMap::new() }
+    }
+
+    pub(crate) const fn object(&self) -> &Origin {
+        &self.object
+    }
+
+    /// Who asked for a property.
+    pub(crate) fn of(&self, property: Option<&str>) -> &Origin {
+        property.and_then(|property| self.properties.get(property)).unwrap_or(&self.object)
+    }
+}
+
 /// One object that somebody asks for.
 ///
 /// ```
@@ -38,7 +64,7 @@ pub struct Request {
     pub(crate) parent: String,
     pub(crate) name: String,
     pub(crate) properties: Vec<(String, Given)>,
-    pub(crate) origin: Origin,
+    pub(crate) origins: Origins,
 }
 
 impl Request {
@@ -49,8 +75,14 @@ impl Request {
         name: impl Into<String>,
     ) -> Self {
         let type_name = type_name.into();
-        let origin = Origin(type_name.clone());
-        Self { type_name, parent: parent.into(), name: name.into(), properties: Vec::new(), origin }
+        let origins = Origins::all(Origin(type_name.clone()));
+        Self {
+            type_name,
+            parent: parent.into(),
+            name: name.into(),
+            properties: Vec::new(),
+            origins,
+        }
     }
 
     /// Gives a property a value. The last of several for one property holds.
@@ -60,22 +92,33 @@ impl Request {
         self
     }
 
+    /// As [`Request::set`], for another asker than the object's: messages about the property, and
+    /// about the children that it is the reason for, name that one.
+    #[must_use]
+    pub fn set_by(
+        mut self,
+        origin: Origin,
+        property: impl Into<String>,
+        value: impl Into<Given>,
+    ) -> Self {
+        let property = property.into();
+        self.origins.properties.insert(property.clone(), origin);
+        self.set(property, value)
+    }
+
     /// Whether the object would stand at that absolute path.
     #[must_use]
     pub fn is_at(&self, path: &str) -> bool {
-        let parent = self.parent.trim_matches('/');
-        let path = path.trim_start_matches('/');
-        match path.strip_prefix(parent) {
-            Some(rest) if parent.is_empty() => rest == self.name,
-            Some(rest) => rest.strip_prefix('/') == Some(&*self.name),
-            None => false,
+        fn parts(path: &str) -> impl Iterator<Item = &str> {
+            path.split('/').filter(|part| !part.is_empty())
         }
+        parts(&self.parent).chain([&*self.name]).eq(parts(path))
     }
 
     /// Says who asks. If nobody says, messages name the type.
     #[must_use]
     pub fn from(mut self, origin: Origin) -> Self {
-        self.origin = origin;
+        self.origins.object = origin;
         self
     }
 }
@@ -86,9 +129,18 @@ pub struct ChildRequest {
     pub(crate) type_name: String,
     pub(crate) name: String,
     pub(crate) properties: Vec<(String, Given)>,
+    /// The property of its parent for which it is announced.
+    pub(crate) because_of: Option<&'static str>,
 }
 
 impl ChildRequest {
+    /// Says for which property of its parent the child is announced, so that messages about it name
+    /// whoever asked for that.
+    pub fn because_of(&mut self, property: &'static str) -> &mut Self {
+        self.because_of = Some(property);
+        self
+    }
+
     /// Gives a property of the child a value.
     pub fn set(&mut self, property: &str, value: impl Into<Given>) -> &mut Self {
         self.properties.push((property.to_owned(), value.into()));
@@ -108,15 +160,18 @@ pub struct Children {
     path: String,
     requests: Vec<ChildRequest>,
     containers: BTreeSet<String>,
+    /// Whether more were announced than any plan can hold.
+    too_many: bool,
 }
 
 impl Children {
     pub(crate) fn of(path: String) -> Self {
-        Self { path, requests: Vec::new(), containers: BTreeSet::new() }
+        Self { path, requests: Vec::new(), containers: BTreeSet::new(), too_many: false }
     }
 
-    pub(crate) fn into_requests(self) -> Vec<ChildRequest> {
-        self.requests
+    /// What was announced; none if no plan can hold it.
+    pub(crate) fn into_requests(self) -> Option<Vec<ChildRequest>> {
+        (!self.too_many).then_some(self.requests)
     }
 
     /// Announces a child by its name and the name of its type, which any linked crate may define.
@@ -126,17 +181,28 @@ impl Children {
         for (slash, _) in name.match_indices('/') {
             let container = &name[..slash];
             if self.containers.insert(container.to_owned()) {
-                self.requests.push(ChildRequest {
-                    type_name: crate::Container::INFO.name.to_owned(),
-                    name: container.to_owned(),
-                    properties: Vec::new(),
-                });
+                self.push(container.to_owned(), Container::INFO.name);
             }
         }
+        if type_name == Container::INFO.name {
+            self.containers.insert(name.clone());
+        }
+        self.push(name, type_name)
+    }
+
+    fn push(&mut self, name: String, type_name: &str) -> &mut ChildRequest {
+        // A number that a user gave may be behind it: the memory for it is bounded here.
+        if self.requests.len() >= MOST_OBJECTS {
+            self.too_many = true;
+            self.requests.clear();
+            self.containers.clear();
+        }
+        let type_name = type_name.to_owned();
         self.requests.push(ChildRequest {
-            type_name: type_name.to_owned(),
+            type_name,
             name,
             properties: Vec::new(),
+            because_of: None,
         });
         let last = self.requests.len() - 1;
         &mut self.requests[last]
@@ -144,8 +210,8 @@ impl Children {
 
     /// Announces an empty container, for what users add later.
     pub fn add_container(&mut self, name: &str) {
-        if self.containers.insert(name.to_owned()) {
-            self.add(name, crate::Container::INFO.name);
+        if !self.containers.contains(name) {
+            self.add(name, Container::INFO.name);
         }
     }
 

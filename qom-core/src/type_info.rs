@@ -96,12 +96,15 @@ pub struct Implementation {
     /// The Rust type.
     pub type_id: fn() -> TypeId,
     /// Makes an instance out of a judged configuration, with a permit for exactly this type.
-    pub construct: fn(Permit, &mut Construction) -> Result<Arc<dyn Object>, ConstructError>,
+    pub construct: ConstructFn,
     /// Lists the classes that a handle can be cast to.
     pub casts: fn(&mut CastTable),
     /// Lists the children that an instance of this configuration will have.
     pub children: Option<ChildrenFn>,
 }
+
+/// Makes one object out of what it is configured to be; consumes the permit for it.
+pub type ConstructFn = fn(Permit, &mut Construction) -> Result<Arc<dyn Object>, ConstructError>;
 
 /// Tells, for one configuration and before anything is constructed, which children will be made.
 pub type ChildrenFn = fn(&Configuration<'_>, &mut Children) -> Result<(), PlanError>;

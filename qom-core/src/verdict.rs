@@ -8,10 +8,10 @@ use crate::{
     Boundaries, SecurityStatus, Statement,
     class::Class,
     configuration::Configuration,
-    error::PlanError,
+    error::{CreateError, PlanError},
     policy::{Action, Policy, PolicyStatement},
     property::InsecureCondition,
-    request::Origin,
+    request::{Origin, Origins},
 };
 
 /// Something about an object that is not declared secure. Shown, it is the one line that every
@@ -28,7 +28,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Canonical path of the object.
+    /// Canonical path of the object; empty if only a permit was asked for.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
@@ -149,14 +149,10 @@ pub struct Finding {
 pub(crate) fn judge(
     policy: Policy,
     configuration: &Configuration<'_>,
-    origin: &Origin,
+    origins: &Origins,
 ) -> Result<Vec<Finding>, PlanError> {
-    let class = configuration.class();
-    let mut findings = Vec::new();
-    if class.status() != SecurityStatus::Secure {
-        let refusal = refusal(class, configuration.path(), origin);
-        findings.push(Finding { action: policy.action(class.status()), refusal });
-    }
+    let (class, path) = (configuration.class(), configuration.path());
+    let mut findings = Vec::from_iter(judge_type(policy, class, path, origins.object()));
     for (info, owner) in class.properties() {
         for statement in info.insecure {
             let value = configuration.get::<Value>(info.name)?;
@@ -166,7 +162,7 @@ pub(crate) fn judge(
                 InsecureCondition::When(judge) => judge(configuration)?,
             };
             if insecure {
-                let mut refusal = refusal(class, configuration.path(), origin);
+                let mut refusal = refusal(class, path, origins.of(Some(info.name)));
                 refusal.property = Some((info.name, value, statement.reason));
                 refusal.statement = owner.statement;
                 findings.push(Finding { action: policy.insecure(), refusal });
@@ -174,6 +170,29 @@ pub(crate) fn judge(
         }
     }
     Ok(findings)
+}
+
+/// What require-secure would refuse of a type by itself, whatever its configuration.
+pub(crate) fn judge_type(
+    policy: Policy,
+    class: &Class,
+    path: &str,
+    origin: &Origin,
+) -> Option<Finding> {
+    (class.status() != SecurityStatus::Secure).then(|| Finding {
+        action: policy.action(class.status()),
+        refusal: refusal(class, path, origin),
+    })
+}
+
+/// Those that the policy refuses, as an error if there are any.
+pub(crate) fn refused(findings: &[Finding]) -> Result<(), CreateError> {
+    let refusals: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding.action == Action::Refuse)
+        .map(|finding| finding.refusal.clone())
+        .collect();
+    if refusals.is_empty() { Ok(()) } else { Err(CreateError::Refused(refusals)) }
 }
 
 fn refusal(class: &Class, path: &str, origin: &Origin) -> Refusal {

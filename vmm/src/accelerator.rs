@@ -1,6 +1,6 @@
 //! Accelerators: what runs a machine's processors.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use device_model::{
     platform::{GuestMemory, Platform},
@@ -29,11 +29,16 @@ pub trait Accelerator: Object {
     /// Gives up the VM.
     fn close(&self);
 
-    /// Makes all of the guest's memory visible to the VM, then its interrupt chips.
+    /// Makes all of the guest's memory visible to the VM, `read_only` as such, then makes its
+    /// interrupt chips.
     ///
     /// # Errors
     /// If the host refuses.
-    fn attach_memory(&self, memory: &Arc<GuestMemory>) -> Result<(), BoxedError>;
+    fn attach_memory(
+        &self,
+        memory: &Arc<GuestMemory>,
+        read_only: Option<&Range<u64>>,
+    ) -> Result<(), BoxedError>;
 
     /// Creates a processor.
     ///

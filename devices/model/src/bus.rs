@@ -42,6 +42,8 @@ pub trait AddressSpace: Send + Sync + 'static {
     const INTERFACE: &'static str;
     /// The greatest address.
     const LAST: u64;
+    /// The most bytes that a device is given at once; a wider access is several.
+    const WIDEST: usize;
 
     /// Reads at an offset from the region's start.
     fn read(target: &Self::Target, region: u8, offset: u64, data: &mut [u8]);
@@ -59,6 +61,7 @@ impl AddressSpace for Ports {
     const NOUN: &'static str = "ports";
     const INTERFACE: &'static str = "port-io";
     const LAST: u64 = u16::MAX as u64;
+    const WIDEST: usize = 4;
 
     fn read(target: &dyn PortIo, region: u8, offset: u64, data: &mut [u8]) {
         // An offset within a region that ends at LAST fits.
@@ -84,6 +87,7 @@ impl AddressSpace for Memory {
     const NOUN: &'static str = "addresses";
     const INTERFACE: &'static str = "memory-io";
     const LAST: u64 = u64::MAX;
+    const WIDEST: usize = 8;
 
     fn read(target: &dyn MemoryIo, region: u8, offset: u64, data: &mut [u8]) {
         target.read(region, offset, data);
@@ -226,7 +230,8 @@ impl<S: AddressSpace> Bus<S> {
         Ok(())
     }
 
-    /// Takes away all that `device` claimed.
+    /// Takes away all that `device` claimed. An access that began before, on another thread, may
+    /// still reach it after this returns; none that begins later does.
     pub fn release(&self, device: &Obj) {
         let _changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         let mut regions = Vec::clone(&self.regions.load());
@@ -294,7 +299,7 @@ fn reach<S: AddressSpace>(
         && at <= region.last
     {
         let room = (region.last - at).saturating_add(1);
-        return Some((Some(region), at - region.first, until(room)));
+        return Some((Some(region), at - region.first, until(room).min(S::WIDEST)));
     }
     let gap = regions.get(next).map_or(u64::MAX, |region| region.first - at);
     Some((None, 0, until(gap)))

@@ -112,14 +112,21 @@ impl EventLoop {
         }
     }
 
-    /// Ends a registration. Its callback may be running on the loop's thread until it returns.
+    /// Ends a registration. Its callback may be running on the loop's thread until it returns; it
+    /// may itself be what ends it.
     pub fn unwatch(&self, watch: Watch) {
-        if let Some(watched) = self.watched().remove(&watch.0) {
+        // Not in the `if let`, which would hold the lock while the callback is dropped: what that
+        // owns may have a registration of its own to end.
+        let removed = self.watched().remove(&watch.0);
+        if let Some(watched) = removed {
             let _ = epoll::delete(&self.epoll, &watched.descriptor);
         }
     }
 
     /// A timer that calls `callback` on the loop's thread each time it expires.
+    ///
+    /// The timer keeps the loop alive and the loop the callback, so an object that keeps a timer
+    /// should give it a weak reference to itself.
     ///
     /// # Errors
     /// If the process has no descriptors left.
@@ -157,7 +164,17 @@ impl EventLoop {
                 Err(error) => return Err(error.into()),
             }
             for event in &events {
-                self.dispatch(event.data.u64());
+                let key = event.data.u64();
+                if key == WAKE {
+                    let mut count = [0; 8];
+                    // Read, or it would wake every later run again and again.
+                    let _ = rustix::io::read(&self.wake, &mut count);
+                } else if self.stopped.load(Ordering::Acquire) {
+                    // Reported once and not called back: it waits for the next run.
+                    self.resume(Watch(key));
+                } else {
+                    self.dispatch(key);
+                }
             }
         }
         Ok(())

@@ -160,7 +160,7 @@ impl Completion for DeviceRealizer<'_> {
 
     fn undo(&mut self, object: &Obj) {
         if let Some(device) = object.cast::<dyn Device>() {
-            // Nothing reaches it any more before it goes.
+            // First, so that no access that begins now finds it without what it needs.
             self.platform.release(object);
             device.unrealize();
         }

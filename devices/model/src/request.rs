@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    io,
+    io, mem,
     os::fd::{AsFd, BorrowedFd},
     sync::{Mutex, PoisonError},
 };
@@ -24,9 +24,6 @@ pub enum VmRequest {
     Exit(u8),
 }
 
-/// How many requests wait at most. More than one of each kind says nothing new.
-const MOST_WAITING: usize = 16;
-
 /// The requests that wait for the machine's main thread, and the descriptor that wakes it.
 #[derive(Debug)]
 pub struct VmRequests {
@@ -44,11 +41,13 @@ impl VmRequests {
         Ok(Self { waiting: Mutex::default(), wake })
     }
 
-    /// Adds a request. One that waits already is not added again.
+    /// Adds a request. One of a kind that waits already is not added again: the first exit status
+    /// holds. So no guest can fill the queue and keep another request out.
     pub fn send(&self, request: VmRequest) {
         {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            if waiting.contains(&request) || waiting.len() >= MOST_WAITING {
+            let kind = mem::discriminant(&request);
+            if waiting.iter().any(|waits| mem::discriminant(waits) == kind) {
                 return;
             }
             waiting.push_back(request);

@@ -5,6 +5,9 @@ use proptest::prelude::*;
 use super::spec::*;
 use super::*;
 
+/// No vectors.
+const NOTHING: [u32; 0] = [];
+
 const LEVEL: u32 = 1 << 15;
 const MASKED: u32 = 1 << 16;
 const REMOTE_IRR: u32 = 1 << 14;
@@ -124,7 +127,7 @@ fn an_edge_is_sent_once() {
     assert_eq!(bench.sent(), [0x34]);
     bench.level(4, true);
     bench.eoi(0x34);
-    assert_eq!(bench.sent(), []);
+    assert_eq!(bench.sent(), NOTHING);
     bench.level(4, false);
     bench.level(4, true);
     assert_eq!(bench.sent(), [0x34]);
@@ -136,14 +139,14 @@ fn an_edge_while_masked_is_sent_when_unmasked() {
     bench.program(4, MASKED | 0x34);
     bench.level(4, true);
     bench.level(4, false);
-    assert_eq!(bench.sent(), []);
+    assert_eq!(bench.sent(), NOTHING);
     assert_ne!(bench.low(4) & SEND_PENDING, 0);
     bench.program(4, 0x34);
     assert_eq!(bench.sent(), [0x34]);
     assert_eq!(bench.low(4) & SEND_PENDING, 0);
     bench.program(4, MASKED | 0x34);
     bench.program(4, 0x34);
-    assert_eq!(bench.sent(), [], "once");
+    assert_eq!(bench.sent(), NOTHING, "once");
 }
 
 #[test]
@@ -155,12 +158,12 @@ fn a_level_is_sent_until_it_is_deasserted() {
     assert_ne!(bench.low(9) & REMOTE_IRR, 0);
     bench.level(9, false);
     bench.level(9, true);
-    assert_eq!(bench.sent(), [], "not before it is ended");
+    assert_eq!(bench.sent(), NOTHING, "not before it is ended");
     bench.eoi(0x59);
     assert_eq!(bench.sent(), [0xc059], "still asserted");
     bench.level(9, false);
     bench.eoi(0x59);
-    assert_eq!(bench.sent(), []);
+    assert_eq!(bench.sent(), NOTHING);
     assert_eq!(bench.low(9) & REMOTE_IRR, 0);
 }
 
@@ -171,7 +174,7 @@ fn a_masked_level_is_sent_when_unmasked_only_if_still_asserted() {
     bench.level(9, true);
     bench.level(9, false);
     bench.program(9, LEVEL | 0x59);
-    assert_eq!(bench.sent(), []);
+    assert_eq!(bench.sent(), NOTHING);
     bench.program(9, MASKED | LEVEL | 0x59);
     bench.level(9, true);
     bench.program(9, LEVEL | 0x59);
@@ -186,7 +189,7 @@ fn ending_a_masked_interrupt_sends_nothing_until_it_is_unmasked() {
     bench.program(9, MASKED | LEVEL | 0x59);
     bench.sent();
     bench.eoi(0x59);
-    assert_eq!(bench.sent(), []);
+    assert_eq!(bench.sent(), NOTHING);
     bench.program(9, LEVEL | 0x59);
     assert_eq!(bench.sent(), [0xc059]);
 }
@@ -198,7 +201,7 @@ fn the_eoi_register_ends_interrupts_too() {
     bench.level(9, true);
     bench.sent();
     bench.write(IOEOI, &[0x58, 0, 0, 0]);
-    assert_eq!(bench.sent(), [], "another vector");
+    assert_eq!(bench.sent(), NOTHING, "another vector");
     bench.write(IOEOI, &[0x59, 0, 0, 0]);
     assert_eq!(bench.sent(), [0xc059]);
 }
@@ -237,7 +240,7 @@ fn becoming_level_triggered_forgets_a_kept_edge() {
     bench.level(4, false);
     bench.program(4, MASKED | LEVEL | 0x34);
     bench.program(4, 0x34);
-    assert_eq!(bench.sent(), []);
+    assert_eq!(bench.sent(), NOTHING);
 }
 
 #[test]

@@ -111,7 +111,8 @@ impl Work {
 
     fn timer_expired(&self) {
         let mut state = self.lock();
-        // It has to be set again even for the same deadline, if the host's clock was set back.
+        // It has to be set again even for the same deadline, if the host's clock went slower or was
+        // set back.
         state.deadline = None;
         state.drive();
     }
@@ -178,5 +179,60 @@ impl PortIo for Mc146818RtcDevice {
 
     fn write(&self, _region: u8, offset: u16, data: &[u8]) {
         self.work.access(|rtc| rtc.write(offset.into(), data));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicU32, Ordering},
+        time::Instant,
+    };
+
+    use device_model::event_loop::EventLoop;
+
+    use super::*;
+    use crate::mc146818rtc::spec::{B_24_HOURS, B_UPDATE_ENDED, DATA, INDEX, REGISTER_B};
+
+    #[test]
+    fn a_timer_that_expires_too_early_is_set_again() {
+        let events = Arc::new(EventLoop::new().unwrap());
+        let work = Arc::new(Work::default());
+        let expired = Arc::new(AtomicU32::new(0));
+        let timer = {
+            let (expired, stopping) = (Arc::clone(&expired), Arc::clone(&events));
+            events
+                .timer(move || {
+                    expired.fetch_add(1, Ordering::Relaxed);
+                    stopping.stop();
+                })
+                .unwrap()
+        };
+        work.access(|rtc| {
+            rtc.write(INDEX, &[REGISTER_B]);
+            rtc.write(DATA, &[B_24_HOURS | B_UPDATE_ENDED]);
+        });
+        {
+            // As if it had been set, and the host's clock had been slower since.
+            let mut state = work.lock();
+            state.deadline = state.rtc.next_deadline();
+            assert!(state.deadline.is_some());
+            state.timer = Some(timer);
+        }
+        work.timer_expired();
+        // The loop ends with the timer, which is due within a second; or with this.
+        let start = Instant::now();
+        let watchdog = {
+            let (events, expired) = (Arc::clone(&events), Arc::clone(&expired));
+            std::thread::spawn(move || {
+                while expired.load(Ordering::Relaxed) == 0 && start.elapsed().as_secs() < 10 {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                events.stop();
+            })
+        };
+        events.run().unwrap();
+        watchdog.join().unwrap();
+        assert_eq!(expired.load(Ordering::Relaxed), 1);
     }
 }

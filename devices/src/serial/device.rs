@@ -53,6 +53,8 @@ struct State {
 }
 
 impl State {
+    /// Brings the line to the UART's level. A PC's serial port lets it through only while the guest
+    /// sets OUT2; that is left out, so that simple guests need not know of it.
     fn drive(&mut self) {
         let level = self.uart.irq_level();
         if let Some(line) = &self.line

@@ -50,6 +50,11 @@ pub trait Cpu: Device {
 
     /// Where the processor itself is.
     fn slot(&self) -> &VcpuSlot;
+
+    /// Identifier of its local APIC; none if its place is outside the topology.
+    fn apic_id(&self) -> Option<u32> {
+        Topology::new(self.sockets(), self.cores(), self.threads()).ok()?.apic_id(self.index())
+    }
 }
 
 /// What a processor is to be, for the accelerator that creates it.

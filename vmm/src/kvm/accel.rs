@@ -1,6 +1,7 @@
 //! KVM as a type: the accelerator that runs guests on this host's processors.
 
 use std::{
+    ops::Range,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -11,9 +12,11 @@ use device_model::{
     qom_core::{BoxedError, Obj, PlanError, PropertyEnum, qom_type},
 };
 
+use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
+
 use super::{
-    ExitHandler, LapicState, Outcome, Role, Route, RouteTarget, RunError, SPLIT_IRQCHIP_PINS,
-    System, Vcpu, Vm,
+    Access, ExitHandler, LapicState, Outcome, Role, Route, RouteTarget, RunError,
+    SPLIT_IRQCHIP_PINS, System, Vcpu, Vm, Window,
 };
 use crate::{
     accelerator::{self, Accelerator, AcceleratorClass, Controller, Legacy, Setting},
@@ -111,9 +114,21 @@ impl Accelerator for KvmAccel {
         *self.opened() = None;
     }
 
-    fn attach_memory(&self, memory: &Arc<GuestMemory>) -> Result<(), BoxedError> {
+    fn attach_memory(
+        &self,
+        memory: &Arc<GuestMemory>,
+        read_only: Option<&Range<u64>>,
+    ) -> Result<(), BoxedError> {
         let vm = self.vm().ok_or(NotOpen)?;
-        vm.map_all(memory, super::Access::ReadWrite)?;
+        for region in memory.iter() {
+            let guest = region.start_addr();
+            let access = if read_only.is_some_and(|range| range.contains(&guest.0)) {
+                Access::ReadOnly
+            } else {
+                Access::ReadWrite
+            };
+            vm.map(memory, Window { guest, source: guest, size: region.len(), access })?;
+        }
         match self.kernel_irqchip {
             KernelIrqchip::Split => vm.create_split_irqchip()?,
             KernelIrqchip::On => vm.create_irqchip()?,

@@ -2,6 +2,7 @@
 
 pub mod bzimage;
 pub mod elf;
+pub mod firmware;
 pub mod initrd;
 
 use std::{

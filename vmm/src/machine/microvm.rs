@@ -15,11 +15,12 @@ use crate::{
             AcpiDevice, AcpiPlatform, InterruptOverride, IoApic, Polarity, Register,
             SleepRegisters, Trigger,
         },
-        cmdline::Cmdline,
+        cmdline::{Cmdline, CmdlineError, LINUX_CMDLINE_MAX},
         entry::Entry,
         layout,
     },
-    loader::{InitrdLoader, KernelLoader, kernel_loader},
+    cpu::Cpu,
+    loader::{InitrdLoader, KernelLoader, firmware, kernel_loader, with_causes},
 };
 
 /// Machine with a serial port, a clock and no bus to probe
@@ -53,6 +54,9 @@ pub struct MicrovmMachine {
     /// Initial RAM disk for the kernel
     #[property(default = "")]
     initrd: String,
+    /// Firmware that the guest starts from
+    #[property(default = "")]
+    bios: String,
     /// Command line for the kernel
     #[property(default = "")]
     append: String,
@@ -130,29 +134,32 @@ fn processors(
 ) -> Result<(), PlanError> {
     let count = config.get::<u32>("cpus")?;
     if count == 0 {
-        return Err(PlanError::Refused("a guest needs at least one processor".to_owned()));
+        return Err(PlanError::refused("cpus", "a guest needs at least one processor"));
     }
-    let arranged = ["sockets", "cores", "threads"];
-    let mut arrangement = Vec::new();
-    for name in arranged {
-        arrangement.push((name, config.get::<u32>(name)?));
+    let mut arrangement = [("sockets", 1), ("cores", 1), ("threads", 1)];
+    for (name, number) in &mut arrangement {
+        *number = config.get::<u32>(name)?;
     }
     // `cpus` alone means that many cores.
     let described: u64 = arrangement.iter().map(|(_, number)| u64::from(*number)).product();
     if described == 1 && count > 1 {
         arrangement[1].1 = count;
     } else if described != u64::from(count) {
-        return Err(PlanError::Refused(format!(
-            "{count} processors are not {} sockets of {} cores of {} threads",
-            arrangement[0].1, arrangement[1].1, arrangement[2].1
-        )));
+        let [(_, sockets), (_, cores), (_, threads)] = arrangement;
+        return Err(PlanError::refused(
+            "cpus",
+            format!(
+                "{count} processors are not {sockets} sockets of {cores} cores of {threads} threads"
+            ),
+        ));
     }
     let cpu_type = config.get::<String>("cpu-type")?;
     for index in 0..count {
         let cpu = children.add(format!("unattached/cpu[{index}]"), &cpu_type);
         cpu.link("accel", Some(accelerator.to_owned()))
             .set("index", json(index))
-            .set("features", json(config.get::<String>("cpu-features")?));
+            .set("features", json(config.get::<String>("cpu-features")?))
+            .because_of("cpu-features");
         for (name, number) in &arrangement {
             cpu.set(name, json(*number));
         }
@@ -181,34 +188,56 @@ fn devices(
     Ok(())
 }
 
+/// The kernel's command line, of a length that Linux keeps.
+fn command_line(words: &str) -> Result<Cmdline, CmdlineError> {
+    let mut cmdline = Cmdline::new();
+    cmdline.append(words)?;
+    cmdline.check_length(LINUX_CMDLINE_MAX)?;
+    Ok(cmdline)
+}
+
 fn files(config: &Configuration<'_>, children: &mut Children) -> Result<(), PlanError> {
     let kernel = config.get::<String>("kernel")?;
     let initrd = config.get::<String>("initrd")?;
+    let firmware = config.get::<String>("bios")?;
+    if !firmware.is_empty() {
+        if !kernel.is_empty() {
+            return Err(PlanError::refused(
+                "kernel",
+                "firmware finds no kernel here: give -kernel or -bios, not both",
+            ));
+        }
+        firmware::place(&firmware).map_err(|error| PlanError::refused("bios", error))?;
+        children.add("firmware", "firmware-loader").set("file", json(firmware)).because_of("bios");
+    }
     if kernel.is_empty() {
         if !initrd.is_empty() {
-            return Err(PlanError::Refused("-initrd needs -kernel".to_owned()));
+            return Err(PlanError::refused("initrd", "there is no kernel for it: give -kernel"));
         }
         if !config.get::<String>("append")?.is_empty() {
-            return Err(PlanError::Refused("-append needs -kernel".to_owned()));
+            return Err(PlanError::refused("append", "there is no kernel for it: give -kernel"));
         }
-        return Err(PlanError::Refused("nothing to boot from: give -kernel".to_owned()));
+        return Ok(());
     }
     let loader = kernel_loader(config.registry(), &kernel)
-        .map_err(|error| PlanError::Refused(error.to_string()))?;
-    children.add("kernel", loader).set("file", json(kernel));
+        .map_err(|error| PlanError::refused("kernel", error))?;
+    children.add("kernel", loader).set("file", json(kernel)).because_of("kernel");
     if !initrd.is_empty() {
         let kernel = children.path_of("kernel");
         children
             .add("initrd", "initrd-loader")
             .set("file", json(initrd))
-            .link("kernel", Some(kernel));
+            .link("kernel", Some(kernel))
+            .because_of("initrd");
     }
+    command_line(&config.get::<String>("append")?)
+        .map_err(|error| PlanError::refused("append", error))?;
     Ok(())
 }
 
 impl MicrovmMachine {
     /// The board as its ACPI tables tell of it.
-    fn describe(&self) -> AcpiPlatform {
+    fn describe(&self, local_apics: Vec<u32>) -> AcpiPlatform {
         let mut devices = Vec::new();
         if self.isa_serial {
             devices.push(AcpiDevice::com1(SERIAL_INTERRUPT));
@@ -217,7 +246,7 @@ impl MicrovmMachine {
             devices.push(AcpiDevice::real_time_clock(CLOCK_INTERRUPT));
         }
         AcpiPlatform {
-            cpus: u16::try_from(self.cpus()).unwrap_or(u16::MAX),
+            local_apics,
             local_apic: layout::LAPIC,
             io_apics: vec![IoApic { id: 0, address: layout::IOAPIC, gsi_base: 0 }],
             interrupt_overrides: vec![InterruptOverride {
@@ -238,26 +267,54 @@ impl MicrovmMachine {
     }
 }
 
+/// Identifier of each processor's local APIC, in the processors' order.
+fn local_apics(machine: &Obj) -> Vec<u32> {
+    let unattached = machine.child("unattached").map(|container| container.children());
+    let mut cpus: Vec<_> =
+        unattached.into_iter().flatten().filter_map(|(_, child)| child.cast::<dyn Cpu>()).collect();
+    cpus.sort_by_key(|cpu| cpu.index());
+    cpus.iter().filter_map(|cpu| cpu.apic_id()).collect()
+}
+
 impl Machine for MicrovmMachine {
     fn prepare(&self, platform: &Platform) -> Result<(), BoxedError> {
         let accelerator = self.accel().ok_or(PlanError::Missing { property: "accel" })?;
-        let ranges = layout::ram_ranges(self.memory_size().0)?;
-        let memory = memory::allocate(&ranges)?;
-        accelerator.attach_memory(&memory)?;
+        if self.kernel.is_empty() && self.bios.is_empty() {
+            // Only now: what the policy has to say of the configuration comes first.
+            let problem = "nothing to boot from: give -kernel or -bios";
+            return Err(PlanError::Refused(problem.to_owned()).into());
+        }
+        let memory_error =
+            |error: &dyn std::error::Error| PlanError::refused("memory-size", with_causes(error));
+        let mut ranges =
+            layout::ram_ranges(self.memory_size().0).map_err(|error| memory_error(&error))?;
+        let firmware = match &*self.bios {
+            "" => None,
+            file => Some(firmware::place(file)?),
+        };
+        // RAM ends below firmware or starts above it.
+        let above = ranges.iter().position(|range| range.start >= layout::HIGH_RAM_START);
+        if let Some(firmware) = &firmware {
+            ranges.insert(above.unwrap_or(ranges.len()), firmware.clone());
+        }
+        let memory = memory::allocate(&ranges).map_err(|error| memory_error(&error))?;
+        accelerator.attach_memory(&memory, firmware.as_ref())?;
         platform.set_memory(memory);
         Ok(())
     }
 
     fn boot(&self, machine: &Obj, platform: &Platform) -> Result<Option<Entry>, BoxedError> {
         let Some(memory) = platform.memory() else { return Ok(None) };
+        if !self.bios.is_empty() {
+            return Ok(Some(Entry::Reset));
+        }
         let kernel = machine.child("kernel").and_then(|object| object.cast::<dyn KernelLoader>());
         let Some(kernel) = kernel.and_then(|loader| loader.loaded().get()) else {
             return Ok(None);
         };
         let initrd = machine.child("initrd").and_then(|object| object.cast::<InitrdLoader>());
-        let mut cmdline = Cmdline::new();
-        cmdline.append(&self.append)?;
-        let acpi = self.describe();
+        let cmdline = command_line(&self.append)?;
+        let acpi = self.describe(local_apics(machine));
         let information = BootInformation {
             ram_size: self.memory_size().0,
             cmdline: &cmdline,

@@ -1,5 +1,6 @@
 //! One run of the monitor: from the command line to the exit status.
 
+mod demo;
 mod error;
 mod help;
 mod realizer;
@@ -48,7 +49,7 @@ fn run(crates: &[&str], arguments: impl IntoIterator<Item = OsString>) -> Result
     let line = CommandLine::parse(arguments)?;
     match line.subcommand() {
         Some(Subcommand::Types(rest)) => return types::run(registry, rest),
-        Some(Subcommand::Demo(_)) => {}
+        Some(Subcommand::Demo(rest)) => return demo::run(registry, rest),
         None => {}
     }
     if let Some((_, request)) = line.help_requests().next() {

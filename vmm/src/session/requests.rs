@@ -12,6 +12,7 @@ use crate::{
     options::{
         command_line::{CommandLine, Entry, Serial},
         keyval::OptionArgs,
+        smp::Topology,
     },
 };
 
@@ -53,7 +54,7 @@ struct Chosen<'a> {
 /// What becomes of the first serial port.
 enum FirstSerial {
     Absent,
-    To(Option<String>),
+    To { path: String, origin: Origin },
 }
 
 struct Builder<'a> {
@@ -160,16 +161,18 @@ impl<'a> Builder<'a> {
         };
         // QEMU's users say it of the machine.
         let request = match self.machine_property("kernel-irqchip") {
-            Some(value) => request.set("kernel-irqchip", value.clone()),
+            Some((entry, value)) => request.set_by(origin(entry), "kernel-irqchip", value.clone()),
             None => request,
         };
         self.requests.push(request);
         Ok(())
     }
 
-    fn machine_property(&self, name: &str) -> Option<&'a Given> {
+    fn machine_property(&self, name: &str) -> Option<(&'a Entry, &'a Given)> {
         let properties = self.line.machine().properties;
-        properties.into_iter().find_map(|(_, (key, value))| (key == name).then_some(value))
+        properties
+            .into_iter()
+            .find_map(|(entry, (key, value))| (key == name).then_some((entry, value)))
     }
 
     fn chardevs(&mut self) -> Result<(), StartError> {
@@ -209,8 +212,11 @@ impl<'a> Builder<'a> {
         }
         let (backend, origin) = match first {
             Some((_, Serial::None)) => return Ok(FirstSerial::Absent),
-            Some((_, Serial::Chardev(id))) => {
-                return Ok(FirstSerial::To(Some(format!("{CHARDEVS}/{id}"))));
+            Some((entry, Serial::Chardev(id))) => {
+                return Ok(FirstSerial::To {
+                    path: format!("{CHARDEVS}/{id}"),
+                    origin: origin(entry),
+                });
             }
             Some((entry, Serial::Stdio)) => ("stdio", origin(entry)),
             Some((entry, Serial::Null)) => ("null", origin(entry)),
@@ -219,18 +225,19 @@ impl<'a> Builder<'a> {
             }
             None => ("stdio", Origin::new("-serial stdio")),
         };
-        self.requests
-            .push(Request::new(format!("chardev-{backend}"), CHARDEVS, SERIAL0).from(origin));
-        Ok(FirstSerial::To(Some(format!("{CHARDEVS}/{SERIAL0}"))))
+        self.requests.push(
+            Request::new(format!("chardev-{backend}"), CHARDEVS, SERIAL0).from(origin.clone()),
+        );
+        Ok(FirstSerial::To { path: format!("{CHARDEVS}/{SERIAL0}"), origin })
     }
 
     fn machine(&mut self, machine: &Chosen<'_>, serial: FirstSerial) -> Result<(), StartError> {
         let line = self.line;
         let mut machine_request =
             request(machine.class.name(), MACHINE).from(machine.origin.clone());
-        for (_, (key, value)) in line.machine().properties {
+        for (entry, (key, value)) in line.machine().properties {
             if key != "kernel-irqchip" {
-                machine_request = machine_request.set(key, value.clone());
+                machine_request = machine_request.set_by(origin(entry), key, value.clone());
             }
         }
         let no_guest = || OptionError::NoGuest { machine: machine.name.clone() };
@@ -259,8 +266,9 @@ impl<'a> Builder<'a> {
             return Ok(());
         }
         machine_request = machine_request.set("accel", ACCELERATOR);
-        if let Some((_, bytes)) = line.memory() {
-            machine_request = machine_request.set("memory-size", Value::from(bytes));
+        if let Some((entry, bytes)) = line.memory() {
+            machine_request =
+                machine_request.set_by(origin(entry), "memory-size", Value::from(bytes));
         }
         if let Some((entry, topology)) = line.topology() {
             let (cpus, maxcpus) = (topology.cpus, topology.maxcpus);
@@ -270,27 +278,30 @@ impl<'a> Builder<'a> {
             if maxcpus > cpus {
                 return Err(refuse(entry, OptionError::CpuHotplug { cpus, maxcpus }));
             }
-            machine_request = machine_request
-                .set("cpus", Value::from(cpus))
-                .set("sockets", Value::from(topology.sockets))
-                .set("cores", Value::from(topology.cores))
-                .set("threads", Value::from(topology.threads));
+            let Topology { sockets, cores, threads, .. } = topology;
+            let numbers =
+                [("cpus", cpus), ("sockets", sockets), ("cores", cores), ("threads", threads)];
+            for (property, number) in numbers {
+                machine_request =
+                    machine_request.set_by(origin(entry), property, Value::from(number));
+            }
         }
         machine_request = self.cpu_model(machine, machine_request)?;
         let files = [("kernel", line.kernel()), ("initrd", line.initrd()), ("bios", line.bios())];
         for (property, given) in files {
-            if let Some((_, path)) = given {
+            if let Some((entry, path)) = given {
                 let path = path.to_string_lossy().into_owned();
-                machine_request = machine_request.set(property, Value::from(path));
+                machine_request =
+                    machine_request.set_by(origin(entry), property, Value::from(path));
             }
         }
-        if let Some((_, words)) = line.append() {
-            machine_request = machine_request.set("append", Value::from(words));
+        if let Some((entry, words)) = line.append() {
+            machine_request = machine_request.set_by(origin(entry), "append", Value::from(words));
         }
         machine_request = match serial {
             FirstSerial::Absent => machine_request.set("isa-serial", Value::from(false)),
-            FirstSerial::To(path) => {
-                machine_request.set("serial0", path.map_or(Value::Null, Value::from))
+            FirstSerial::To { path, origin } => {
+                machine_request.set_by(origin, "serial0", Value::from(path))
             }
         };
         self.requests.push(machine_request);
@@ -314,9 +325,11 @@ impl<'a> Builder<'a> {
             .iter()
             .map(|(name, on)| format!("{}{name}", if *on { '+' } else { '-' }))
             .collect();
-        Ok(request
-            .set("cpu-type", Value::from(type_name))
-            .set("cpu-features", Value::from(features.join(","))))
+        Ok(request.set_by(origin(entry), "cpu-type", Value::from(type_name)).set_by(
+            origin(entry),
+            "cpu-features",
+            Value::from(features.join(",")),
+        ))
     }
 
     fn devices(&mut self) -> Result<(), StartError> {

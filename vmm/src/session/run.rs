@@ -6,6 +6,7 @@ use std::{
 };
 
 use device_model::{
+    chardev::Chardev,
     device::Device,
     event_loop::{EventLoop, Next},
     qom_core::Obj,
@@ -108,6 +109,12 @@ impl Vm {
             processors.start()?;
         }
         let exit = self.main_loop(&inbox, &processors);
+        // First, so that no processor waits for a reader of its output that takes none.
+        for object in self.tree.walk() {
+            if let Some(chardev) = object.cast::<dyn Chardev>() {
+                chardev.close();
+            }
+        }
         processors.stop();
         exit
     }

@@ -28,7 +28,7 @@ pub(super) fn dsdt(platform: &AcpiPlatform) -> Sdt {
         let types = Package::new(vec![&sleep.s5_type, &zero, &zero, &zero]);
         Name::new("_S5_".into(), &types).to_aml_bytes(&mut code);
     }
-    let cpus: Vec<Encoded> = (0..platform.cpus).map(cpu).collect();
+    let cpus: Vec<Encoded> = (0..platform.cpus()).map(cpu).collect();
     let devices: Vec<Encoded> = platform.devices.iter().map(device).collect();
     let children = cpus.iter().chain(&devices).map(|child| child as &dyn Aml).collect();
     Scope::new("\\_SB_".into(), children).to_aml_bytes(&mut code);

@@ -21,6 +21,7 @@ const PROCESSOR_LOCAL_APIC: u8 = 0;
 const IO_APIC: u8 = 1;
 const INTERRUPT_SOURCE_OVERRIDE: u8 = 2;
 const LOCAL_APIC_NMI: u8 = 4;
+const PROCESSOR_LOCAL_X2APIC: u8 = 9;
 
 /// Local APIC flag: ready for use.
 const ENABLED: u32 = 1;
@@ -39,9 +40,20 @@ pub(super) fn madt(platform: &AcpiPlatform) -> Sdt {
 
     let mut controllers = Vec::new();
     // The check left no more processors than identifiers.
-    for (id, _) in (0..=u8::MAX).zip(0..platform.cpus) {
-        controllers.extend([PROCESSOR_LOCAL_APIC, 8, id, id]);
-        controllers.extend(ENABLED.to_le_bytes());
+    for (uid, id) in (0..=u8::MAX).zip(&platform.local_apics) {
+        match u8::try_from(*id) {
+            Ok(id) if id != ALL_PROCESSORS => {
+                controllers.extend([PROCESSOR_LOCAL_APIC, 8, uid, id]);
+                controllers.extend(ENABLED.to_le_bytes());
+            }
+            // An identifier that only the x2APIC has room for.
+            _ => {
+                controllers.extend([PROCESSOR_LOCAL_X2APIC, 16, 0, 0]);
+                controllers.extend(id.to_le_bytes());
+                controllers.extend(ENABLED.to_le_bytes());
+                controllers.extend(u32::from(uid).to_le_bytes());
+            }
+        }
     }
     for io_apic in &platform.io_apics {
         controllers.extend([IO_APIC, 12, io_apic.id, 0]);

@@ -8,8 +8,8 @@ use super::{AcpiError, CPUS_MAX};
 /// A platform to be described.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcpiPlatform {
-    /// Processors. The n-th has local APIC identifier n.
-    pub cpus: u16,
+    /// Identifier of each processor's local APIC, in the processors' order.
+    pub local_apics: Vec<u32>,
     /// Guest-physical address of the local APICs.
     pub local_apic: u32,
     /// I/O APICs.
@@ -255,10 +255,15 @@ impl AcpiPlatform {
         self.devices.iter().any(|device| device.hardware_id == hardware_id)
     }
 
+    /// How many processors there are, as far as a name can tell them apart.
+    pub(super) fn cpus(&self) -> u16 {
+        u16::try_from(self.local_apics.len()).unwrap_or(u16::MAX)
+    }
+
     /// Checks all that tables could not say or would say wrongly.
     pub(super) fn check(&self) -> Result<(), AcpiError> {
-        if self.cpus == 0 || self.cpus > CPUS_MAX {
-            return Err(AcpiError::Cpus { found: self.cpus });
+        if self.cpus() == 0 || self.cpus() > CPUS_MAX {
+            return Err(AcpiError::Cpus { found: self.cpus() });
         }
         if let Some(sleep) = self.sleep
             && sleep.s5_type > 7
@@ -270,7 +275,7 @@ impl AcpiPlatform {
                 return Err(AcpiError::IsaInterrupt { found: wired.isa });
             }
         }
-        let mut names: BTreeSet<String> = (0..self.cpus).map(Self::cpu_name).collect();
+        let mut names: BTreeSet<String> = (0..self.cpus()).map(Self::cpu_name).collect();
         for device in &self.devices {
             device.check()?;
             if !names.insert(device.name.clone()) {

@@ -23,7 +23,7 @@ pub(crate) fn board(cpus: u16) -> AcpiPlatform {
         ],
     };
     AcpiPlatform {
-        cpus,
+        local_apics: (0..cpus.into()).collect(),
         local_apic: layout::LAPIC,
         io_apics: vec![IoApic { id: 0, address: layout::IOAPIC, gsi_base: 0 }],
         interrupt_overrides: vec![InterruptOverride {
@@ -167,6 +167,18 @@ fn every_processor_has_a_local_apic_and_a_device() {
         assert!(holds(&seen.dsdt, last.as_bytes()));
         assert!(!holds(&seen.dsdt, AcpiPlatform::cpu_name(cpus).as_bytes()));
     }
+}
+
+#[test]
+fn an_identifier_beyond_the_xapic_is_told_in_the_x2apics_form() {
+    let mut platform = board(1);
+    platform.local_apics = vec![0, 4, 254, 255, 0x1_0000];
+    let madt = follow(&platform).madt;
+    // Sections 5.2.12.2 and 5.2.12.12: type, length, UID, identifier; and the wider form.
+    assert!(holds(&madt, &[0, 8, 1, 4, 1, 0, 0, 0]));
+    assert!(holds(&madt, &[0, 8, 2, 254, 1, 0, 0, 0]));
+    assert!(holds(&madt, &[9, 16, 0, 0, 255, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0]));
+    assert!(holds(&madt, &[9, 16, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 4, 0, 0, 0]));
 }
 
 #[test]

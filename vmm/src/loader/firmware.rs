@@ -1,0 +1,80 @@
+//! The loader of firmware: what a processor executes first, at the top of the first 4 GiB.
+
+use std::{io::Read, ops::Range};
+
+use device_model::{
+    platform::Platform,
+    qom_core::{BoxedError, qom_type},
+};
+use vm_memory::{Bytes, GuestAddress};
+
+use super::{LoadError, Loader, open};
+
+/// Where firmware ends: a processor's first instruction is 16 bytes below (Intel SDM volume 3,
+/// section 10.1.4).
+const END: u64 = 1 << 32;
+/// Firmware is a whole number of these, so that its last 16 bytes are where a processor starts.
+const UNIT: u64 = 64 << 10;
+/// The largest firmware: below are the pages that some processors need of KVM.
+const LARGEST: u64 = 16 << 20;
+/// Firmware's end is below 1 MiB too, where a processor in real mode reaches it.
+const SHADOW_END: u64 = 1 << 20;
+/// How much of it at most: what PCs leave to it there.
+const SHADOW_LARGEST: u64 = 128 << 10;
+
+/// Loader of raw firmware images
+#[qom_type(secure, parent = Loader)]
+pub struct FirmwareLoader;
+
+impl Loader for FirmwareLoader {
+    fn load(&self, platform: &Platform) -> Result<(), BoxedError> {
+        let file = self.file();
+        let range = place(&file)?;
+        let memory = platform.memory().ok_or_else(|| LoadError::NoMemory { file: file.clone() })?;
+        let read = |source| LoadError::File { action: "read", file: file.clone(), source };
+        let memory_error = |error: vm_memory::GuestMemoryError| LoadError::Contents {
+            file: file.clone(),
+            problem: error.to_string(),
+        };
+        let mut opened = open(&file)?;
+        let size = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+        memory
+            .read_exact_volatile_from(GuestAddress(range.start), &mut opened, size)
+            .map_err(memory_error)?;
+        // A byte more means that the file has grown since its size decided where it goes.
+        if opened.read(&mut [0]).map_err(read)? != 0 {
+            return Err(LoadError::Contents { file, problem: "it grows".to_owned() }.into());
+        }
+        let shadow = (range.end - range.start).min(SHADOW_LARGEST);
+        let mut page = [0; 4096];
+        for offset in (0..shadow).step_by(page.len()) {
+            memory
+                .read_slice(&mut page, GuestAddress(END - shadow + offset))
+                .and_then(|()| {
+                    memory.write_slice(&page, GuestAddress(SHADOW_END - shadow + offset))
+                })
+                .map_err(memory_error)?;
+        }
+        Ok(())
+    }
+}
+
+/// The guest-physical addresses at which this firmware goes.
+///
+/// # Errors
+/// If the file can't be read, or is of a size that firmware can't have.
+pub(crate) fn place(file: &str) -> Result<Range<u64>, LoadError> {
+    let size = open(file)?
+        .metadata()
+        .map_err(|source| LoadError::File { action: "read", file: file.to_owned(), source })?
+        .len();
+    if size == 0 || size % UNIT != 0 || size > LARGEST {
+        return Err(LoadError::Contents {
+            file: file.to_owned(),
+            problem: format!(
+                "it has {size} bytes, and firmware has a multiple of {UNIT}, up to {LARGEST}"
+            ),
+        });
+    }
+    Ok(END - size..END)
+}
