@@ -70,6 +70,11 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    /// Whether it is a class or interface that nothing is stated of.
+    pub(super) fn is_blank_class(&self) -> bool {
+        self.kind != "concrete" && self.security == SecurityStatus::Undeclared.name()
+    }
+
     fn of(class: &Class) -> Self {
         let (info, status) = (class.info(), class.status());
         let with_insecure_values =

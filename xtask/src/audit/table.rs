@@ -41,12 +41,13 @@ fn new_table(header: &[&str]) -> Table {
     table
 }
 
+/// Rows of types. One that states nothing is said to be undeclared only if that is a gap.
 fn entries(entries: &[Entry]) -> Table {
     let mut table = new_table(&["name", "security", "boundaries", "category", "stated by", "at"]);
     for entry in entries {
         table.add_row([
             entry.name,
-            entry.security,
+            if entry.is_blank_class() { "-" } else { entry.security },
             &entry.boundaries.to_string(),
             entry.category,
             &entry.stated_by,
@@ -107,6 +108,16 @@ mod tests {
         }
         let sums = text.lines().find(|line| line.trim_start().starts_with("all ")).unwrap();
         assert_eq!(sums.split_whitespace().collect::<Vec<_>>(), ["all", "1", "1", "2", "4"]);
+    }
+
+    #[test]
+    fn a_class_that_states_nothing_is_not_called_undeclared() {
+        let text = render(&sample(), false);
+        let row = |name: &str| {
+            let starts = |line: &&str| line.trim_start().starts_with(name);
+            text.lines().find(starts).unwrap().split_whitespace().nth(1).unwrap().to_owned()
+        };
+        assert_eq!([row("device "), row("zip ")], ["-", "undeclared"]);
     }
 
     #[test]
