@@ -1,0 +1,57 @@
+//! From a file to the state in which the guest is entered: kernel, RAM disk, command line, tables.
+
+use std::io::Cursor;
+
+use vmm::boot::{
+    BootInformation, Entry, KernelKind,
+    acpi::{AcpiDevice, AcpiPlatform, IoApic, Register},
+    cmdline::Cmdline,
+    finish_boot, layout, load_initrd, load_kernel,
+};
+
+use super::memory;
+use crate::input::Input;
+
+/// Number of processors; lengths of command line and RAM disk in 16 bits each; the command line;
+/// the kernel.
+pub(crate) fn run(data: &[u8]) {
+    let mut input = Input::new(data);
+    let cpus = u16::from_le_bytes([input.byte(), input.byte()]);
+    let words_length = u16::from_le_bytes([input.byte(), input.byte()]);
+    let disk_length = u16::from_le_bytes([input.byte(), input.byte()]);
+    let words = String::from_utf8_lossy(input.take(words_length.into()));
+    let memory = memory::memory();
+    let Ok(kernel) = load_kernel(&mut Cursor::new(input.rest()), memory) else { return };
+    let disk = vec![0; disk_length.into()];
+    let initrd = load_initrd(&mut Cursor::new(disk), memory, &kernel).ok();
+    let mut cmdline = Cmdline::new();
+    if cmdline.append(&words).is_err() {
+        return;
+    }
+    let acpi = AcpiPlatform {
+        cpus,
+        local_apic: layout::LAPIC,
+        io_apics: vec![IoApic { id: 0, address: layout::IOAPIC, gsi_base: 0 }],
+        interrupt_overrides: Vec::new(),
+        legacy_pic: false,
+        sleep: None,
+        reset: Some(Register { address: layout::GED_RESET, value: 1 }),
+        devices: vec![AcpiDevice::com1(4)],
+    };
+    let information =
+        BootInformation { ram_size: memory::SIZE, cmdline: &cmdline, initrd, acpi: Some(&acpi) };
+    if let Ok(entry) = finish_boot(&kernel, memory, &information) {
+        let first = match entry {
+            Entry::Pvh { eip, .. } => u64::from(eip),
+            Entry::Linux64 { rip, .. } => rip,
+            Entry::Reset => panic!("a kernel is not entered at the reset vector"),
+        };
+        // A bzImage that unpacks itself says where it is entered by its format alone.
+        let inside = match kernel.kind {
+            KernelKind::Elf => kernel.range.contains(&first),
+            KernelKind::BzImage => kernel.range.start <= first,
+        };
+        assert!(inside, "{first:#x} {:#x?}", kernel.range);
+        assert!(cmdline.as_str().len() <= kernel.cmdline_max());
+    }
+}

@@ -1,0 +1,35 @@
+//! The power registers: what they remember is always a state that they take back.
+
+use devices::ged::GedRegisters;
+
+use crate::input::{Access, Input, buffer};
+
+/// Operations: 0x70 is a reset of the machine, all else are accesses.
+pub(crate) fn run(data: &[u8]) {
+    let mut input = Input::new(data);
+    let mut registers = GedRegisters::new();
+    while let Some(first) = input.next() {
+        match first {
+            0x70 => registers.reset(),
+            _ => match input.access(first) {
+                Access::Read(offset, length) => {
+                    let mut data = buffer(length);
+                    registers.read(offset, &mut data);
+                    if offset > 2 {
+                        assert!(data.iter().all(|byte| *byte == 0xff), "{offset:#x}");
+                    }
+                }
+                Access::Write(offset, data) => {
+                    let before = registers;
+                    let asked = registers.write(offset, data);
+                    if offset > 2 || data.is_empty() {
+                        assert_eq!((asked, before), (None, registers), "{offset:#x}");
+                    }
+                }
+            },
+        }
+        let mut copy = GedRegisters::new();
+        assert_eq!(copy.restore(&registers.state()), Ok(()));
+        assert_eq!(copy, registers);
+    }
+}

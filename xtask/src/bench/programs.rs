@@ -1,0 +1,80 @@
+//! The programs that are measured, built for release.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Result, ensure};
+
+use crate::workspace;
+
+/// A program that runs a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Monitor {
+    /// Ours.
+    Palisade,
+    /// The least there can be.
+    BareKvm,
+}
+
+/// Where the programs are.
+pub(super) struct Programs {
+    folder: PathBuf,
+}
+
+impl Programs {
+    /// Builds them.
+    pub(super) fn build() -> Result<Self> {
+        let mut cargo = workspace::cargo();
+        cargo.args(["build", "--quiet", "--release"]);
+        // Apart from everything else, so that no feature that others ask for gets into it.
+        let palisade = workspace::status(cargo.args(["--package", "palisade"]))?;
+        let mut cargo = workspace::cargo();
+        cargo.args(["build", "--quiet", "--release"]);
+        cargo.args(["--package", "bare-kvm", "--package", "bench-programs"]);
+        let others = workspace::status(&mut cargo)?;
+        ensure!(palisade.success() && others.success(), "the programs can't be built");
+        let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+        let target = workspace::root().join(target.unwrap_or_else(|| "target".into()));
+        Ok(Self { folder: target.join("release") })
+    }
+
+    /// Both monitors, in the order in which they are run.
+    pub(super) fn monitors(&self) -> [Monitor; 2] {
+        [Monitor::BareKvm, Monitor::Palisade]
+    }
+
+    fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(self.folder.join(name));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+    }
+
+    /// The command that runs a guest of 128 MiB, with its serial port on standard output.
+    pub(super) fn start(&self, monitor: Monitor, image: &Path) -> Command {
+        match monitor {
+            Monitor::BareKvm => {
+                let mut command = self.program("bare-kvm");
+                command.arg(image);
+                command
+            }
+            Monitor::Palisade => {
+                let mut command = self.program("palisade");
+                command.args(["-accel", "kvm", "-nodefaults", "-serial", "stdio", "-kernel"]);
+                command.arg(image).args(["-m", "128M", "-no-reboot"]);
+                command
+            }
+        }
+    }
+
+    /// The command that builds a registry of 10,000 types.
+    pub(super) fn registry_load(&self) -> Command {
+        self.program("registry-load")
+    }
+
+    /// The command that measures bus and policy in its own process.
+    pub(super) fn in_process(&self) -> Command {
+        self.program("in-process")
+    }
+}
