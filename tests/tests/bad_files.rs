@@ -74,11 +74,9 @@ fn an_initrd_is_read_as_carefully() {
     let vmm = Vmm::line("-m 16M").within(scratch.path()).kernel(kernel);
     scratch.file("large", vec![1; 16 << 20]);
     scratch.file("small", "a RAM disk");
-    for (file, problem) in [
-        ("missing", "No such file or directory"),
-        (".", "not a regular file"),
-        ("large", "large"),
-    ] {
+    for (file, problem) in
+        [("missing", "No such file or directory"), (".", "not a regular file"), ("large", "large")]
+    {
         let refused = vmm.clone().and("-initrd").and(file).run();
         refused.refuses_to_start_with(&["-", &format!("'{file}'"), problem]);
     }
@@ -164,10 +162,15 @@ fn a_configuration_file_is_wrong_at_a_line() {
             "[machine]\n  type = \"none\"\n[device \"a\"]\n  driver = \"pvpanic\"\n  iopot = \"1\"\n",
             "vm.cfg:3: Property 'pvpanic.iopot' not found; did you mean 'ioport'?",
         ),
-        ("[memory]\n  size = \"5Q\"\n", "vm.cfg:1: size: expected a number and optionally B, K, M, \
-          G, T, P or E (such as 512M or 1.5G), given '5Q'"),
-        ("[compat]\n  insecure-types = \"no\"\n",
-         "vm.cfg:1: insecure-types: expected accept, warn or reject, given 'no'"),
+        (
+            "[memory]\n  size = \"5Q\"\n",
+            "vm.cfg:1: size: expected a number and optionally B, K, M, \
+          G, T, P or E (such as 512M or 1.5G), given '5Q'",
+        ),
+        (
+            "[compat]\n  insecure-types = \"no\"\n",
+            "vm.cfg:1: insecure-types: expected accept, warn or reject, given 'no'",
+        ),
         ("[device \"a\"]\n", "vm.cfg:1: driver: expected the name of a type, given none"),
     ] {
         scratch.file("vm.cfg", text);

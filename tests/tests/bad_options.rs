@@ -60,9 +60,11 @@ fn an_unknown_type_is_named_with_the_nearest_of_its_kind() {
             "-serial stdoi: serial: expected stdio, null, none or chardev:ID, given 'stdoi'; did \
              you mean stdio?",
         ),
-        ("-device pvpanc,help",
+        (
+            "-device pvpanc,help",
             "-device pvpanc,help: 'pvpanc' is not a valid device model name; did you mean \
-             'pvpanic'?"),
+             'pvpanic'?",
+        ),
     ]);
 }
 
@@ -98,7 +100,10 @@ fn an_unknown_property_is_named_with_the_nearest() {
             "-chardev stdio,id=a,signl=off: Property 'chardev-stdio.signl' not found; did you mean \
              'signal'?",
         ),
-        ("-smp cpu=2", "-smp cpu=2: cpu: unknown key, expected cpus, sockets, dies, clusters, cores, threads or maxcpus; did you mean cpus?"),
+        (
+            "-smp cpu=2",
+            "-smp cpu=2: cpu: unknown key, expected cpus, sockets, dies, clusters, cores, threads or maxcpus; did you mean cpus?",
+        ),
     ]);
 }
 
@@ -191,9 +196,10 @@ fn one_stdio_is_for_one_stream() {
     );
     let scratch = Scratch::new();
     let vmm = Vmm::line("-m 16M").kernel(scratch.guest(guest::power_off("")));
-    vmm.clone().and("-serial stdio -serial null").run().refuses_to_start(
-        "-serial null: machine 'microvm' has one serial port",
-    );
+    vmm.clone()
+        .and("-serial stdio -serial null")
+        .run()
+        .refuses_to_start("-serial null: machine 'microvm' has one serial port");
     vmm.and("-serial chardev:nope").run().refuses_to_start_with(&["-", "'/chardevs/nope'"]);
 }
 
@@ -223,8 +229,10 @@ fn memory_is_a_size_that_the_host_can_give() {
     each_is_refused(&[
         ("-m 0", "-m 0: size: expected a size above zero, given '0'"),
         ("-m -5", "-m -5: size: expected a size above zero, given the negative '-5'"),
-        ("-m 99999999999999999G",
-            "-m 99999999999999999G: size: expected a size below 16E, given '99999999999999999G'"),
+        (
+            "-m 99999999999999999G",
+            "-m 99999999999999999G: size: expected a size below 16E, given '99999999999999999G'",
+        ),
     ]);
     for bad in ["5Q", "1.G", "M", "5 M", "0x"] {
         let vmm = Vmm::new(["-m", bad]);

@@ -152,7 +152,11 @@ fn every_concrete_type_of_the_program_has_a_statement() {
 #[test]
 fn types_are_the_same_in_the_same_order_however_the_program_was_built() {
     let [dev, release] = [Profile::Dev, Profile::Release].map(|profile| {
-        Vmm::of(palisade_of(profile), ["types", "--json"]).run().code(0).complains_only(&[]).stdout()
+        Vmm::of(palisade_of(profile), ["types", "--json"])
+            .run()
+            .code(0)
+            .complains_only(&[])
+            .stdout()
     });
     assert_eq!(dev, release);
     let types: Vec<Value> = serde_json::from_str(&dev).expect("it is a list in JSON");
