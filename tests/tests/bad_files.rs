@@ -19,7 +19,6 @@ fn a_kernel_that_cannot_be_read_is_refused() {
     scratch.file("i386", [b"\x7fELF\x01\x01\x01" as &[u8], &[0; 100]].concat());
     let bz = bzimage(&image);
     scratch.file("cut-bzimage", &bz[..bz.len() / 2]);
-    scratch.file("unknown", bzimage(b"BZh91AY&SY"));
     scratch.file("broken", bzimage(b"\x1f\x8b\x08\0nonsense of some length"));
     for (file, problem) in [
         ("missing", "No such file or directory"),
@@ -29,7 +28,6 @@ fn a_kernel_that_cannot_be_read_is_refused() {
         ("cut", ""),
         ("i386", ""),
         ("cut-bzimage", "outside the file of"),
-        ("unknown", ""),
         ("broken", ""),
         (".", "not a regular file"),
         ("/dev/zero", "not a regular file"),
@@ -53,18 +51,33 @@ fn a_kernel_larger_than_memory_is_refused() {
     refused.refuses_to_start_with(&["-", "unpacked'", "0x200000 bytes"]);
 }
 
-#[test]
-fn a_kernel_that_unpacks_without_end_is_refused_before_it_takes_the_hosts_memory() {
-    let mut bomb = GzEncoder::new(Vec::new(), Compression::best());
+/// 256 MiB of zeros after `start`, which come to little when they are compressed.
+fn bomb(start: &[u8]) -> Vec<u8> {
+    let mut bomb = GzEncoder::new(Vec::new(), Compression::fast());
+    bomb.write_all(start).expect("there is room");
+    let zeros = vec![0; 1 << 20];
     for _ in 0..256 {
-        bomb.write_all(&vec![0; 1 << 20]).expect("there is room for what zeros come to");
+        bomb.write_all(&zeros).expect("there is room for what zeros come to");
     }
     let bomb = bomb.finish().expect("there is room");
-    assert!(bomb.len() < 1 << 20, "256 MiB of zeros");
+    assert!(bomb.len() < 4 << 20, "{} bytes", bomb.len());
+    bomb
+}
+
+#[test]
+fn a_kernel_that_unpacks_without_end_is_refused_before_it_takes_the_hosts_memory() {
     let scratch = Scratch::new();
-    let bomb = scratch.file("bomb", bzimage(&bomb));
-    let refused = Vmm::line("-m 32M").kernel(bomb).run();
-    refused.refuses_to_start_with(&["-", "bomb'", "more than the guest's RAM of 0x2000000 bytes"]);
+    let good = guest::power_off("").expect("it can be assembled");
+    for (start, problem) in [
+        (good.as_slice(), "more than the guest's RAM of 0x2000000 bytes"),
+        (b"", "not an ELF file"),
+    ] {
+        let bomb = scratch.file("bomb", bzimage(&bomb(start)));
+        // In less memory than the bomb comes to.
+        let limited = ["-c", "ulimit -v 200000 && exec \"$0\" \"$@\""];
+        let vmm = Vmm::of("/bin/sh", limited).args([palisade()]).and("-m 32M").kernel(bomb);
+        vmm.run().refuses_to_start_with(&["-", "bomb'", problem]);
+    }
 }
 
 #[test]
@@ -81,8 +94,8 @@ fn an_initrd_is_read_as_carefully() {
         refused.refuses_to_start_with(&["-", &format!("'{file}'"), problem]);
     }
     vmm.and("-initrd small").run().code(0).says_only("ran").complains_only(&[]);
-    Vmm::line("-initrd x").run().refuses_to_start_with(&["-", "-initrd needs -kernel"]);
-    Vmm::line("-append x").run().refuses_to_start_with(&["-", "-append needs -kernel"]);
+    Vmm::line("-initrd x").run().refuses_to_start_with(&["-initrd x: ", "give -kernel"]);
+    Vmm::line("-append x").run().refuses_to_start_with(&["-append x: ", "give -kernel"]);
 }
 
 #[test]
@@ -138,7 +151,7 @@ fn an_accelerator_that_the_user_may_not_use_is_refused_with_what_to_do() {
     if rustix::process::geteuid().is_root() {
         vmm = vmm.user(NOBODY);
     }
-    vmm.run().refuses_to_start_with(&[&format!("{option}: "), "may not", "kvm"]);
+    vmm.run().refuses_to_start_with(&[&format!("{option}: "), "no permission to open", "kvm\""]);
 }
 
 #[test]
@@ -152,7 +165,7 @@ fn a_configuration_file_is_wrong_at_a_line() {
         (
             "# devices\n\n[devic \"x\"]\n",
             "vm.cfg:3: [devic]: unknown section, expected accel, chardev, compat, device, global, \
-             machine, memory, name or smp-opts; did you mean device?",
+             machine, memory, name or smp-opts; did you mean 'device'?",
         ),
         (
             "type = \"microvm\"\n",
