@@ -33,7 +33,9 @@ fn a_kernel_that_cannot_be_read_is_refused() {
         ("/dev/zero", "not a regular file"),
     ] {
         let vmm = Vmm::line("-m 16M").within(scratch.path()).kernel(file);
-        vmm.run().refuses_to_start_with(&["-", &format!("'{file}'"), problem]);
+        let start = format!("-kernel {file}: '{file}'");
+        let start = if file == "missing" { "-kernel missing: can't open 'missing'" } else { &start };
+        vmm.run().refuses_to_start_with(&[start, problem]);
     }
 }
 
@@ -45,10 +47,10 @@ fn a_kernel_larger_than_memory_is_refused() {
     let kernel = scratch.file("big", big.to_bytes());
     let vmm = Vmm::line("-no-reboot").kernel(&kernel);
     let refused = vmm.clone().and("-m 2M").run();
-    refused.refuses_to_start_with(&["-", "big'", "outside the guest's RAM of 0x200000 bytes"]);
+    refused.refuses_to_start_with(&["-kernel ", "big'", "outside the guest's RAM of 0x200000 bytes"]);
     let unpacked = scratch.file("unpacked", bzimage(&big.to_bytes()));
     let refused = Vmm::line("-m 2M").kernel(unpacked).run();
-    refused.refuses_to_start_with(&["-", "unpacked'", "0x200000 bytes"]);
+    refused.refuses_to_start_with(&["-kernel ", "unpacked'", "0x200000 bytes"]);
 }
 
 /// 256 MiB of zeros after `start`, which come to little when they are compressed.
@@ -76,7 +78,7 @@ fn a_kernel_that_unpacks_without_end_is_refused_before_it_takes_the_hosts_memory
         // In less memory than the bomb comes to.
         let limited = ["-c", "ulimit -v 200000 && exec \"$0\" \"$@\""];
         let vmm = Vmm::of("/bin/sh", limited).args([palisade()]).and("-m 32M").kernel(bomb);
-        vmm.run().refuses_to_start_with(&["-", "bomb'", problem]);
+        vmm.run().refuses_to_start_with(&["-kernel ", "bomb'", problem]);
     }
 }
 
@@ -91,7 +93,7 @@ fn an_initrd_is_read_as_carefully() {
         [("missing", "No such file or directory"), (".", "not a regular file"), ("large", "large")]
     {
         let refused = vmm.clone().and("-initrd").and(file).run();
-        refused.refuses_to_start_with(&["-", &format!("'{file}'"), problem]);
+        refused.refuses_to_start_with(&[&format!("-initrd {file}: "), &format!("'{file}'"), problem]);
     }
     vmm.and("-initrd small").run().code(0).says_only("ran").complains_only(&[]);
     Vmm::line("-initrd x").run().refuses_to_start_with(&["-initrd x: ", "give -kernel"]);
@@ -104,16 +106,16 @@ fn firmware_has_a_size_that_firmware_has() {
     for size in [0, 1, 65535, 65537, (16 << 20) + 65536] {
         let bios = scratch.file("bios", vec![0xf4; size]);
         let refused = Vmm::line("-m 16M -bios").args([bios]).run();
-        refused.refuses_to_start_with(&["-", "bios'", &format!("it has {size} bytes")]);
+        refused.refuses_to_start_with(&["-bios ", "bios'", &format!("it has {size} bytes")]);
     }
     for (file, problem) in [("/nonexistent", "No such file"), ("/dev/zero", "not a regular file")] {
         let refused = Vmm::line("-bios").args([file]).run();
-        refused.refuses_to_start_with(&["-", &format!("'{file}'"), problem]);
+        refused.refuses_to_start_with(&[&format!("-bios {file}: "), &format!("'{file}'"), problem]);
     }
     let bios = scratch.file("bios", guest::firmware(""));
     let kernel = scratch.guest(guest::power_off(""));
     let both = Vmm::line("-m 16M -bios").args([bios]).kernel(kernel).run();
-    both.refuses_to_start_with(&["-", "give -kernel or -bios, not both"]);
+    both.refuses_to_start_with(&["-kernel ", "give -kernel or -bios, not both"]);
 }
 
 #[test]
@@ -182,7 +184,7 @@ fn a_configuration_file_is_wrong_at_a_line() {
         ),
         (
             "[compat]\n  insecure-types = \"no\"\n",
-            "vm.cfg:1: insecure-types: expected accept, warn or reject, given 'no'",
+            "vm.cfg:1: Parameter 'insecure-types' does not accept value 'no'",
         ),
         ("[device \"a\"]\n", "vm.cfg:1: driver: expected the name of a type, given none"),
     ] {
