@@ -34,7 +34,8 @@ fn a_kernel_that_cannot_be_read_is_refused() {
     ] {
         let vmm = Vmm::line("-m 16M").within(scratch.path()).kernel(file);
         let start = format!("-kernel {file}: '{file}'");
-        let start = if file == "missing" { "-kernel missing: can't open 'missing'" } else { &start };
+        let start =
+            if file == "missing" { "-kernel missing: can't open 'missing'" } else { &start };
         vmm.run().refuses_to_start_with(&[start, problem]);
     }
 }
@@ -47,7 +48,11 @@ fn a_kernel_larger_than_memory_is_refused() {
     let kernel = scratch.file("big", big.to_bytes());
     let vmm = Vmm::line("-no-reboot").kernel(&kernel);
     let refused = vmm.clone().and("-m 2M").run();
-    refused.refuses_to_start_with(&["-kernel ", "big'", "outside the guest's RAM of 0x200000 bytes"]);
+    refused.refuses_to_start_with(&[
+        "-kernel ",
+        "big'",
+        "outside the guest's RAM of 0x200000 bytes",
+    ]);
     let unpacked = scratch.file("unpacked", bzimage(&big.to_bytes()));
     let refused = Vmm::line("-m 2M").kernel(unpacked).run();
     refused.refuses_to_start_with(&["-kernel ", "unpacked'", "0x200000 bytes"]);
@@ -93,7 +98,11 @@ fn an_initrd_is_read_as_carefully() {
         [("missing", "No such file or directory"), (".", "not a regular file"), ("large", "large")]
     {
         let refused = vmm.clone().and("-initrd").and(file).run();
-        refused.refuses_to_start_with(&[&format!("-initrd {file}: "), &format!("'{file}'"), problem]);
+        refused.refuses_to_start_with(&[
+            &format!("-initrd {file}: "),
+            &format!("'{file}'"),
+            problem,
+        ]);
     }
     vmm.and("-initrd small").run().code(0).says_only("ran").complains_only(&[]);
     Vmm::line("-initrd x").run().refuses_to_start_with(&["-initrd x: ", "give -kernel"]);

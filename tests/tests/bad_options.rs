@@ -295,10 +295,6 @@ fn a_policy_that_cannot_be_read_is_no_policy() {
              'acept'; did you mean 'accept'?",
         ),
         (
-            "-compat insecure-types=crash",
-            "-compat insecure-types=crash: Parameter 'insecure-types' does not accept value 'crash'",
-        ),
-        (
             "-machine require-secure=maybe",
             "-machine require-secure=maybe: Parameter 'require-secure' does not accept value \
              'maybe'",
