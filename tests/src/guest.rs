@@ -60,6 +60,17 @@ pub fn power_off(text: &str) -> Image {
     })
 }
 
+/// Writes a text, and again, for ever.
+pub fn flood(text: &str) -> Image {
+    assemble(|code| {
+        let mut again = code.create_label();
+        code.set_label(&mut again)?;
+        print(code, text)?;
+        code.jmp(again)?;
+        Ok(())
+    })
+}
+
 /// Writes a text and resets the machine by its reset register.
 pub fn reset(text: &str) -> Image {
     assemble(|code| {

@@ -3,6 +3,7 @@
 use std::{fs, io::Write, os::unix::fs::PermissionsExt};
 
 use flate2::{Compression, write::GzEncoder};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tests::{Scratch, Vmm, bzimage::bzimage, guest, palisade};
 
 /// A user without rights, on every Linux.
@@ -37,6 +38,25 @@ fn a_kernel_that_cannot_be_read_is_refused() {
         let start =
             if file == "missing" { "-kernel missing: can't open 'missing'" } else { &start };
         vmm.run().refuses_to_start_with(&[start, problem]);
+    }
+}
+
+#[test]
+fn a_pipe_that_nobody_writes_to_is_refused_and_not_waited_for() {
+    let scratch = Scratch::new();
+    let pipe = scratch.path().join("pipe");
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("pipes can be made");
+    let kernel = scratch.guest(guest::power_off(""));
+    for vmm in [
+        Vmm::line("-kernel pipe"),
+        Vmm::line("-bios pipe"),
+        Vmm::line("-initrd pipe -kernel").args([kernel]),
+    ] {
+        vmm.within(scratch.path()).run().refuses_to_start_with(&[
+            "-",
+            "'pipe'",
+            "not a regular file",
+        ]);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use tests::{Profile, Vmm, palisade_of};
+use tests::{Profile, Vmm, palisade, palisade_of};
 
 fn shown(options: &str) -> String {
     Vmm::line(options).run().code(0).complains_only(&[]).stdout()
@@ -146,6 +146,20 @@ fn every_concrete_type_of_the_program_has_a_statement() {
     for described in json("types --json") {
         let undeclared = described["kind"] == "concrete" && described["security"] == "undeclared";
         assert!(!undeclared, "{described}");
+    }
+}
+
+#[test]
+fn output_that_cannot_be_kept_is_an_error_unless_nobody_wants_it() {
+    let into = |arguments: &str, to: &str| {
+        let script = format!("\"$0\" {arguments} {to}");
+        Vmm::of("/bin/sh", ["-c", &script]).args([palisade()]).run()
+    };
+    for arguments in ["types --json", "--help", "--version", "-machine help", "-device help"] {
+        let failed = into(arguments, "> /dev/full");
+        failed.refuses_to_start_with(&["can't write to standard output: No space left on device"]);
+        // The shell has the status of the last program; a complaint of ours would be seen.
+        into(arguments, "| true").code(0).complains_only(&[]);
     }
 }
 
