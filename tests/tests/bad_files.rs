@@ -170,7 +170,7 @@ fn an_accelerator_that_cannot_be_had_is_refused() {
 fn an_accelerator_that_the_user_may_not_use_is_refused_with_what_to_do() {
     let scratch = Scratch::new();
     let node = scratch.file("kvm", "");
-    fs::set_permissions(&node, fs::Permissions::from_mode(0)).expect("it is ours");
+    fs::set_permissions(&node, fs::Permissions::from_mode(0o000)).expect("it is ours");
     let kernel = scratch.guest(guest::power_off(""));
     // Where another user may be kept from the build's folder, and everybody but its owner from
     // temporary ones.
