@@ -30,6 +30,7 @@ mod policy;
 mod property;
 mod registry;
 mod request;
+mod size;
 mod snapshot;
 mod status;
 mod suggestion;
@@ -62,6 +63,7 @@ pub use property::{
 pub use qom_macros::*;
 pub use registry::{Place, Registry, RegistryError, RegistryErrors};
 pub use request::{ChildRequest, Children, Origin, Request};
+pub use size::{Size, SizeError, SizeUnit};
 pub use status::SecurityStatus;
 pub use suggestion::{Suggestion, nearest};
 pub use taint::Taint;
@@ -69,7 +71,7 @@ pub use tree::{Completion, Created, NoCompletion, Tree};
 pub use type_info::{
     ChildrenFn, ClassType, ConstructFn, Implementation, Registration, Statement, TypeInfo, TypeKind,
 };
-pub use value::{Given, PropertyType, Size, ValueError, ValueType};
+pub use value::{Given, PropertyType, ValueError, ValueType};
 pub use verdict::{Finding, Refusal};
 
 /// What the macros' expansions name. No part of the interface.

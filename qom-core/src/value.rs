@@ -148,7 +148,6 @@ pub trait PropertyType: Clone + Send + Sync + 'static {
 )]
 pub trait IntegerProperty: PropertyType {}
 
-impl IntegerProperty for Size {}
 impl<T: IntegerProperty> IntegerProperty for Option<T> {}
 
 impl PropertyType for bool {
@@ -257,81 +256,6 @@ impl PropertyType for String {
     }
 }
 
-/// A number of bytes, for which a user may write a binary suffix.
-///
-/// ```
-/// use qom_core::{PropertyType, Size};
-///
-/// assert_eq!(Size::from_text("128M"), Ok(Size(128 << 20)));
-/// assert_eq!(Size::from_text("1.5k"), Ok(Size(1536)));
-/// assert!(Size::from_text("-1").is_err());
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Size(pub u64);
-
-impl Size {
-    const EXPECTED: &'static str = "a size: a number and one of the suffixes B, K, M, G, T, P, E";
-
-    fn parse(text: &str) -> Option<u64> {
-        let (number, shift) = match text.as_bytes().last()? {
-            b'0'..=b'9' => (text, 0),
-            _ if text.starts_with("0x") || text.starts_with("0X") => (text, 0),
-            suffix => {
-                let shift = match suffix.to_ascii_uppercase() {
-                    b'B' => 0,
-                    b'K' => 10,
-                    b'M' => 20,
-                    b'G' => 30,
-                    b'T' => 40,
-                    b'P' => 50,
-                    b'E' => 60,
-                    _ => return None,
-                };
-                (text.get(..text.len() - 1)?, shift)
-            }
-        };
-        let Some((whole, fraction)) = number.split_once('.') else {
-            let number = u64::try_from(parse_integer(number)?).ok()?;
-            return number.checked_mul(1 << shift);
-        };
-        // Exact up to 18 digits: no float rounds a size.
-        if shift == 0 || fraction.is_empty() || fraction.len() > 18 {
-            return None;
-        }
-        let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) {
-            return None;
-        }
-        let scale = 10_u128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
-        let fraction = fraction.parse::<u128>().ok()?.checked_shl(shift)?;
-        if fraction % scale != 0 {
-            return None;
-        }
-        let whole = whole.parse::<u64>().ok()?.checked_mul(1 << shift)?;
-        whole.checked_add(u64::try_from(fraction / scale).ok()?)
-    }
-}
-
-impl PropertyType for Size {
-    fn value_type() -> ValueType {
-        ValueType::plain("size")
-    }
-
-    fn from_text(text: &str) -> Result<Self, ValueError> {
-        Self::parse(text)
-            .map(Self)
-            .ok_or_else(|| ValueError::Type { expected: Self::EXPECTED, given: text.to_owned() })
-    }
-
-    fn from_json(value: &Value) -> Result<Self, ValueError> {
-        u64::from_json(value).map(Self)
-    }
-
-    fn to_json(&self) -> Value {
-        Value::from(self.0)
-    }
-}
-
 impl<T: PropertyType> PropertyType for Option<T> {
     fn value_type() -> ValueType {
         T::value_type()
@@ -399,16 +323,5 @@ mod tests {
         }
         assert!(u8::from_json(&Value::from(256)).is_err());
         assert_eq!(u64::from_json(&Value::from(u64::MAX)), Ok(u64::MAX));
-    }
-
-    #[test]
-    fn sizes_have_binary_suffixes_and_exact_fractions() {
-        assert_eq!(Size::from_text("4096"), Ok(Size(4096)));
-        assert_eq!(Size::from_text("1.5G"), Ok(Size(3 << 29)));
-        assert_eq!(Size::from_text("0x10"), Ok(Size(16)));
-        assert_eq!(Size::from_text("15E"), Ok(Size(15 << 60)));
-        for text in ["", "M", "16E", "1.G", ".5G", "1.5", "1.3K", "1e3", "0x1M2", "é", "-1M"] {
-            assert!(Size::from_text(text).is_err(), "{text:?} was accepted");
-        }
     }
 }

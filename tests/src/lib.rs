@@ -1,1 +1,23 @@
 //! Whole guests, macro diagnostics, policy: tests that start the real program.
+//!
+//! This is what the tests share: programs to start, [`Vmm`] to start one with, what came of it
+//! ([`Running`], [`Finished`]), files that a test makes ([`Scratch`]) and guests of a few
+//! instructions ([`guest`]).
+
+#![forbid(unsafe_code)]
+
+pub mod bzimage;
+mod finished;
+pub mod guest;
+mod output;
+mod programs;
+mod running;
+mod scratch;
+pub mod terminal;
+mod vmm;
+
+pub use finished::Finished;
+pub use programs::{Profile, palisade, palisade_of};
+pub use running::Running;
+pub use scratch::{Scratch, debian_kernel};
+pub use vmm::Vmm;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use device_model::qom_core::Suggestion;
+
 use super::dependencies::NEEDS;
 use super::feature_table::{ALIASES, FEATURES};
 
@@ -83,21 +85,13 @@ pub struct Choice {
 
 /// A name that no feature has.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("no CPU feature is named '{name}'{}", did_you_mean(*.similar))]
+#[error("no CPU feature is named '{name}'{suggestion}")]
 pub struct UnknownFeature {
     /// The name given.
     pub name: String,
     /// The name that comes closest, if one is close.
-    pub similar: Option<&'static str>,
+    pub suggestion: Suggestion,
 }
-
-/// The end of the message of [`UnknownFeature`].
-fn did_you_mean(similar: Option<&str>) -> String {
-    similar.map(|name| format!("; did you mean '{name}'?")).unwrap_or_default()
-}
-
-/// How alike two names have to be, of 0 to 1, for one to be taken for a slip of the other.
-const SIMILAR: f64 = 0.75;
 
 /// Every feature, sorted by name.
 pub fn all() -> &'static [Feature] {
@@ -126,25 +120,19 @@ pub fn parse<'a>(
 ) -> Result<Vec<Choice>, UnknownFeature> {
     let mut choices: Vec<Choice> = Vec::new();
     for (name, on) in given {
-        let feature = find(name)
-            .ok_or_else(|| UnknownFeature { name: name.to_owned(), similar: most_similar(name) })?;
+        let feature = find(name).ok_or_else(|| UnknownFeature {
+            name: name.to_owned(),
+            suggestion: Suggestion::of(
+                &name.replace('_', "-"),
+                FEATURES.iter().map(|feature| feature.name),
+            ),
+        })?;
         match choices.iter_mut().find(|choice| choice.feature == feature) {
             Some(choice) => choice.on = on,
             None => choices.push(Choice { feature, on }),
         }
     }
     Ok(choices)
-}
-
-/// The name that comes closest to `name`.
-fn most_similar(name: &str) -> Option<&'static str> {
-    let name = name.to_lowercase().replace('_', "-");
-    FEATURES
-        .iter()
-        .map(|feature| (strsim::jaro_winkler(&name, feature.name), feature.name))
-        .filter(|(alike, _)| *alike >= SIMILAR)
-        .max_by(|one, other| one.0.total_cmp(&other.0))
-        .map(|(_, name)| name)
 }
 
 #[cfg(test)]
@@ -216,7 +204,7 @@ mod tests {
         let error = parse([("cx16", true), ("popcount", true)]).unwrap_err();
         assert_eq!(error.to_string(), "no CPU feature is named 'popcount'; did you mean 'popcnt'?");
         let error = parse([("XSAVE", false)]).unwrap_err();
-        assert_eq!(error.similar, Some("xsave"));
+        assert_eq!(error.suggestion, Suggestion(Some("xsave".to_owned())));
         let error = parse([("qqqq", true)]).unwrap_err();
         assert_eq!(error.to_string(), "no CPU feature is named 'qqqq'");
     }

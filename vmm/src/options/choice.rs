@@ -1,7 +1,7 @@
 //! A value that must be one of a few words.
 
 use super::excerpt::excerpt;
-use super::suggestion::DidYouMean;
+use device_model::qom_core::Suggestion;
 
 /// The word given is none of those that exist.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,7 +14,7 @@ pub struct ChoiceError {
     /// Every word that would have done, as a phrase.
     pub expected: String,
     /// The nearest of them.
-    pub suggestion: DidYouMean,
+    pub suggestion: Suggestion,
 }
 
 /// Looks `given` up among `choices`, pairs of a word and what it stands for.
@@ -43,7 +43,7 @@ pub(crate) fn not_among<'a>(
         what: what.to_owned(),
         given: excerpt(given),
         expected: phrase(words.clone()),
-        suggestion: DidYouMean::among(given, words),
+        suggestion: Suggestion::of(given, words),
     }
 }
 
@@ -76,7 +76,7 @@ mod tests {
         let error = choose("insecure-types", "rejct", &[("accept", 0), ("warn", 1), ("reject", 2)]);
         assert_eq!(
             error.unwrap_err().to_string(),
-            "insecure-types: expected accept, warn or reject, given 'rejct'; did you mean reject?"
+            "insecure-types: expected accept, warn or reject, given 'rejct'; did you mean 'reject'?"
         );
     }
 

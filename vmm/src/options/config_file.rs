@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::excerpt::excerpt;
 use super::keyval::has_key_form;
-use super::suggestion::DidYouMean;
+use device_model::qom_core::Suggestion;
 
 /// The largest file that is read, in bytes.
 pub const MAX_FILE_SIZE: u64 = 1 << 20;
@@ -108,7 +108,7 @@ pub enum LineProblem {
         /// Every section that exists, as a phrase.
         expected: String,
         /// The nearest of them.
-        suggestion: DidYouMean,
+        suggestion: Suggestion,
     },
 }
 
@@ -201,7 +201,7 @@ fn option_of(group: &str) -> Result<&'static str, LineProblem> {
         LineProblem::UnknownGroup {
             group: excerpt(group),
             expected: super::choice::phrase(names()),
-            suggestion: DidYouMean::among(group, names()),
+            suggestion: Suggestion::of(group, names()),
         }
     })
 }
@@ -274,7 +274,7 @@ mod tests {
         assert_eq!(
             message("[machin]"),
             "vm.conf:1: [machin]: unknown section, expected accel, chardev, compat, device, \
-             global, machine, memory, name or smp-opts; did you mean machine?"
+             global, machine, memory, name or smp-opts; did you mean 'machine'?"
         );
         assert_eq!(
             message("[device]\na b = \"1\""),

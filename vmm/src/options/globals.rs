@@ -2,7 +2,7 @@
 
 use super::excerpt::excerpt;
 use super::keyval::{Given, KeyvalError, OptionArgs, Syntax, Words};
-use super::suggestion::DidYouMean;
+use device_model::qom_core::Suggestion;
 
 /// The syntax of the long form of `-global`.
 pub const SYNTAX: Syntax = Syntax { implied_key: None, words: Words::Refused, json: false };
@@ -32,7 +32,7 @@ pub enum GlobalError {
         /// The key, shortened where it is long.
         key: String,
         /// The nearest key.
-        suggestion: DidYouMean,
+        suggestion: Suggestion,
     },
     /// A key that has to be there.
     #[error(
@@ -74,7 +74,7 @@ pub fn parse(text: &str) -> Result<Global, GlobalError> {
 /// [`GlobalError`] when a key is missing, empty (but for `value`) or unknown.
 pub fn from_args(args: &OptionArgs) -> Result<Global, GlobalError> {
     if let Some((key, _)) = args.entries.iter().find(|(key, _)| !KEYS.contains(&key.as_str())) {
-        let suggestion = DidYouMean::among(key, KEYS);
+        let suggestion = Suggestion::of(key, KEYS);
         return Err(GlobalError::UnknownKey { key: excerpt(key), suggestion });
     }
     let get = |key| args.get(key).map(Given::to_string);
@@ -130,7 +130,7 @@ mod tests {
         ));
         assert_eq!(
             parse("drivr=a,property=b,value=1").unwrap_err().to_string(),
-            "drivr: unknown key, expected driver, property or value; did you mean driver?"
+            "drivr: unknown key, expected driver, property or value; did you mean 'driver'?"
         );
     }
 

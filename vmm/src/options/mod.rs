@@ -16,4 +16,3 @@ pub mod keyval;
 pub mod nesting;
 pub mod size;
 pub mod smp;
-pub mod suggestion;

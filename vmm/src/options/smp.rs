@@ -2,7 +2,7 @@
 
 use super::excerpt::excerpt;
 use super::keyval::{KeyvalError, OptionArgs, Syntax, Words};
-use super::suggestion::DidYouMean;
+use device_model::qom_core::Suggestion;
 
 /// The syntax of `-smp`.
 pub const SYNTAX: Syntax = Syntax { implied_key: Some("cpus"), words: Words::Refused, json: false };
@@ -47,7 +47,7 @@ pub enum SmpError {
         /// The key, shortened where it is long.
         key: String,
         /// The nearest key.
-        suggestion: DidYouMean,
+        suggestion: Suggestion,
     },
     /// A value that is no count.
     #[error("{key}: expected a whole number from 1 to {max}, given '{given}'", max = u32::MAX)]
@@ -104,7 +104,7 @@ impl SmpRequest {
                 "cores" => &mut request.cores,
                 "threads" => &mut request.threads,
                 _ => {
-                    let suggestion = DidYouMean::among(key, KEYS);
+                    let suggestion = Suggestion::of(key, KEYS);
                     return Err(SmpError::UnknownKey { key: excerpt(key), suggestion });
                 }
             };
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(
             topology("4,core=2").unwrap_err().to_string(),
             "core: unknown key, expected cpus, maxcpus, sockets, cores or threads; \
-             did you mean cores?"
+             did you mean 'cores'?"
         );
     }
 

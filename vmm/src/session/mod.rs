@@ -71,12 +71,7 @@ fn run(crates: &[&str], arguments: impl IntoIterator<Item = OsString>) -> Result
 
 /// The policy that the whole command line states, resolved before anything is created.
 fn policy(line: &CommandLine) -> (Policy, Vec<PolicyStatement>) {
-    let statements: Vec<_> = line
-        .policy_statements()
-        .filter_map(|(_, statement)| {
-            PolicyStatement::parse(statement.key, statement.value).ok().flatten()
-        })
-        .collect();
+    let statements: Vec<_> = line.policy_statements().map(|(_, statement)| statement).collect();
     (Policy::of(&statements), statements)
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn run(data: &[u8]) {
         return;
     }
     let acpi = AcpiPlatform {
-        local_apics: (0..cpus.into()).map(|index: u32| index * 3).collect(),
+        local_apics: (0..cpus.into()).collect(),
         local_apic: layout::LAPIC,
         io_apics: vec![IoApic { id: 0, address: layout::IOAPIC, gsi_base: 0 }],
         interrupt_overrides: Vec::new(),

@@ -1,7 +1,7 @@
 //! The whole command line: everything that can be asked of it has an answer, and what more is said
 //! of the policy never loosens it.
 
-use device_model::qom_core::{Policy, PolicyStatement};
+use device_model::qom_core::Policy;
 use vmm::options::command_line::CommandLine;
 
 /// Arguments, separated by newlines.
@@ -33,10 +33,7 @@ fn judge(line: &CommandLine) {
     for (entry, statement) in line.policy_statements() {
         let before = Policy::of(&stated);
         let any = !stated.is_empty();
-        match PolicyStatement::parse(statement.key, statement.value) {
-            Ok(statement) => stated.extend(statement),
-            Err(error) => panic!("{entry}: {error}"),
-        }
+        stated.push(statement);
         let after = Policy::of(&stated);
         if any {
             assert!(before.undeclared() <= after.undeclared(), "{entry}");

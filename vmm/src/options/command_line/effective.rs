@@ -7,6 +7,8 @@
 
 use std::path::Path;
 
+use device_model::qom_core::PolicyStatement;
+
 use crate::options::cpu_model::CpuModel;
 use crate::options::globals::Global;
 use crate::options::keyval::{Given, OptionArgs};
@@ -15,7 +17,7 @@ use crate::options::smp::Topology;
 use super::CommandLine;
 use super::entry::Entry;
 use super::help_request::HelpRequest;
-use super::policy::PolicyStatement;
+
 use super::value::{Display, OptionValue, Serial};
 
 /// Something and the option that said so.

@@ -2,7 +2,7 @@
 
 use crate::options::config_file::ConfigFileError;
 use crate::options::smp::SmpError;
-use crate::options::suggestion::DidYouMean;
+use device_model::qom_core::Suggestion;
 
 use super::value::ValueError;
 
@@ -23,7 +23,7 @@ pub enum CommandLineError {
         /// The option with its dashes.
         given: String,
         /// The nearest option.
-        suggestion: DidYouMean,
+        suggestion: Suggestion,
     },
     /// An argument that is neither an option nor the value of one.
     #[error("'{given}': unexpected argument, expected an option{suggestion}")]
@@ -31,7 +31,7 @@ pub enum CommandLineError {
         /// The argument, shortened where it is long.
         given: String,
         /// The nearest option or command.
-        suggestion: DidYouMean,
+        suggestion: Suggestion,
     },
     /// An option at the end that lacks its value.
     #[error("{given}: expected a value ({expected}), given none")]

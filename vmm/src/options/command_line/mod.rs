@@ -20,7 +20,7 @@ pub use effective::{MachineRequest, Said};
 pub use entry::{Entry, Origin};
 pub use error::CommandLineError;
 pub use help_request::{HelpRequest, HelpTopic};
-pub use policy::PolicyStatement;
+pub use policy::PolicyError;
 pub use usage::usage;
 pub use value::{Display, OptionValue, Serial, ValueError};
 
@@ -63,7 +63,7 @@ impl CommandLine {
     /// assert_eq!(line.machine().machine_type.map(|(_, name)| name), Some("q35"));
     /// assert_eq!(line.memory().map(|(_, bytes)| bytes), Some(3 << 29));
     /// let (entry, statement) = line.policy_statements().next().expect("one was given");
-    /// assert_eq!((statement.key, statement.value), ("require-secure", "yes"));
+    /// assert_eq!(statement.to_string(), "require-secure=yes");
     /// assert_eq!(entry.to_string(), "-machine q35,require-secure=yes");
     /// # Ok::<(), vmm::options::command_line::CommandLineError>(())
     /// ```

@@ -3,7 +3,9 @@
 //! They are only collected here. What several of them come to is not "the last wins", as for other
 //! keys, so each one is kept, even where it is given twice in one option.
 
-use crate::options::choice::{ChoiceError, ON_OFF, choose, not_among};
+use device_model::qom_core::{PolicyStatement, PolicyWordError};
+
+use crate::options::choice::{ChoiceError, not_among};
 use crate::options::excerpt::excerpt;
 use crate::options::keyval::{Given, OptionArgs, Syntax, Words, unquoted};
 
@@ -11,53 +13,51 @@ use crate::options::keyval::{Given, OptionArgs, Syntax, Words, unquoted};
 pub(super) const COMPAT_SYNTAX: Syntax =
     Syntax { implied_key: None, words: Words::Refused, json: true };
 
-/// One statement about what may be created.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PolicyStatement {
-    /// `require-secure`, `prohibit-insecure`, `insecure-types` or `insecure-input`.
-    pub key: &'static str,
-    /// `yes` or `no` for the first two, whichever spelling was used; `accept`, `warn` or `reject`
-    /// for the others, and `crash` for the last.
-    pub value: &'static str,
-}
-
 const MACHINE_KEYS: [&str; 2] = ["require-secure", "prohibit-insecure"];
 const COMPAT_KEYS: [&str; 2] = ["insecure-types", "insecure-input"];
-const ACTIONS: [(&str, &str); 4] =
-    [("accept", "accept"), ("warn", "warn"), ("reject", "reject"), ("crash", "crash")];
 
 /// Takes the statements out of the value of `-machine`; what is left are the machine's properties.
 ///
 /// # Errors
-/// [`ChoiceError`] for a value that is no switch.
+/// For a value that its key does not take.
 pub(super) fn take_from_machine(
     args: &mut OptionArgs,
-) -> Result<Vec<PolicyStatement>, ChoiceError> {
-    let statements = args.take_all(|key| MACHINE_KEYS.contains(&key));
-    let statement = |(key, value): (String, Given)| {
-        let key = choose("key", &key, &MACHINE_KEYS.map(|key| (key, key)))?;
-        let on = choose(key, &unquoted(&value), &ON_OFF)?;
-        Ok(PolicyStatement { key, value: if on { "yes" } else { "no" } })
-    };
-    statements.into_iter().map(statement).collect()
+) -> Result<Vec<PolicyStatement>, PolicyError> {
+    args.take_all(|key| MACHINE_KEYS.contains(&key)).iter().map(statement).collect()
 }
 
 /// Reads the value of `-compat`.
 ///
 /// # Errors
-/// [`ChoiceError`] for an unknown key, or a value that its key does not take.
-pub(super) fn from_compat(mut args: OptionArgs) -> Result<Vec<PolicyStatement>, ChoiceError> {
-    let statement = |(key, value): (String, Given)| {
-        let key = choose("key", &key, &COMPAT_KEYS.map(|key| (key, key)))?;
-        let actions = if key == "insecure-input" { &ACTIONS[..] } else { &ACTIONS[..3] };
-        let value = choose(key, &unquoted(&value), actions)?;
-        Ok(PolicyStatement { key, value })
-    };
+/// For an unknown key, or a value that its key does not take.
+pub(super) fn from_compat(mut args: OptionArgs) -> Result<Vec<PolicyStatement>, PolicyError> {
+    let unknown = |key: &str| not_among("key", &excerpt(key), COMPAT_KEYS.into_iter());
     let given = args.take_all(|_| true);
     if given.is_empty() {
-        return Err(not_among("key", &excerpt(&args.to_string()), COMPAT_KEYS.into_iter()));
+        return Err(unknown(&args.to_string()).into());
     }
-    given.into_iter().map(statement).collect()
+    if let Some((key, _)) = given.iter().find(|(key, _)| !COMPAT_KEYS.contains(&key.as_str())) {
+        return Err(unknown(key).into());
+    }
+    given.iter().map(statement).collect()
+}
+
+/// One statement; its key is one of those that make some.
+fn statement((key, value): &(String, Given)) -> Result<PolicyStatement, PolicyError> {
+    // A JSON switch is `true`, which is a switch's word too.
+    PolicyStatement::parse(key, &excerpt(&unquoted(value)))?
+        .ok_or_else(|| not_among("key", &excerpt(key), PolicyStatement::OPTIONS.into_iter()).into())
+}
+
+/// Why a statement can't be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// No such key.
+    #[error(transparent)]
+    Key(#[from] ChoiceError),
+    /// No such value.
+    #[error(transparent)]
+    Value(#[from] PolicyWordError),
 }
 
 #[cfg(test)]
@@ -65,18 +65,18 @@ mod tests {
     use super::*;
     use crate::options::keyval::KeyvalError;
 
-    fn machine(text: &str) -> (OptionArgs, Result<Vec<PolicyStatement>, ChoiceError>) {
+    fn machine(text: &str) -> (OptionArgs, Result<Vec<PolicyStatement>, PolicyError>) {
         let mut args = OptionArgs::parse(text, super::super::value::MACHINE_SYNTAX).unwrap();
         let statements = take_from_machine(&mut args);
         (args, statements)
     }
 
-    fn compat(text: &str) -> Result<Vec<PolicyStatement>, ChoiceError> {
+    fn compat(text: &str) -> Result<Vec<PolicyStatement>, PolicyError> {
         from_compat(OptionArgs::parse(text, COMPAT_SYNTAX).unwrap())
     }
 
-    fn statement(key: &'static str, value: &'static str) -> PolicyStatement {
-        PolicyStatement { key, value }
+    fn statement(key: &str, value: &str) -> PolicyStatement {
+        PolicyStatement::parse(key, value).unwrap().unwrap()
     }
 
     #[test]
@@ -113,24 +113,25 @@ mod tests {
     }
 
     #[test]
-    fn only_insecure_input_can_crash() {
-        assert_eq!(compat("insecure-input=crash"), Ok(vec![statement("insecure-input", "crash")]));
-        assert_eq!(
-            compat("insecure-types=crash").unwrap_err().to_string(),
-            "insecure-types: expected accept, warn or reject, given 'crash'"
-        );
+    fn both_spellings_mean_the_same() {
+        for key in ["insecure-types", "insecure-input"] {
+            assert_eq!(
+                compat(&format!("{key}=crash")),
+                Ok(vec![statement("insecure-types", "crash")])
+            );
+        }
     }
 
     #[test]
     fn mistakes_name_what_exists() {
         assert_eq!(
             machine("q35,require-secure=maybe").1.unwrap_err().to_string(),
-            "require-secure: expected on, off, yes, no, true or false, given 'maybe'"
+            "Parameter 'require-secure' does not accept value 'maybe'"
         );
         assert_eq!(
             compat("insecure-type=reject").unwrap_err().to_string(),
             "key: expected insecure-types or insecure-input, given 'insecure-type'; \
-             did you mean insecure-types?"
+             did you mean 'insecure-types'?"
         );
         assert_eq!(
             compat("").unwrap_err().to_string(),

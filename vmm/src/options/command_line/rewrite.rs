@@ -7,7 +7,7 @@ use clap::Command;
 use super::definitions;
 use super::error::CommandLineError;
 use crate::options::excerpt::excerpt;
-use crate::options::suggestion::DidYouMean;
+use device_model::qom_core::Suggestion;
 
 /// What the arguments come to.
 #[derive(Debug, PartialEq, Eq)]
@@ -82,16 +82,16 @@ fn unknown(command: &Command, argument: &str, name: &str) -> CommandLineError {
     let shown = argument.split_once('=').map_or(argument, |(shown, _)| shown);
     CommandLineError::UnknownOption {
         given: excerpt(shown),
-        suggestion: DidYouMean::prefixed("-", name, all_names(command)),
+        suggestion: Suggestion::of(name, all_names(command)).prefixed("-"),
     }
 }
 
 /// The error for a first argument that is neither an option nor a known word.
 pub(super) fn unexpected_first(command: &Command, argument: &OsStr) -> CommandLineError {
     let given = argument.to_string_lossy();
-    let word = DidYouMean::among(&given, super::SUBCOMMANDS);
+    let word = Suggestion::of(&given, super::SUBCOMMANDS);
     match unexpected(command, &given) {
-        CommandLineError::UnexpectedArgument { given, .. } if word != DidYouMean::default() => {
+        CommandLineError::UnexpectedArgument { given, .. } if word != Suggestion::default() => {
             CommandLineError::UnexpectedArgument { given, suggestion: word }
         }
         other => other,
@@ -101,7 +101,7 @@ pub(super) fn unexpected_first(command: &Command, argument: &OsStr) -> CommandLi
 fn unexpected(command: &Command, argument: &str) -> CommandLineError {
     CommandLineError::UnexpectedArgument {
         given: excerpt(argument),
-        suggestion: DidYouMean::prefixed("-", argument, all_names(command)),
+        suggestion: Suggestion::of(argument, all_names(command)).prefixed("-"),
     }
 }
 
@@ -157,8 +157,8 @@ mod tests {
 
     #[test]
     fn an_unknown_option_names_the_nearest() {
-        assert_eq!(message(&["-kernl", "x"]), "-kernl: unknown option; did you mean -kernel?");
-        assert_eq!(message(&["--kernl=x"]), "--kernl: unknown option; did you mean -kernel?");
+        assert_eq!(message(&["-kernl", "x"]), "-kernl: unknown option; did you mean '-kernel'?");
+        assert_eq!(message(&["--kernl=x"]), "--kernl: unknown option; did you mean '-kernel'?");
         for nothing in ["-", "--", "-x", "---kernel", "-netdev"] {
             let message = message(&[nothing]);
             assert!(message.starts_with(&format!("{nothing}: unknown option")), "{message}");
@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(message(&["disk.img"]), "'disk.img': unexpected argument, expected an option");
         assert_eq!(
             message(&["-S", "kernel", "x"]),
-            "'kernel': unexpected argument, expected an option; did you mean -kernel?"
+            "'kernel': unexpected argument, expected an option; did you mean '-kernel'?"
         );
     }
 

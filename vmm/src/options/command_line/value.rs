@@ -11,10 +11,10 @@ use crate::options::identifier::{self, IdentifierError};
 use crate::options::keyval::{Given, KeyvalError, OptionArgs, Syntax, Words, unquoted};
 use crate::options::size::{self, MemoryError};
 use crate::options::smp::{self, SmpError, SmpRequest};
-use crate::options::suggestion::DidYouMean;
+use device_model::qom_core::{PolicyStatement, Suggestion};
 
 use super::help_request::{HelpRequest, HelpTopic};
-use super::policy::{self, PolicyStatement};
+use super::policy::{self, PolicyError};
 
 const ACCEL_SYNTAX: Syntax = typed_syntax("accel");
 const CHARDEV_SYNTAX: Syntax = typed_syntax("backend");
@@ -117,6 +117,9 @@ pub enum ValueError {
     /// A word that is not among those that exist.
     #[error(transparent)]
     Choice(#[from] ChoiceError),
+    /// A statement of the security policy.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// A malformed id.
     #[error(transparent)]
     Identifier(#[from] IdentifierError),
@@ -136,7 +139,7 @@ pub enum ValueError {
         /// The keys that exist, as a phrase.
         expected: &'static str,
         /// The nearest of them.
-        suggestion: DidYouMean,
+        suggestion: Suggestion,
     },
     /// An id on a section that has none.
     #[error("'{given}': expected a section without an id")]
@@ -284,7 +287,7 @@ fn require(args: &OptionArgs, key: &'static str, expected: &'static str) -> Resu
 
 fn guest_name(args: OptionArgs) -> Result<String, ValueError> {
     if let Some((key, _)) = args.entries.first() {
-        let suggestion = DidYouMean::among(key, ["guest"]);
+        let suggestion = Suggestion::of(key, ["guest"]);
         return Err(ValueError::UnknownKey { key: excerpt(key), expected: "guest", suggestion });
     }
     args.implied

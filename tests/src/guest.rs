@@ -1,0 +1,163 @@
+//! Guests that end, or don't, in each way there is.
+
+use guests::{
+    GuestError, assemble,
+    iced_x86::code_asm::{CodeAssembler, al, byte_ptr, dword_ptr, dx, eax},
+    print, triple_fault,
+};
+use vmm::boot::layout;
+
+type Image = Result<Vec<u8>, GuestError>;
+
+/// First port of pvpanic, and the event "panicked".
+const PANIC: (u16, u8) = (0x505, 1);
+/// The port of isa-debug-exit.
+const DEBUG_EXIT: u16 = 0x501;
+/// "Sleep now, type 5" for the sleep control register (ACPI 6.5, section 4.8.3.7).
+const SLEEP_OFF: u8 = 5 << 2 | 1 << 5;
+/// What the reset register takes.
+const RESET: u8 = 0x42;
+/// Command port of the keyboard controller, and its command to pulse the reset line.
+const I8042_RESET: (u16, u8) = (0x64, 0xfe);
+/// An address of no memory and no device.
+const NOTHING: u32 = 0xd000_0000;
+/// Interrupt command register of the local APIC, low and high half (Intel SDM volume 3, section
+/// 11.6.1).
+const ICR: (u32, u32) = (layout::LAPIC + 0x300, layout::LAPIC + 0x310);
+/// Page at which another processor starts, and the vector that names it.
+const AP_START: (u32, u32) = (0x8000, 8);
+
+/// Does nothing, for ever.
+fn spin(code: &mut CodeAssembler) -> Result<(), GuestError> {
+    let mut here = code.create_label();
+    code.set_label(&mut here)?;
+    code.jmp(here)?;
+    Ok(())
+}
+
+fn out_port(code: &mut CodeAssembler, (port, value): (u16, u8)) -> Result<(), GuestError> {
+    code.mov(dx, i32::from(port))?;
+    code.mov(al, i32::from(value))?;
+    code.out(dx, al)?;
+    Ok(())
+}
+
+fn write_register(code: &mut CodeAssembler, address: u64, value: u8) -> Result<(), GuestError> {
+    code.mov(eax, u32::from(value))?;
+    code.mov(byte_ptr(address), al)?;
+    Ok(())
+}
+
+/// Writes a text and switches the machine off.
+pub fn power_off(text: &str) -> Image {
+    assemble(|code| {
+        print(code, text)?;
+        write_register(code, layout::GED_SLEEP_CONTROL, SLEEP_OFF)?;
+        spin(code)
+    })
+}
+
+/// Writes a text and resets the machine by its reset register.
+pub fn reset(text: &str) -> Image {
+    assemble(|code| {
+        print(code, text)?;
+        write_register(code, layout::GED_RESET, RESET)?;
+        spin(code)
+    })
+}
+
+/// Writes a text and resets the machine by its keyboard controller.
+pub fn reset_by_keyboard_controller(text: &str) -> Image {
+    assemble(|code| {
+        print(code, text)?;
+        out_port(code, I8042_RESET)?;
+        spin(code)
+    })
+}
+
+/// Writes a text and says that its kernel has panicked.
+pub fn panic(text: &str) -> Image {
+    assemble(|code| {
+        print(code, text)?;
+        out_port(code, PANIC)?;
+        spin(code)
+    })
+}
+
+/// Writes a text and ends the monitor by the debug-exit port.
+pub fn debug_exit(text: &str, value: u8) -> Image {
+    assemble(|code| {
+        print(code, text)?;
+        out_port(code, (DEBUG_EXIT, value))?;
+        spin(code)
+    })
+}
+
+/// The bytes of the instruction in [`not_emulated`]: `popcnt eax, [NOTHING]`.
+pub const NOT_EMULATED: &str = "f3 0f b8 05 00 00 00 d0";
+
+/// Writes a text and executes an instruction that KVM has to emulate, as its operand is where
+/// nothing is, and that KVM's emulator does not know.
+pub fn not_emulated(text: &str) -> Image {
+    assemble(|code| {
+        print(code, text)?;
+        code.popcnt(eax, dword_ptr(NOTHING))?;
+        triple_fault(code)
+    })
+}
+
+/// Writes to a port and tells whether it then reads as what was written: `kept` or `lost`.
+pub fn port_keeps(port: u16, value: u8) -> Image {
+    assemble(|code| {
+        let mut lost = code.create_label();
+        out_port(code, (port, value))?;
+        code.mov(al, 0)?;
+        code.in_(al, dx)?;
+        code.cmp(al, u32::from(value))?;
+        code.jne(lost)?;
+        print(code, "kept")?;
+        triple_fault(code)?;
+        code.set_label(&mut lost)?;
+        print(code, "lost")?;
+        triple_fault(code)
+    })
+}
+
+/// Real-mode code that writes a text to the serial port and then sleeps for good.
+fn real_mode_print(text: &str) -> Vec<u8> {
+    let mut code = vec![0xba, 0xf8, 0x03]; // mov dx, 0x3f8
+    for byte in text.bytes() {
+        code.extend([0xb0, byte, 0xee]); // mov al, byte; out dx, al
+    }
+    code.extend([0xfa, 0xf4, 0xeb, 0xfc]); // cli; hlt; jmp to the cli
+    code
+}
+
+/// Writes a text, and lets the second processor write another.
+pub fn two_processors(first: &str, second: &str) -> Image {
+    assemble(|code| {
+        for (address, byte) in (AP_START.0..).zip(real_mode_print(second)) {
+            code.mov(eax, u32::from(byte))?;
+            code.mov(byte_ptr(address), al)?;
+        }
+        print(code, first)?;
+        // To the processor of APIC id 1: INIT, then its start, twice, as the SDM's section 9.4.4
+        // has it. Waiting in between is for processors of metal.
+        for command in [0x4500, 0x4600 | AP_START.1, 0x4600 | AP_START.1] {
+            code.mov(dword_ptr(ICR.1), 1 << 24)?;
+            code.mov(dword_ptr(ICR.0), command)?;
+        }
+        spin(code)
+    })
+}
+
+/// Firmware of 64 KiB that writes a text from a processor's first instruction on.
+pub fn firmware(text: &str) -> Vec<u8> {
+    let mut image = vec![0; 64 << 10];
+    let code = real_mode_print(text);
+    image[..code.len()].copy_from_slice(&code);
+    // At the reset vector, 16 bytes before the end: jmp to offset 0 of the segment.
+    let vector = image.len() - 16;
+    image[vector..vector + 3].copy_from_slice(&[0xe9, 0x0d, 0x00]);
+    image
+}

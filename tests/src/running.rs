@@ -1,0 +1,133 @@
+//! A monitor that has been started.
+
+use std::{
+    io::Write,
+    process::{Child, ChildStdin, ExitStatus},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{finished::Finished, output::Output, terminal::Terminal};
+
+/// How long anything may take. Hosts that emulate every instruction are slow.
+const PATIENCE: Duration = Duration::from_secs(100);
+
+/// A process that is ended with the value.
+pub struct Running {
+    command: String,
+    child: Child,
+    stdin: Option<ChildStdin>,
+    stdout: Output,
+    stderr: Output,
+}
+
+impl Running {
+    pub(crate) fn new(command: String, mut child: Child) -> Self {
+        let stdin = child.stdin.take();
+        let stdout = child.stdout.take().map(Output::of).unwrap_or_default();
+        let stderr = child.stderr.take().map(Output::of).unwrap_or_default();
+        Self { command, child, stdin, stdout, stderr }
+    }
+
+    pub(crate) fn on(command: String, child: Child, terminal: &Terminal) -> Self {
+        let mut running = Self::new(command, child);
+        running.stdout = terminal.output();
+        running
+    }
+
+    /// Waits until it has written `text` to standard output.
+    pub fn wait_for(&self, text: &str) {
+        self.wait_until(&format!("{text:?} on standard output"), |so_far| so_far.contains(text));
+    }
+
+    /// Waits until its standard output satisfies `enough`, which `what` tells in words.
+    pub fn wait_until(&self, what: &str, enough: impl Fn(&str) -> bool) {
+        let found = self.stdout.wait(PATIENCE, |bytes| enough(&String::from_utf8_lossy(bytes)));
+        assert!(found, "expected {what}\n{}", self.told());
+    }
+
+    /// Waits until it has written `text` to standard error.
+    pub fn wait_for_error(&self, text: &str) {
+        let found =
+            self.stderr.wait(PATIENCE, |bytes| String::from_utf8_lossy(bytes).contains(text));
+        assert!(found, "expected {text:?} on standard error\n{}", self.told());
+    }
+
+    /// Watches for so long that it writes nothing to standard output.
+    pub fn is_silent_for(&self, time: Duration) {
+        let wrote = self.stdout.wait(time, |bytes| !bytes.is_empty());
+        assert!(!wrote, "expected silence\n{}", self.told());
+    }
+
+    /// Gives it something to read, on a thread of its own, since it may be slow to take it; then
+    /// nothing more.
+    pub fn give(&mut self, bytes: Vec<u8>) {
+        let mut stdin = self.stdin.take().expect("standard input is a pipe, and open");
+        // It may end before it has read all.
+        thread::spawn(move || stdin.write_all(&bytes).is_ok());
+    }
+
+    /// Lets it find the end of standard input.
+    pub fn end_input(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Its descriptors that lead to `target`, such as `/dev/kvm`.
+    pub fn has_open(&self, target: &str) -> bool {
+        let folder = format!("/proc/{}/fd", self.child.id());
+        std::fs::read_dir(folder)
+            .expect("the process runs")
+            .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
+            .any(|link| link.as_os_str() == target)
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("processes have positive ids"), signal).expect("it is ours");
+    }
+
+    /// Waits until it ends by itself.
+    pub fn finish(mut self) -> Finished {
+        let status = self.wait();
+        for output in [&self.stdout, &self.stderr] {
+            // A terminal's output ends with the terminal.
+            output.wait_for_end(Duration::from_millis(500));
+        }
+        Finished {
+            command: std::mem::take(&mut self.command),
+            status,
+            stdout: self.stdout.bytes(),
+            stderr: self.stderr.text(),
+        }
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        // There is no waiting for a process with a time limit but this. A process closes its
+        // streams when it ends, so that it is hardly ever asked for twice.
+        self.stderr.wait_for_end(PATIENCE);
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it is our child") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it does not end\n{}", self.told());
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn told(&self) -> String {
+        let (stdout, stderr) = (self.stdout.text(), self.stderr.text());
+        format!("of: {}\nstdout:\n{stdout}\nstderr:\n{stderr}", self.command)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended already, or it is to end now.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

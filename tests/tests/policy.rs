@@ -1,0 +1,131 @@
+//! The policy, as a user meets it: what is refused, what it takes to allow it, what is said.
+
+use tests::{Scratch, Vmm, guest};
+
+/// Ends the process by a signal when it aborts.
+const SIGABRT: i32 = 6;
+
+const REFUSED: &str =
+    "palisade: -device isa-debug-exit: Type 'isa-debug-exit' is declared as insecure";
+const EXPLAINED: &str = "palisade: boundary: guest; reason: the guest ends the VMM's process and \
+                         picks its exit status, which whoever started the VMM may take for the \
+                         VMM's own word; it is for test guests; to allow it: \
+                         -compat insecure-types=accept";
+const TAINTED: &str = "palisade: tainted: '/machine/peripheral-anon/device[0]': Type \
+                       'isa-debug-exit' is declared as insecure: the guest ends the VMM's process \
+                       and picks its exit status, which whoever started the VMM may take for the \
+                       VMM's own word; it is for test guests";
+
+/// A guest that ends the monitor by its insecure device, so that a start that is not refused shows.
+struct Insecure {
+    _scratch: Scratch,
+    vmm: Vmm,
+}
+
+impl Insecure {
+    fn new(value: u8) -> Self {
+        let scratch = Scratch::new();
+        let kernel = scratch.guest(guest::debug_exit("ran", value));
+        let vmm = Vmm::line("-device isa-debug-exit -m 16M").kernel(kernel);
+        Self { _scratch: scratch, vmm }
+    }
+
+    fn with(&self, options: &str) -> Vmm {
+        self.vmm.clone().and(options)
+    }
+}
+
+#[test]
+fn an_insecure_device_is_refused_unless_somebody_states_otherwise() {
+    let insecure = Insecure::new(0);
+    let refused = insecure.with("").run().code(1).says_only("");
+    refused.complains_only(&[REFUSED, EXPLAINED]);
+}
+
+#[test]
+fn each_statement_that_refuses_is_named_as_what_to_replace() {
+    let insecure = Insecure::new(0);
+    for (options, statement) in [
+        ("-machine require-secure=yes", "require-secure=yes"),
+        ("-machine prohibit-insecure=yes", "prohibit-insecure=yes"),
+        ("-compat insecure-types=reject", "insecure-types=reject"),
+        ("--machine microvm,require-secure=on", "require-secure=yes"),
+    ] {
+        let explained = format!("{EXPLAINED} in place of '{statement}'");
+        let refused = insecure.with(options).run().code(1).says_only("");
+        refused.complains_only(&[REFUSED, &explained]);
+    }
+}
+
+#[test]
+fn a_refusal_under_insecure_input_crash_aborts_so_that_a_fuzzer_sees_it() {
+    let insecure = Insecure::new(0);
+    let crashed = insecure.with("-compat insecure-input=crash").run().killed_by(SIGABRT);
+    let crashed = crashed.says_only("");
+    assert_eq!(crashed.lines()[0], REFUSED);
+    assert!(crashed.lines()[1].starts_with(EXPLAINED), "{crashed}");
+    // Nothing to refuse, nothing to crash for.
+    Vmm::line("-compat insecure-input=crash -device pvpanic")
+        .run()
+        .refuses_to_start("-machine microvm: nothing to boot from: give -kernel or -bios");
+}
+
+#[test]
+fn an_insecure_device_that_is_accepted_works_and_taints_the_vm() {
+    for (value, status) in [(0, 1), (3, 7), (0x7f, 255), (0x80, 1)] {
+        let insecure = Insecure::new(value);
+        let ran = insecure.with("-compat insecure-types=accept").run().code(status);
+        ran.says_only("ran").complains_only(&[TAINTED]);
+    }
+    let ran = Insecure::new(5).with("-machine require-secure=no").run().code(11);
+    ran.says_only("ran").complains_only(&[TAINTED]);
+}
+
+#[test]
+fn a_warning_is_a_line_of_its_own_beside_the_taint() {
+    let warning = REFUSED.replace("palisade: ", "palisade: warning: ");
+    for switch in ["insecure-types", "insecure-input"] {
+        let ran = Insecure::new(5).with(&format!("-compat {switch}=warn")).run().code(11);
+        ran.says_only("ran").complains_only(&[&warning, TAINTED]);
+    }
+}
+
+#[test]
+fn of_several_statements_the_strictest_holds_in_whatever_order_they_come() {
+    let insecure = Insecure::new(5);
+    for options in [
+        "-compat insecure-types=accept -machine require-secure=yes",
+        "-machine require-secure=yes -compat insecure-types=accept",
+        "-machine require-secure=no,require-secure=yes",
+        "-machine require-secure=yes,require-secure=no",
+        "-compat insecure-types=accept -compat insecure-types=reject",
+        "-compat insecure-types=warn -machine prohibit-insecure=yes",
+    ] {
+        let refused = insecure.with(options).run().code(1).says_only("");
+        assert_eq!(refused.lines()[0], REFUSED, "{refused}");
+    }
+    let warned = insecure.with("-compat insecure-types=accept,insecure-types=warn").run().code(11);
+    assert_eq!(warned.lines().len(), 2, "{warned}");
+    // No statement at all, so that the default still holds.
+    insecure.with("-machine prohibit-insecure=no").run().code(1).complains(REFUSED);
+}
+
+#[test]
+fn everything_that_is_refused_is_listed_at_once() {
+    let refused = Insecure::new(0).with("-device isa-debug-exit,id=x,iobase=0x300").run().code(1);
+    let second = "palisade: -device isa-debug-exit,id=x,iobase=0x300: Type 'isa-debug-exit' is \
+                  declared as insecure";
+    refused.complains_only(&[REFUSED, EXPLAINED, second, EXPLAINED]);
+}
+
+#[test]
+fn a_refusal_comes_before_a_missing_kernel() {
+    Vmm::line("-device isa-debug-exit").run().code(1).complains_only(&[REFUSED, EXPLAINED]);
+}
+
+#[test]
+fn nothing_is_opened_for_a_machine_that_is_refused() {
+    // Opening this accelerator would fail.
+    let vmm = Insecure::new(0).with("-accel kvm,device=/nonexistent");
+    vmm.run().code(1).complains_only(&[REFUSED, EXPLAINED]);
+}

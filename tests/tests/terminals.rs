@@ -1,0 +1,60 @@
+//! A terminal is as it was before, however the program ends.
+
+use rustix::process::Signal;
+use tests::{Scratch, Vmm, guest, terminal::Terminal};
+
+#[test]
+fn keys_reach_the_guest_one_by_one_and_the_terminal_is_restored_when_it_is_done() {
+    let scratch = Scratch::new();
+    let kernel = scratch.guest(guests::echo("ready\n", b'q'));
+    let terminal = Terminal::new();
+    let before = terminal.settings();
+    let running = Vmm::line("-m 16M -no-reboot").kernel(kernel).start_on(&terminal);
+    running.wait_for("ready");
+    assert_ne!(terminal.settings(), before, "the guest gets keys, not lines");
+    // No end of line, and nothing echoed but by the guest.
+    terminal.press("a");
+    running.wait_until("one a", |screen| screen.matches('a').count() == 2);
+    terminal.press("q");
+    running.finish().code(0);
+    assert_eq!(terminal.settings(), before);
+}
+
+#[test]
+fn a_signal_leaves_the_terminal_as_it_was() {
+    let scratch = Scratch::new();
+    let kernel = scratch.guest(guests::print_and_spin("ready\n"));
+    for signal in [Signal::TERM, Signal::INT] {
+        let terminal = Terminal::new();
+        let before = terminal.settings();
+        let running = Vmm::line("-m 16M").kernel(&kernel).start_on(&terminal);
+        running.wait_for("ready");
+        assert_ne!(terminal.settings(), before);
+        running.signal(signal);
+        running.finish().code(0);
+        assert_eq!(terminal.settings(), before);
+    }
+}
+
+#[test]
+fn a_start_that_fails_leaves_the_terminal_as_it_was() {
+    let scratch = Scratch::new();
+    let kernel = scratch.guest(guest::power_off("off"));
+    for options in [
+        // Refused before anything is opened, and failing after the terminal was.
+        "-device isa-debug-exit",
+        "-device isa-serial",
+        "-kernel /nonexistent",
+        "-accel kvm,device=/dev/null",
+        "-compat insecure-input=reject -device isa-debug-exit",
+    ] {
+        let terminal = Terminal::new();
+        let before = terminal.settings();
+        Vmm::line("-m 16M").kernel(&kernel).and(options).start_on(&terminal).finish().code(1);
+        assert_eq!(terminal.settings(), before, "{options}");
+    }
+    let terminal = Terminal::new();
+    let before = terminal.settings();
+    Vmm::line("-m 16M").kernel(kernel).start_on(&terminal).finish().code(0);
+    assert_eq!(terminal.settings(), before);
+}

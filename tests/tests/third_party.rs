@@ -1,0 +1,134 @@
+//! Types that the project does not know, in a monitor that a third party builds with them.
+
+use tests::{Scratch, Vmm, guest};
+
+fn third_party(options: &str) -> Vmm {
+    Vmm::of(env!("CARGO_BIN_EXE_third-party-vmm"), options.split_whitespace()).and("-m 16M")
+}
+
+#[test]
+fn a_named_crate_without_types_is_an_error_before_anything_else() {
+    let error = "crate 'empty_types' was named for its types but registered none: it was not \
+                 linked, or defines no type";
+    for options in ["", "-machine none", "types", "-machine help", "-kernl"] {
+        let vmm = Vmm::of(env!("CARGO_BIN_EXE_empty-vmm"), options.split_whitespace());
+        vmm.run().refuses_to_start(error);
+    }
+}
+
+#[test]
+fn an_undeclared_device_is_refused_by_default_and_told_apart_from_an_insecure_one() {
+    let scratch = Scratch::new();
+    let kernel = scratch.guest(guest::port_keeps(0x600, 0x5a));
+    let vmm = third_party("-device undeclared-device -no-reboot").kernel(kernel);
+    let refused = "palisade: -device undeclared-device: Type 'undeclared-device' is not declared \
+                   as secure";
+    let explained = "palisade: boundary: guest; reason: nobody has declared it secure yet; to \
+                     allow it: -machine prohibit-insecure=yes";
+    vmm.run().code(1).says_only("").complains_only(&[refused, explained]);
+    for options in ["-machine require-secure=yes", "-compat insecure-types=reject"] {
+        let by_statement = vmm.clone().and(options).run().code(1).says_only("");
+        assert_eq!(by_statement.lines()[0], refused, "{by_statement}");
+        assert!(by_statement.lines()[1].starts_with(explained), "{by_statement}");
+    }
+    let tainted = "palisade: tainted: '/machine/peripheral-anon/device[0]': Type \
+                   'undeclared-device' is not declared as secure: nobody has declared it secure yet";
+    for options in [
+        "-machine prohibit-insecure=yes",
+        "-compat insecure-types=accept",
+        "-machine require-secure=no",
+    ] {
+        let ran = vmm.clone().and(options).run().code(0).says_only("kept");
+        assert_eq!(ran.lines()[0], tainted, "{ran}");
+    }
+    let warned = vmm.and("-compat insecure-types=warn").run().code(0).says_only("kept");
+    assert_eq!(warned.lines()[..2], [&refused.replacen(": ", ": warning: ", 1), tainted]);
+}
+
+#[test]
+fn without_its_device_the_port_keeps_nothing() {
+    let scratch = Scratch::new();
+    let kernel = scratch.guest(guest::port_keeps(0x600, 0x5a));
+    third_party("-no-reboot").kernel(kernel).run().code(0).says_only("lost");
+}
+
+#[test]
+fn a_value_can_be_insecure_where_the_type_is_not() {
+    let vmm = third_party("-machine none");
+    for value in ["open", "ajar"] {
+        let device = format!("-device conditional-device,door={value}");
+        let refused = format!(
+            "palisade: {device}: Property 'conditional-device.door' with value '{value}' is \
+             declared as insecure"
+        );
+        let explained = "palisade: boundary: guest; reason: anybody comes in; to allow it: -compat \
+                         insecure-types=accept";
+        vmm.clone().and(&device).run().code(1).complains_only(&[&refused, explained]);
+        // A value is judged as an insecure type, which this permits no more than that.
+        let prohibited = vmm.clone().and(&device).and("-machine prohibit-insecure=yes").run();
+        assert_eq!(prohibited.code(1).lines()[0], refused);
+    }
+}
+
+#[test]
+fn a_value_can_be_judged_by_the_whole_configuration_globals_included() {
+    let vmm = third_party("-machine none");
+    let reason = "reason: nobody watches a door that is not locked";
+    let property = "Property 'conditional-device.guards' with value '0' is declared as insecure";
+    for options in [
+        "-device conditional-device,guards=0,locked=off",
+        "-global conditional-device.locked=off -device conditional-device,guards=0",
+        "-global isa-device.locked=off -device conditional-device,guards=0",
+        "-device {\"driver\":\"conditional-device\",\"guards\":0,\"locked\":false}",
+    ] {
+        vmm.clone().and(options).run().code(1).complains(property).complains(reason);
+    }
+}
+
+#[test]
+fn a_value_that_is_fine_with_the_others_is_not_refused() {
+    for device in ["conditional-device,guards=0", "conditional-device,locked=off,door=shut"] {
+        // The second port is taken, so that the start ends after the judgement.
+        let vmm = third_party("-machine none -device failing-device").args(["-device", device]);
+        let failed = vmm.run().refuses_to_start_with(&["-device failing-device: "]);
+        assert!(!failed.stderr().contains("conditional"), "{failed}");
+    }
+}
+
+#[test]
+fn a_device_that_fails_fails_the_start_in_its_own_words() {
+    let vmm = third_party("-machine none -device failing-device,iobase=0x620");
+    vmm.run()
+        .refuses_to_start("-device failing-device,iobase=0x620: the flux capacitor is missing");
+}
+
+#[test]
+fn the_types_of_a_third_party_say_who_declared_them() {
+    let version = env!("CARGO_PKG_VERSION");
+    let types = Vmm::of(
+        env!("CARGO_BIN_EXE_third-party-vmm"),
+        ["types", "--json", "conditional-device", "undeclared-device"],
+    )
+    .run()
+    .code(0);
+    let listed: serde_json::Value = serde_json::from_slice(types.bytes()).expect("it is JSON");
+    for (index, security) in [(0, "secure"), (1, "undeclared")] {
+        assert_eq!(listed[index]["security"], security, "{types}");
+        let by = format!("third-party-types {version}");
+        assert_eq!(listed[index]["stated-by"], by, "{types}");
+    }
+    assert_eq!(listed.as_array().map(Vec::len), Some(2), "{types}");
+}
+
+#[test]
+fn help_shows_the_devices_of_a_third_party_with_what_they_declare() {
+    let help = Vmm::of(env!("CARGO_BIN_EXE_third-party-vmm"), ["-device", "help"]).run().code(0);
+    help.says(
+        "name \"undeclared-device\", bus ISA, desc \"Port that reads as the last byte written to \
+         it\"\n",
+    )
+    .says(
+        "name \"conditional-device\", bus ISA, desc \"Device that is fit for use but in some \
+         settings\" (secure)\n",
+    );
+}
