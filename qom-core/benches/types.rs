@@ -29,7 +29,11 @@ fn types(count: usize) -> Vec<&'static TypeInfo> {
             kind: TypeKind::Abstract,
             parent,
             interfaces: &[],
-            status: if at % 2 == 0 { SecurityStatus::Undeclared } else { SecurityStatus::Secure },
+            status: if at.is_multiple_of(2) {
+                SecurityStatus::Undeclared
+            } else {
+                SecurityStatus::Secure
+            },
             boundaries: Boundaries::NONE,
             category: None,
             deprecated: None,

@@ -334,8 +334,8 @@ impl<'a> Planner<'a> {
                 parent: self.class_of(&parent).name(),
             });
         }
-        let settings = self.settings(&class, properties)?;
-        let links = self.links(&class, &path, &settings)?;
+        let mut settings = self.settings(&class, properties)?;
+        let links = self.links(&class, &path, &mut settings)?;
         let position = self.objects.len();
         self.by_path.insert(path.clone(), position);
         let origins = origins.clone();
@@ -392,19 +392,19 @@ impl<'a> Planner<'a> {
         Ok(settings)
     }
 
+    /// Finds what the links point to, and writes its canonical path into the settings, as it will
+    /// be read from the object.
     fn links(
         &self,
         class: &Class,
         path: &str,
-        settings: &BTreeMap<&'static str, Setting>,
+        settings: &mut BTreeMap<&'static str, Setting>,
     ) -> Result<BTreeMap<&'static str, LinkTarget>, PlanError> {
         let mut links = BTreeMap::new();
         for (info, _) in class.properties() {
             let Some(expected) = info.link else { continue };
-            let target = match settings.get(info.name).map(|setting| &setting.value) {
-                Some(Value::String(target)) => target,
-                _ => continue,
-            };
+            let Some(setting) = settings.get_mut(info.name) else { continue };
+            let Value::String(target) = &setting.value else { continue };
             let found = self.find(info, target)?;
             let (found_class, found_path) = match &found {
                 LinkTarget::Existing(object) => (object.class(), object.path().unwrap_or_default()),
@@ -427,6 +427,7 @@ impl<'a> Planner<'a> {
                     target: target.clone(),
                 });
             }
+            setting.value = Value::String(found_path);
             links.insert(info.name, found);
         }
         Ok(links)

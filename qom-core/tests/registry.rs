@@ -2,7 +2,8 @@
 //! type and place, before anything starts. Types by hand, since the macros can't write wrong ones.
 
 use qom_core::{
-    Boundaries, Boundary, Registry, RegistryError, SecurityStatus, Statement, TypeInfo, TypeKind,
+    Access, Boundaries, Boundary, Given, PropertyInfo, PropertyType, Registry, RegistryError,
+    SecurityStatus, Statement, Storage, TypeInfo, TypeKind, ValueError,
 };
 
 const fn class(name: &'static str, parent: Option<&'static str>, line: u32) -> TypeInfo {
@@ -160,4 +161,75 @@ fn the_order_of_linking_does_not_show() {
         Registry::new(infos).unwrap().types().map(|info| info.name).collect::<Vec<_>>()
     };
     assert_eq!(names(&mut infos.iter().copied()), names(&mut infos.iter().rev().copied()));
+}
+
+fn any_boolean(given: &Given) -> Result<serde_json::Value, ValueError> {
+    bool::from_given(given).map(|value| value.to_json())
+}
+
+static SWITCH: [PropertyInfo; 1] = [PropertyInfo {
+    name: "switch",
+    description: "A property of a test",
+    value_type: bool::value_type,
+    default: None,
+    required: false,
+    range: None,
+    access: Access::Creation,
+    storage: Storage::Class,
+    link: None,
+    insecure: &[],
+    check: any_boolean,
+}];
+
+#[test]
+fn a_property_that_is_declared_twice_is_an_error_wherever_it_comes_from() {
+    let with = |info: TypeInfo| TypeInfo { properties: &SWITCH, ..info };
+    let interface =
+        |name, line| with(TypeInfo { kind: TypeKind::Interface, ..class(name, None, line) });
+    let message = |name: &str, line: u32, other: &str| {
+        format!(
+            "type '{name}' at devices/src/some.rs:{line} declares property 'switch', which \
+             '{other}' declares too"
+        )
+    };
+    let below = with(class("lamp", Some("device"), 2));
+    assert_eq!(errors([with(class("device", None, 1)), below]), [message("lamp", 2, "device")]);
+    let two = TypeInfo { interfaces: &["dim", "glow"], ..class("lamp", None, 3) };
+    assert_eq!(
+        errors([interface("dim", 1), interface("glow", 2), two]).len(),
+        1,
+        "two interfaces of one type"
+    );
+    let inherits = TypeInfo { interfaces: &["dim"], ..class("lamp", Some("device"), 3) };
+    assert_eq!(
+        errors([with(class("device", None, 1)), interface("dim", 2), inherits]),
+        [message("lamp", 3, "device")],
+        "an interface and an ancestor"
+    );
+}
+
+#[test]
+fn a_property_that_is_reached_by_two_ways_is_declared_once() {
+    let dim = TypeInfo { properties: &SWITCH, kind: TypeKind::Interface, ..class("dim", None, 1) };
+    let device = TypeInfo { interfaces: &["dim"], ..class("device", None, 2) };
+    let lamp = TypeInfo { interfaces: &["dim"], ..class("lamp", Some("device"), 3) };
+    assert_eq!(errors([dim, device, lamp]), Vec::<String>::new());
+}
+
+#[test]
+fn errors_are_sorted_by_the_type_that_they_are_about() {
+    let secure = |info: TypeInfo| TypeInfo { status: SecurityStatus::Secure, ..info };
+    let bad = TypeInfo {
+        status: SecurityStatus::Insecure { reason: "it is old" },
+        properties: &SWITCH,
+        ..class("bad", None, 1)
+    };
+    let found = errors([
+        bad,
+        secure(class("z", Some("bad"), 2)),
+        TypeInfo { properties: &SWITCH, ..class("m", Some("bad"), 3) },
+        secure(class("a", Some("bad"), 4)),
+    ]);
+    let names: Vec<_> = found.iter().filter_map(|text| text.split('\'').nth(1)).collect();
+    assert_eq!(names, ["a", "m", "z"]);
 }

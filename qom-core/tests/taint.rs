@@ -17,6 +17,9 @@ struct Fence {
     /// Whether it is open.
     #[property(live, insecure(reason = "anyone walks in"))]
     open: Live<bool>,
+    /// How high it is.
+    #[property(live, default = 1000, insecure(reason = "it was measured once"))]
+    height: Live<u32>,
 }
 
 /// An insecure type.
@@ -131,6 +134,25 @@ fn a_value_that_is_insecure_taints_and_goes_on_to_when_it_is_set_back() {
     assert_eq!((cause.reason(), taints[0].removed), (Some("anyone walks in"), false));
     assert_eq!(cause.property(), Some(("open", &true.into())));
     tree.raise(RequireSecure(true)).expect("no value is insecure now");
+}
+
+#[test]
+fn changing_to_and_fro_for_ever_fills_no_memory() {
+    let tree = tree(&[InsecureTypes(Accept)]);
+    let fence = create(&tree, "fence", "f");
+    for round in 0..300 {
+        tree.set(&fence, "open", &Given::from(if round % 2 == 0 { "on" } else { "off" }))
+            .expect("it is accepted");
+        tree.set(&fence, "height", &Given::from(round.to_string())).expect("it is accepted");
+    }
+    let count = |name| {
+        let taints = tree.taints();
+        let of = |taint: &&qom_core::Taint| {
+            taint.cause.property().is_some_and(|(property, _)| property == name)
+        };
+        taints.iter().filter(of).count()
+    };
+    assert_eq!((count("open"), count("height")), (1, 64));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use qom_core::{Obj, TreeId};
 use crate::{
     bus::{MemoryBus, PortBus},
     event_loop::EventLoop,
-    interrupt::{InterruptLine, LineError, MsiSink},
+    interrupt::{InterruptController, InterruptLine, LineError, MsiSink},
     request::VmRequests,
 };
 
@@ -127,12 +127,21 @@ impl Platform {
         Ok(line)
     }
 
-    /// Takes away every address and line of a device.
+    /// Takes away every address and line of a device. Its lines go low, as a pin does that nothing
+    /// drives any more.
     pub fn release(&self, device: &Obj) {
         self.ports.release(device);
         self.memory_io.release(device);
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.retain(|(_, owner)| !owner.same(device));
+        let pins: Vec<_> = {
+            let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+            lines.extract_if(.., |(_, owner)| owner.same(device)).map(|(pin, _)| pin).collect()
+        };
+        let controller = self.interrupts().and_then(Obj::cast::<dyn InterruptController>);
+        for pin in pins {
+            if let Some(controller) = &controller {
+                controller.set_level(pin, false);
+            }
+        }
     }
 
     /// The main thread's loop.

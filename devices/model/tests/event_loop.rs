@@ -76,7 +76,7 @@ fn a_loop_that_was_stopped_waits_again_without_spinning() {
         let start = thread_time();
         events.run().expect("it waits");
         let used = thread_time() - start;
-        assert!(used < Duration::from_millis(150), "it used {used:?} to wait");
+        assert!(used < Duration::from_millis(20), "it used {used:?} to wait");
     });
 }
 
@@ -90,7 +90,7 @@ fn a_descriptor_calls_back_until_it_is_paused_and_again_once_resumed() {
         let counted = Arc::clone(&calls);
         let watch = events.watch(&theirs, move || {
             let calls = counted.fetch_add(1, Ordering::Relaxed) + 1;
-            if calls % 3 == 0 { Next::Pause } else { Next::Continue }
+            if calls.is_multiple_of(3) { Next::Pause } else { Next::Continue }
         });
         let watch = watch.expect("a socket can be waited for");
         let timer = stop_after(&events, Duration::from_millis(200));

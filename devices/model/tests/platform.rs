@@ -124,6 +124,7 @@ fn a_device_gets_what_it_claims_and_gives_it_back_when_it_goes() {
     assert_eq!(pic.cast::<Pic>().expect("it is").levels.load(Ordering::Relaxed), 1 << 5);
     tree.remove(&object, &mut DeviceRealizer::new(&platform)).expect("it is not in use");
     assert_eq!(claimed(&platform), (0, 0));
+    assert_eq!(pic.cast::<Pic>().expect("it is").levels.load(Ordering::Relaxed), 0);
     let device = object.cast::<Card>().expect("it is a card");
     assert_eq!(device.unrealized.load(Ordering::Relaxed), 1);
     create(&tree, &platform, card("d")).expect("all is free again");
@@ -131,10 +132,12 @@ fn a_device_gets_what_it_claims_and_gives_it_back_when_it_goes() {
 
 #[test]
 fn a_device_that_fails_has_claimed_nothing() {
-    let (tree, platform, _) = machine();
+    let (tree, platform, pic) = machine();
     let error = create(&tree, &platform, card("c").set("fails", "on")).unwrap_err();
     assert_eq!(error, "it is told to fail");
     assert_eq!(claimed(&platform), (0, 0));
+    let levels = pic.cast::<Pic>().expect("it is").levels.load(Ordering::Relaxed);
+    assert_eq!(levels, 0, "the line that it raised is low");
     assert_eq!(tree.walk().len(), 2);
     create(&tree, &platform, card("c")).expect("the line is free as well");
 }

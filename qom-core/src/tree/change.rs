@@ -93,7 +93,7 @@ impl Tree {
         object.set_given(info.name);
         let mut state = self.state();
         for (serial, finding) in &new {
-            state.taints.add(*serial, finding.refusal.clone());
+            state.taints.add_change(*serial, finding.refusal.clone());
         }
         Ok(new.into_iter().map(|(_, finding)| finding).collect())
     }

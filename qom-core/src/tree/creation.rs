@@ -96,10 +96,10 @@ impl Tree {
             // What had taken up its work was there, even if what came later failed.
             if *position < completed {
                 state.taints.add(serials[*position], finding.refusal.clone());
-                if outcome.is_err() {
-                    state.taints.remove(serials[*position]);
-                }
             }
+        }
+        if outcome.is_err() {
+            state.taints.remove(&serials.iter().copied().collect());
         }
         drop(state);
         outcome?;

@@ -56,7 +56,7 @@ impl Tree {
                 object.set_complete(false);
                 completion.undo(object);
             }
-            self.state().taints.remove(object.serial());
         }
+        self.state().taints.remove(&going.iter().map(Obj::serial).collect());
     }
 }
