@@ -36,7 +36,7 @@ impl Finished {
     #[track_caller]
     pub fn code(self, code: i32) -> Self {
         assert_eq!(self.status.code(), Some(code), "exit status\n{self}");
-        assert!(!self.stderr.contains("panicked"), "a panic\n{self}");
+        assert!(!self.stderr.contains("panicked at"), "a panic\n{self}");
         self
     }
 
@@ -44,7 +44,7 @@ impl Finished {
     #[track_caller]
     pub fn killed_by(self, signal: i32) -> Self {
         assert_eq!(self.status.signal(), Some(signal), "signal\n{self}");
-        assert!(!self.stderr.contains("panicked"), "a panic\n{self}");
+        assert!(!self.stderr.contains("panicked at"), "a panic\n{self}");
         self
     }
 

@@ -5,10 +5,13 @@ use guests::{
     iced_x86::code_asm::{CodeAssembler, al, byte_ptr, dword_ptr, dx, eax},
     print, triple_fault,
 };
-use vmm::boot::layout;
 
 type Image = Result<Vec<u8>, GuestError>;
 
+/// Sleep control and reset registers of the board's power device, as its ACPI tables give them.
+const POWER: (u32, u32) = (0xfea0_0000, 0xfea0_0002);
+/// Registers of a processor's local APIC (Intel SDM volume 3, section 11.4.1).
+const LOCAL_APIC: u32 = 0xfee0_0000;
 /// First port of pvpanic, and the event "panicked".
 const PANIC: (u16, u8) = (0x505, 1);
 /// The port of isa-debug-exit.
@@ -23,7 +26,7 @@ const I8042_RESET: (u16, u8) = (0x64, 0xfe);
 const NOTHING: u32 = 0xd000_0000;
 /// Interrupt command register of the local APIC, low and high half (Intel SDM volume 3, section
 /// 11.6.1).
-const ICR: (u32, u32) = (layout::LAPIC + 0x300, layout::LAPIC + 0x310);
+const ICR: (u32, u32) = (LOCAL_APIC + 0x300, LOCAL_APIC + 0x310);
 /// Page at which another processor starts, and the vector that names it.
 const AP_START: (u32, u32) = (0x8000, 8);
 
@@ -42,7 +45,7 @@ fn out_port(code: &mut CodeAssembler, (port, value): (u16, u8)) -> Result<(), Gu
     Ok(())
 }
 
-fn write_register(code: &mut CodeAssembler, address: u64, value: u8) -> Result<(), GuestError> {
+fn write_register(code: &mut CodeAssembler, address: u32, value: u8) -> Result<(), GuestError> {
     code.mov(eax, u32::from(value))?;
     code.mov(byte_ptr(address), al)?;
     Ok(())
@@ -52,8 +55,19 @@ fn write_register(code: &mut CodeAssembler, address: u64, value: u8) -> Result<(
 pub fn power_off(text: &str) -> Image {
     assemble(|code| {
         print(code, text)?;
-        write_register(code, layout::GED_SLEEP_CONTROL, SLEEP_OFF)?;
+        write_register(code, POWER.0, SLEEP_OFF)?;
         spin(code)
+    })
+}
+
+/// Writes a text, and again, for ever.
+pub fn flood(text: &str) -> Image {
+    assemble(|code| {
+        let mut again = code.create_label();
+        code.set_label(&mut again)?;
+        print(code, text)?;
+        code.jmp(again)?;
+        Ok(())
     })
 }
 
@@ -61,7 +75,7 @@ pub fn power_off(text: &str) -> Image {
 pub fn reset(text: &str) -> Image {
     assemble(|code| {
         print(code, text)?;
-        write_register(code, layout::GED_RESET, RESET)?;
+        write_register(code, POWER.1, RESET)?;
         spin(code)
     })
 }

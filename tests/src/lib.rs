@@ -17,7 +17,7 @@ pub mod terminal;
 mod vmm;
 
 pub use finished::Finished;
-pub use programs::{Profile, palisade, palisade_of};
+pub use programs::{Profile, empty_vmm, palisade, palisade_of, third_party_vmm};
 pub use running::Running;
 pub use scratch::{Scratch, debian_kernel};
 pub use vmm::Vmm;

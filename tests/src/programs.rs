@@ -7,6 +7,11 @@ use std::{
     sync::OnceLock,
 };
 
+/// Packages, and the programs in them.
+const PALISADE: &str = "palisade";
+const THIRD_PARTY_VMM: &str = "third-party-vmm";
+const EMPTY_VMM: &str = "empty-vmm";
+
 /// A profile that cargo has by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
@@ -23,36 +28,55 @@ fn profile_folder() -> PathBuf {
     folder.to_path_buf()
 }
 
-/// The program `palisade` of the profile that the tests were built with. It is built first, once in
-/// a process, as cargo builds for a package's tests only the programs of that package.
-pub fn palisade() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
+/// A program that tests start, of the profile that they were built with. All of them are built
+/// first, once in a process: for a package's tests, cargo builds only the programs of that package.
+fn program(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
         let folder = profile_folder();
         let name = folder.file_name().and_then(|name| name.to_str()).expect("profiles are named");
-        build(&folder, if name == "debug" { "dev" } else { name })
-    })
+        let packages = [PALISADE, THIRD_PARTY_VMM, EMPTY_VMM];
+        build(&folder, if name == "debug" { "dev" } else { name }, &packages);
+        folder
+    });
+    folder.join(name)
 }
 
-/// The program of a profile that may be another than the tests' own.
+/// The program `palisade`.
+pub fn palisade() -> PathBuf {
+    program(PALISADE)
+}
+
+/// A monitor with types of a third party's.
+pub fn third_party_vmm() -> PathBuf {
+    program(THIRD_PARTY_VMM)
+}
+
+/// A monitor that names a crate for types that it does not have.
+pub fn empty_vmm() -> PathBuf {
+    program(EMPTY_VMM)
+}
+
+/// `palisade` of a profile that may be another than the tests' own.
 pub fn palisade_of(profile: Profile) -> PathBuf {
     let (folder, name) = match profile {
         Profile::Dev => ("debug", "dev"),
         Profile::Release => ("release", "release"),
     };
-    build(&profile_folder().with_file_name(folder), name)
+    let folder = profile_folder().with_file_name(folder);
+    build(&folder, name, &[PALISADE]);
+    folder.join(PALISADE)
 }
 
-fn build(folder: &Path, profile: &str) -> PathBuf {
+fn build(folder: &Path, profile: &str, packages: &[&str]) {
     let target = folder.parent().expect("a profile's folder is in the target folder");
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into()));
-    command
-        .args(["build", "--quiet", "--package", "palisade", "--bin", "palisade"])
-        .args(["--profile", profile, "--target-dir"])
-        .arg(target)
-        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    command.args(["build", "--quiet", "--bins", "--profile", profile, "--target-dir"]).arg(target);
+    for package in packages {
+        command.args(["--package", package]);
+    }
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
     let built = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let said = String::from_utf8_lossy(&built.stderr);
     assert!(built.status.success(), "{command:?}: {}\n{said}", built.status);
-    folder.join("palisade")
 }

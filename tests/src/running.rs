@@ -2,23 +2,31 @@
 
 use std::{
     io::Write,
-    process::{Child, ChildStdin, ExitStatus},
+    process::{Child, ChildStdin, ChildStdout, ExitStatus},
     thread,
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    io::ioctl_fionread,
+    process::{Pid, Signal, kill_process},
+};
 
 use crate::{finished::Finished, output::Output, terminal::Terminal};
 
 /// How long anything may take. Hosts that emulate every instruction are slow.
 const PATIENCE: Duration = Duration::from_secs(100);
 
+/// Bytes in a pipe that is nearly full: Linux gives it 64 KiB (`pipe(7)`), and a writer of single
+/// bytes may leave a rest of a page.
+const PIPE_FULL: u64 = 60 << 10;
+
 /// A process that is ended with the value.
 pub struct Running {
     command: String,
     child: Child,
     stdin: Option<ChildStdin>,
+    unread: Option<ChildStdout>,
     stdout: Output,
     stderr: Output,
 }
@@ -28,7 +36,20 @@ impl Running {
         let stdin = child.stdin.take();
         let stdout = child.stdout.take().map(Output::of).unwrap_or_default();
         let stderr = child.stderr.take().map(Output::of).unwrap_or_default();
-        Self { command, child, stdin, stdout, stderr }
+        Self { command, child, stdin, unread: None, stdout, stderr }
+    }
+
+    pub(crate) fn unread(command: String, child: Child, unread: ChildStdout) -> Self {
+        let mut running = Self::new(command, child);
+        let (mut waiting, deadline) = (0, Instant::now() + PATIENCE);
+        // A pipe doesn't tell its reader that it is full, but what waits in it.
+        while waiting < PIPE_FULL {
+            assert!(Instant::now() < deadline, "{waiting} bytes in its pipe\n{}", running.told());
+            thread::sleep(Duration::from_millis(5));
+            waiting = ioctl_fionread(&unread).expect("it is a pipe");
+        }
+        running.unread = Some(unread);
+        running
     }
 
     pub(crate) fn on(command: String, child: Child, terminal: &Terminal) -> Self {

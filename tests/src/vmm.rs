@@ -98,6 +98,15 @@ impl Vmm {
         Running::new(self.to_string(), child)
     }
 
+    /// Starts it and takes nothing of its standard output, until it can write no more.
+    pub fn start_unread(&self) -> Running {
+        let mut command = self.command();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{self}: {error}"));
+        let unread = child.stdout.take().expect("standard output is a pipe");
+        Running::unread(self.to_string(), child, unread)
+    }
+
     /// Starts it with a terminal for standard input and output.
     pub fn start_on(&self, terminal: &Terminal) -> Running {
         let mut command = self.command();

@@ -126,6 +126,7 @@ fn a_refusal_comes_before_a_missing_kernel() {
 #[test]
 fn nothing_is_opened_for_a_machine_that_is_refused() {
     // Opening this accelerator would fail.
-    let vmm = Insecure::new(0).with("-accel kvm,device=/nonexistent");
+    let insecure = Insecure::new(0);
+    let vmm = insecure.with("-accel kvm,device=/nonexistent");
     vmm.run().code(1).complains_only(&[REFUSED, EXPLAINED]);
 }

@@ -34,6 +34,15 @@ fn what_comes_in_by_standard_input_reaches_the_guest_and_comes_back_all_of_it() 
 }
 
 #[test]
+fn a_signal_ends_a_guest_whose_output_nobody_takes() {
+    let scratch = Scratch::new();
+    let kernel = scratch.guest(guest::flood("nobody reads this\n"));
+    let running = Vmm::line("-m 16M").kernel(kernel).start_unread();
+    running.signal(Signal::TERM);
+    running.finish().code(0).complains_only(&["palisade: terminating on signal 15"]);
+}
+
+#[test]
 fn a_guest_starts_its_second_processor() {
     let scratch = Scratch::new();
     let kernel = scratch.guest(guest::two_processors("one", "two"));

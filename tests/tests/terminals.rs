@@ -1,7 +1,10 @@
 //! A terminal is as it was before, however the program ends.
 
+use std::{io::Write, thread, time::Duration};
+
+use flate2::{Compression, write::GzEncoder};
 use rustix::process::Signal;
-use tests::{Scratch, Vmm, guest, terminal::Terminal};
+use tests::{Scratch, Vmm, bzimage::bzimage, guest, terminal::Terminal};
 
 #[test]
 fn keys_reach_the_guest_one_by_one_and_the_terminal_is_restored_when_it_is_done() {
@@ -30,6 +33,29 @@ fn a_signal_leaves_the_terminal_as_it_was() {
         let running = Vmm::line("-m 16M").kernel(&kernel).start_on(&terminal);
         running.wait_for("ready");
         assert_ne!(terminal.settings(), before);
+        running.signal(signal);
+        running.finish().code(0);
+        assert_eq!(terminal.settings(), before);
+    }
+}
+
+#[test]
+fn a_signal_while_the_machine_is_made_leaves_the_terminal_as_it_was() {
+    // Takes long to unpack, so that the signal comes before there is a machine.
+    let code = vec![0x90; 48 << 20];
+    let image = guests::PvhElf { address: 0x10_0000, code: &code, bss: 0 }.to_bytes();
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(&image).expect("there is room");
+    let scratch = Scratch::new();
+    let kernel = scratch.file("large", bzimage(&packed.finish().expect("there is room")));
+    for signal in [Signal::TERM, Signal::INT] {
+        let terminal = Terminal::new();
+        let before = terminal.settings();
+        let running = Vmm::line("-m 128M").kernel(&kernel).start_on(&terminal);
+        // A terminal doesn't tell that it was changed.
+        while terminal.settings() == before {
+            thread::sleep(Duration::from_millis(1));
+        }
         running.signal(signal);
         running.finish().code(0);
         assert_eq!(terminal.settings(), before);

@@ -1,17 +1,17 @@
 //! Types that the project does not know, in a monitor that a third party builds with them.
 
-use tests::{Scratch, Vmm, guest};
+use tests::{Scratch, Vmm, empty_vmm, guest, third_party_vmm};
 
 fn third_party(options: &str) -> Vmm {
-    Vmm::of(env!("CARGO_BIN_EXE_third-party-vmm"), options.split_whitespace()).and("-m 16M")
+    Vmm::of(third_party_vmm(), options.split_whitespace()).and("-m 16M")
 }
 
 #[test]
 fn a_named_crate_without_types_is_an_error_before_anything_else() {
-    let error = "crate 'empty_types' was named for its types but registered none: it was not \
+    let error = "crate 'empty_vmm' was named for its types but registered none: it was not \
                  linked, or defines no type";
     for options in ["", "-machine none", "types", "-machine help", "-kernl"] {
-        let vmm = Vmm::of(env!("CARGO_BIN_EXE_empty-vmm"), options.split_whitespace());
+        let vmm = Vmm::of(empty_vmm(), options.split_whitespace());
         vmm.run().refuses_to_start(error);
     }
 }
@@ -105,16 +105,14 @@ fn a_device_that_fails_fails_the_start_in_its_own_words() {
 #[test]
 fn the_types_of_a_third_party_say_who_declared_them() {
     let version = env!("CARGO_PKG_VERSION");
-    let types = Vmm::of(
-        env!("CARGO_BIN_EXE_third-party-vmm"),
-        ["types", "--json", "conditional-device", "undeclared-device"],
-    )
-    .run()
-    .code(0);
+    let types =
+        Vmm::of(third_party_vmm(), ["types", "--json", "conditional-device", "undeclared-device"])
+            .run()
+            .code(0);
     let listed: serde_json::Value = serde_json::from_slice(types.bytes()).expect("it is JSON");
     for (index, security) in [(0, "secure"), (1, "undeclared")] {
         assert_eq!(listed[index]["security"], security, "{types}");
-        let by = format!("third-party-types {version}");
+        let by = format!("third-party-vmm {version}");
         assert_eq!(listed[index]["stated-by"], by, "{types}");
     }
     assert_eq!(listed.as_array().map(Vec::len), Some(2), "{types}");
@@ -122,7 +120,7 @@ fn the_types_of_a_third_party_say_who_declared_them() {
 
 #[test]
 fn help_shows_the_devices_of_a_third_party_with_what_they_declare() {
-    let help = Vmm::of(env!("CARGO_BIN_EXE_third-party-vmm"), ["-device", "help"]).run().code(0);
+    let help = Vmm::of(third_party_vmm(), ["-device", "help"]).run().code(0);
     help.says(
         "name \"undeclared-device\", bus ISA, desc \"Port that reads as the last byte written to \
          it\"\n",

@@ -15,6 +15,7 @@ use device_model::{
     platform::Platform,
     qom_core::{BoxedError, Object, Registry, qom_type},
 };
+use rustix::fs::{Mode, OFlags};
 use thiserror::Error;
 
 pub(crate) use initrd::InitrdLoader;
@@ -121,7 +122,11 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
 /// Opens a file for loading. What is no regular file has no end that a loader could rely on.
 pub(crate) fn open(file: &str) -> Result<File, LoadError> {
     let problem = |source| LoadError::File { action: "open", file: file.to_owned(), source };
-    let opened = File::open(file).map_err(problem)?;
+    // Without waiting for somebody at the other end of a pipe.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let opened =
+        rustix::fs::open(file, flags, Mode::empty()).map_err(|errno| problem(errno.into()))?;
+    let opened = File::from(opened);
     let kind = opened.metadata().map_err(problem)?.file_type();
     if !kind.is_file() {
         return Err(LoadError::Contents {

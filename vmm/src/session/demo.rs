@@ -47,15 +47,15 @@ pub(super) fn run(registry: &Arc<Registry>, arguments: &[OsString]) -> Result<Ex
     options.extend(DEVICES);
 
     let vm = Vm::create(registry, &command_line(&options)?)?;
-    report::out("The objects of this machine, as they are in its tree:\n\n");
-    report::out(&objects(&vm));
-    report::out("\nThe guest:\n\n");
+    report::out("The objects of this machine, as they are in its tree:\n\n")?;
+    report::out(&objects(&vm))?;
+    report::out("\nThe guest:\n\n")?;
     let exit = vm.run()?;
     if exit != Exit::Finished {
         return Ok(exit);
     }
 
-    report::out(&format!("\nThe same machine once more, with {}:\n\n", INSECURE.join(" ")));
+    report::out(&format!("\nThe same machine once more, with {}:\n\n", INSECURE.join(" ")))?;
     options.extend(INSECURE);
     match Vm::create(registry, &command_line(&options)?) {
         Err(StartError::Refused { refusals, stated }) => {
@@ -64,7 +64,7 @@ pub(super) fn run(registry: &Arc<Registry>, arguments: &[OsString]) -> Result<Ex
                     "{}: {refusal}\n{}\n",
                     refusal.origin(),
                     refusal.explanation(&stated)
-                ));
+                ))?;
             }
             Ok(Exit::Finished)
         }

@@ -54,13 +54,13 @@ fn run(crates: &[&str], arguments: impl IntoIterator<Item = OsString>) -> Result
     }
     if let Some((_, request)) = line.help_requests().next() {
         match request {
-            HelpRequest::Usage => report::out(&usage(PROGRAM)),
+            HelpRequest::Usage => report::out(&usage(PROGRAM))?,
             HelpRequest::Version => {
-                report::out(&format!("{PROGRAM} {}\n", env!("CARGO_PKG_VERSION")));
+                report::out(&format!("{PROGRAM} {}\n", env!("CARGO_PKG_VERSION")))?;
             }
-            HelpRequest::Types(topic) => report::out(&help::types(registry, *topic)),
+            HelpRequest::Types(topic) => report::out(&help::types(registry, *topic))?,
             HelpRequest::Properties(topic, name) => {
-                report::out(&help::properties(registry, *topic, name)?);
+                report::out(&help::properties(registry, *topic, name)?)?;
             }
         }
         return Ok(Exit::Finished);

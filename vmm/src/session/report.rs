@@ -1,15 +1,23 @@
 //! What the program says of itself: errors, warnings, taint.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 use device_model::qom_core::{Action, CreateError, Finding, PolicyStatement, Refusal};
 
 use super::{PROGRAM, error::StartError};
 
-/// Writes to standard output. A reader that has gone away is not told so.
-pub(crate) fn out(text: &str) {
+/// Writes to standard output. A reader that has gone away wants no more, which is no error.
+///
+/// # Errors
+/// If it can't be written for another reason: whoever keeps it would take a part for the whole.
+pub(crate) fn out(text: &str) -> Result<(), StartError> {
     let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(StartError::Host { action: "write to standard output", source: error })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes a line about the program's own work to standard error.

@@ -13,7 +13,7 @@ use device_model::{
     request::VmRequest,
 };
 
-use super::{error::StartError, report, signals::EndSignals, vm::Vm};
+use super::{error::StartError, report, vm::Vm};
 use crate::{
     cpu::Cpu,
     machine::Machine,
@@ -84,8 +84,7 @@ impl Vm {
         let host = |action| move |source| StartError::Host { action, source };
         let events = Arc::clone(self.platform.events());
         let inbox = Inbox { news: Arc::default(), events: Arc::clone(&events) };
-        let signals = EndSignals::take().map_err(host("take over signals"))?;
-        for (signal, descriptor) in signals.descriptors() {
+        for (signal, descriptor) in self.signals.descriptors() {
             let inbox = inbox.clone();
             events
                 .watch(descriptor, move || {

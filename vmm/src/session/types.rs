@@ -35,9 +35,9 @@ pub(super) fn run(registry: &Arc<Registry>, arguments: &[OsString]) -> Result<Ex
         .collect();
     if json {
         let text = serde_json::to_string_pretty(&described).unwrap_or_default();
-        report::out(&(text + "\n"));
+        report::out(&(text + "\n"))?;
     } else {
-        report::out(&table(&described));
+        report::out(&table(&described))?;
     }
     Ok(Exit::Finished)
 }

@@ -13,6 +13,7 @@ use super::{
     realizer::Realizer,
     report,
     requests::{self, MACHINE},
+    signals::EndSignals,
 };
 use crate::options::command_line::CommandLine;
 
@@ -24,6 +25,7 @@ pub struct Vm {
     pub(super) stated: Vec<PolicyStatement>,
     pub(super) reboots: bool,
     pub(super) paused: bool,
+    pub(super) signals: EndSignals,
 }
 
 impl Vm {
@@ -37,12 +39,17 @@ impl Vm {
         let tree = Tree::new(Arc::clone(registry), policy, Globals::new(globals(line)))?;
         let platform = Platform::new(tree.id())
             .map_err(|source| StartError::Host { action: "prepare a machine", source })?;
+        // Before there is anything, so that a signal while it is made does not leave a terminal as
+        // the guest has it. It ends the VM once that is complete.
+        let signals = EndSignals::take()
+            .map_err(|source| StartError::Host { action: "take over signals", source })?;
         let vm = Self {
             tree,
             platform: Arc::new(platform),
             stated,
             reboots: !line.has_no_reboot(),
             paused: line.is_paused(),
+            signals,
         };
         vm.create_objects(requests)?;
         for warning in vm.tree.globals().warnings(registry) {

@@ -1,3 +1,3 @@
 //! A monitor that names a crate for types that it does not have, which is a mistake.
 
-vmm::main!(devices, empty_types);
+vmm::main!(devices, empty_vmm);

@@ -1,0 +1,332 @@
+//! Whatever is wrong with an option, one line says what and where, and nothing is started.
+
+use std::{ffi::OsString, os::unix::ffi::OsStringExt};
+
+use tests::{Scratch, Vmm, guest};
+
+/// Checks the line for each command line of words without blanks.
+fn each_is_refused(cases: &[(&str, &str)]) {
+    for (options, line) in cases {
+        Vmm::line(options).run().refuses_to_start(line);
+    }
+}
+
+#[test]
+fn an_unknown_option_or_word_is_named_with_the_nearest() {
+    each_is_refused(&[
+        ("-kernl x", "-kernl: unknown option; did you mean '-kernel'?"),
+        ("--kernl=x", "--kernl: unknown option; did you mean '-kernel'?"),
+        ("-frobnicate", "-frobnicate: unknown option"),
+        ("-S -S=on", "-S=on: this option takes no value"),
+        ("-m 16M -kernel", "-kernel: expected a value (FILE), given none"),
+        ("disk.img", "'disk.img': unexpected argument, expected an option"),
+        ("-S kernel", "'kernel': unexpected argument, expected an option; did you mean '-kernel'?"),
+        ("dmeo", "'dmeo': unexpected argument, expected an option; did you mean 'demo'?"),
+        ("types --jsn", "types: unknown argument '--jsn'; did you mean '--json'?"),
+        ("types isa-serail", "types: no type is called 'isa-serail'; did you mean 'isa-serial'?"),
+    ]);
+}
+
+#[test]
+fn an_unknown_type_is_named_with_the_nearest_of_its_kind() {
+    each_is_refused(&[
+        (
+            "-device isa-serail",
+            "-device isa-serail: 'isa-serail' is not a valid device model name; did you mean \
+             'isa-serial'?",
+        ),
+        ("-device", "-device: expected a value (TYPE[,...]), given none"),
+        (
+            "-device isa-device",
+            "-device isa-device: Parameter 'driver' expects a non-abstract device type",
+        ),
+        (
+            "-device kvmclock",
+            "-device kvmclock: Parameter 'driver' expects a pluggable device type",
+        ),
+        (
+            "-device microvm-machine",
+            "-device microvm-machine: 'microvm-machine' is not a valid device model name",
+        ),
+        ("-accel kwm", "-accel kwm: invalid accelerator kwm; did you mean 'kvm'?"),
+        ("-accel tcg", "-accel tcg: invalid accelerator tcg"),
+        ("-cpu hots", "-cpu hots: unable to find CPU model 'hots'; did you mean 'host'?"),
+        (
+            "-chardev nul,id=a",
+            "-chardev nul,id=a: 'nul' is not a valid char driver name; did you mean 'null'?",
+        ),
+        (
+            "-serial stdoi",
+            "-serial stdoi: serial: expected stdio, null, none or chardev:ID, given 'stdoi'; did \
+             you mean 'stdio'?",
+        ),
+        (
+            "-device pvpanc,help",
+            "-device pvpanc,help: 'pvpanc' is not a valid device model name; did you mean \
+             'pvpanic'?",
+        ),
+    ]);
+}
+
+#[test]
+fn an_unknown_machine_is_named_with_the_nearest_and_where_to_look() {
+    for options in ["-machine microwm", "-M type=microwm", "--machine=microwm"] {
+        let refused = Vmm::line(options).run().code(1).says_only("");
+        let lines = refused.lines();
+        assert_eq!(lines.len(), 2, "{refused}");
+        let problem = ": unsupported machine type: \"microwm\"; did you mean 'microvm'?";
+        assert!(lines[0].starts_with("palisade: -machine ") && lines[0].ends_with(problem));
+        assert_eq!(lines[1], "Use -machine help to list supported machines");
+    }
+}
+
+#[test]
+fn an_unknown_property_is_named_with_the_nearest() {
+    each_is_refused(&[
+        (
+            "-device pvpanic,iopot=4",
+            "-device pvpanic,iopot=4: Property 'pvpanic.iopot' not found; did you mean 'ioport'?",
+        ),
+        (
+            "-accel kvm,devic=x",
+            "-accel kvm,devic=x: Property 'kvm-accel.devic' not found; did you mean 'device'?",
+        ),
+        (
+            "-machine microvm,frob=1",
+            "-machine microvm,frob=1: Property 'microvm-machine.frob' not found",
+        ),
+        (
+            "-chardev stdio,id=a,signl=off",
+            "-chardev stdio,id=a,signl=off: Property 'chardev-stdio.signl' not found; did you mean \
+             'signal'?",
+        ),
+        (
+            "-smp cpu=2",
+            "-smp cpu=2: cpu: unknown key, expected cpus, maxcpus, sockets, cores or threads; did you mean 'cpus'?",
+        ),
+    ]);
+}
+
+#[test]
+fn a_bad_value_is_refused_with_what_is_expected() {
+    let range = "Parameter 'ioport' expects an integer from 0 to 65535, got";
+    for value in ["zz", "70000", "-1", "0x", "1.5"] {
+        let option = format!("-device pvpanic,ioport={value}");
+        Vmm::line(&option).run().refuses_to_start(&format!("{option}: {range} '{value}'"));
+    }
+    for options in [
+        "-device pvpanic,events=8",
+        "-chardev stdio,id=a,signal=maybe",
+        "-machine microvm,rtc=maybe",
+    ] {
+        let start = format!("{options}: Parameter '");
+        Vmm::line(options).run().refuses_to_start_with(&[&start, "' expects "]);
+    }
+    each_is_refused(&[(
+        "-accel kvm,kernel-irqchip=of",
+        "-accel kvm,kernel-irqchip=of: Parameter 'kernel-irqchip' does not accept value 'of'",
+    )]);
+}
+
+#[test]
+fn json_is_read_as_strictly_as_pairs() {
+    for (json, parts) in [
+        (r#"{"driver":"pvpanic""#, &["invalid JSON", "line 1 column"] as &[_]),
+        (r#"{"driver":"pvpanic","ioport":"x"}"#, &["Parameter 'ioport' expects an integer"]),
+        (r#"{"driver":"pvpanic","iopot":5}"#, &["did you mean 'ioport'?"]),
+        (r#"{"driver":5}"#, &["driver: expected a string, given 5"]),
+        (r#"{"ioport":5}"#, &["driver: expected the name of a type, given none"]),
+        (r#"{"driver":"pvpanic","driver":"pvpanic"}"#, &["driver"]),
+    ] {
+        let vmm = Vmm::new(["-machine", "none", "-device", json]);
+        let start = format!("-device {json}: ");
+        let parts: Vec<&str> = [start.as_str()].into_iter().chain(parts.iter().copied()).collect();
+        vmm.run().refuses_to_start_with(&parts);
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_are_refused_wherever_they_are() {
+    let bytes = OsString::from_vec(b"a\xff".to_vec());
+    for before in [&["-name"] as &[&str], &["-S", "-kernel"], &[]] {
+        let line = match before.len() {
+            0 => "'a\u{fffd}': unexpected argument, expected an option".to_owned(),
+            known => {
+                format!("argument {}: expected text in UTF-8, given 'a\u{fffd}'", known + 1)
+            }
+        };
+        Vmm::new(before).args([&bytes]).run().refuses_to_start(&line);
+    }
+}
+
+#[test]
+fn an_id_is_given_once() {
+    each_is_refused(&[
+        (
+            "-machine none -device pvpanic,id=a -device isa-debugcon,id=a",
+            "-device isa-debugcon,id=a: Duplicate device ID 'a'",
+        ),
+        (
+            "-machine none -chardev null,id=a -chardev stdio,id=a",
+            "-chardev stdio,id=a: Duplicate chardev ID 'a'",
+        ),
+        ("-chardev null", "-chardev null: id: expected an id, given none"),
+    ]);
+    Vmm::line("-device pvpanic,id=1a").run().refuses_to_start_with(&["-device pvpanic,id=1a: "]);
+}
+
+#[test]
+fn two_devices_at_one_address_are_refused_with_both_named() {
+    let scratch = Scratch::new();
+    let vmm = Vmm::line("-m 16M").kernel(scratch.guest(guest::power_off("")));
+    vmm.clone().and("-device isa-serial,id=s").run().refuses_to_start(
+        "-device isa-serial,id=s: ports 0x3f8-0x3ff are taken by '/machine/unattached/serial0' \
+         (type 'isa-serial')",
+    );
+    vmm.clone().and("-device pvpanic,id=a -device pvpanic").run().refuses_to_start_with(&[
+        "-device pvpanic: ",
+        "0x505",
+        "taken by '/machine/peripheral/a' (type 'pvpanic')",
+    ]);
+    // Somewhere else, on an interrupt of its own, a second one is fine.
+    vmm.and("-device isa-serial,iobase=0x2f8,irq=3").run().code(0);
+}
+
+#[test]
+fn one_stdio_is_for_one_stream() {
+    Vmm::line("-machine none -chardev stdio,id=a -chardev stdio,id=b").run().refuses_to_start(
+        "-chardev stdio,id=b: standard input and output are in use by another chardev-stdio",
+    );
+    let scratch = Scratch::new();
+    let vmm = Vmm::line("-m 16M").kernel(scratch.guest(guest::power_off("")));
+    vmm.clone()
+        .and("-serial stdio -serial null")
+        .run()
+        .refuses_to_start("-serial null: machine 'microvm' has one serial port");
+    vmm.and("-serial chardev:nope").run().refuses_to_start(
+        "-serial chardev:nope: Parameter 'serial0' refers to '/chardevs/nope', which does not exist",
+    );
+}
+
+#[test]
+fn processors_are_counted_from_one_to_what_the_machine_can_have() {
+    each_is_refused(&[
+        ("-smp 0", "-smp 0: cpus: expected a whole number from 1 to 4294967295, given '0'"),
+        (
+            "-smp 300",
+            "-smp 300: Invalid SMP CPUs 300. The max CPUs supported by machine 'microvm' is 255",
+        ),
+        (
+            "-smp 2,sockets=3",
+            "-smp 2,sockets=3: sockets * cores * threads: expected the product to be 2 (cpus), \
+             given 3 * 1 * 1",
+        ),
+        (
+            "-smp 2,maxcpus=4",
+            "-smp 2,maxcpus=4: maxcpus 4 is more than cpus 2, and no processor can be added later",
+        ),
+    ]);
+    Vmm::line("-smp -1").run().refuses_to_start_with(&["-smp -1: cpus: expected a whole number"]);
+}
+
+#[test]
+fn memory_is_a_size_that_the_host_can_give() {
+    each_is_refused(&[
+        ("-m 0", "-m 0: size: expected a size above zero, given '0'"),
+        ("-m -5", "-m -5: size: expected a size that is not negative, given '-5'"),
+        (
+            "-m 99999999999999999G",
+            "-m 99999999999999999G: size: expected a size below 16E, given '99999999999999999G'",
+        ),
+    ]);
+    for bad in ["5Q", "1.G", "M", "5 M", "0x"] {
+        let vmm = Vmm::new(["-m", bad]);
+        vmm.run().refuses_to_start_with(&[&format!("-m {bad}: size: expected a number"), bad]);
+    }
+    let scratch = Scratch::new();
+    let vmm = Vmm::new(["-kernel"]).args([scratch.guest(guest::power_off(""))]);
+    for (size, parts) in [
+        ("64T", ["70368744177664 bytes of guest memory", "more than the host's"]),
+        ("5000000B", ["0x4c4b40", "not a multiple of the page size"]),
+        ("1M", ["0x100000", "below the board's least size of 0x200000"]),
+    ] {
+        let start = format!("-m {size}: ");
+        let refused = vmm.clone().and("-m").and(size).run();
+        refused.refuses_to_start_with(&[&start, parts[0], parts[1]]);
+    }
+    vmm.and("-m 8191K").run().refuses_to_start_with(&["-m 8191K: ", "page size"]);
+}
+
+#[test]
+fn chips_of_the_kernel_are_refused_where_the_kernel_has_none() {
+    let scratch = Scratch::new();
+    let vmm = Vmm::line("-m 16M").kernel(scratch.guest(guest::power_off("")));
+    for chip in ["pic", "pit"] {
+        let option = format!("-machine {chip}=on");
+        let problem = format!(
+            "{chip}=on needs the interrupt chips in the kernel: -accel kvm,kernel-irqchip=on"
+        );
+        vmm.clone().and(&option).run().refuses_to_start_with(&["-machine ", &problem]);
+    }
+}
+
+#[test]
+fn machine_none_takes_nothing_that_is_for_a_guest() {
+    each_is_refused(&[
+        ("-machine none -kernel x", "-kernel x: machine 'none' runs no guest"),
+        ("-machine none -bios x", "-bios x: machine 'none' runs no guest"),
+        ("-machine none -initrd x", "-initrd x: machine 'none' runs no guest"),
+        ("-machine none -append x", "-append x: machine 'none' runs no guest"),
+        ("-machine none -cpu host", "-cpu host: machine 'none' runs no guest"),
+        ("-machine none -serial stdio", "-serial stdio: machine 'none' has no serial port"),
+        (
+            "-machine none -smp 2",
+            "-smp 2: Invalid SMP CPUs 2. The max CPUs supported by machine 'none' is 0",
+        ),
+    ]);
+}
+
+#[test]
+fn a_policy_that_cannot_be_read_is_no_policy() {
+    each_is_refused(&[
+        (
+            "-compat insecure-types=acept",
+            "-compat insecure-types=acept: Parameter 'insecure-types' does not accept value \
+             'acept'; did you mean 'accept'?",
+        ),
+        (
+            "-machine require-secure=maybe",
+            "-machine require-secure=maybe: Parameter 'require-secure' does not accept value \
+             'maybe'",
+        ),
+    ]);
+    Vmm::line("-compat insecure-tpyes=accept").run().refuses_to_start_with(&[
+        "-compat insecure-tpyes=accept: ",
+        "did you mean 'insecure-types'?",
+    ]);
+    // A switch of the policy is none of a device, and does not pass for one.
+    Vmm::line("-machine none -device pvpanic,require-secure=no").run().refuses_to_start_with(&[
+        "-device pvpanic,require-secure=no: Property 'pvpanic.require-secure' not found",
+    ]);
+}
+
+#[test]
+fn a_global_for_a_class_that_is_not_there_is_a_warning_and_a_bad_one_is_refused() {
+    let scratch = Scratch::new();
+    let vmm = Vmm::line("-m 16M").kernel(scratch.guest(guest::power_off("ran")));
+    let warned = vmm.clone().and("-global nosuch.x=1 -global pvpanic.ioport=5").run().code(0);
+    warned.says_only("ran").complains_only(&[
+        "palisade: warning: global nosuch.x=1 has invalid class name",
+        "palisade: warning: global pvpanic.ioport=5 not used",
+    ]);
+    let used = vmm.clone().and("-device pvpanic -global pvpanic.ioport=0x700").run().code(0);
+    used.says_only("ran").complains_only(&[]);
+    for (global, parts) in [
+        ("pvpanic.ioport=zz", ["can't apply global pvpanic.ioport=zz", "an integer"]),
+        ("pvpanic.iopot=1", ["can't apply global pvpanic.iopot=1", "did you mean 'ioport'?"]),
+    ] {
+        let refused = vmm.clone().and("-device pvpanic -global").and(global).run();
+        refused.refuses_to_start_with(&["-", parts[0], parts[1]]);
+    }
+    Vmm::line("-global pvpanic").run().refuses_to_start_with(&["-global pvpanic: expected "]);
+}

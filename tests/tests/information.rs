@@ -1,0 +1,179 @@
+//! What the program tells about itself: help in QEMU's layout, types, its version.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use tests::{Profile, Vmm, palisade, palisade_of};
+
+fn shown(options: &str) -> String {
+    Vmm::line(options).run().code(0).complains_only(&[]).stdout()
+}
+
+#[test]
+fn help_fits_a_terminal_and_one_dash_is_as_good_as_two() {
+    let help = shown("--help");
+    for line in help.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    assert!(help.starts_with("Usage: palisade [OPTION]..."));
+    for option in ["-machine, -M TYPE", "-kernel FILE", "-compat insecure-types=", "-readconfig"] {
+        assert!(help.contains(&format!("\n  {option}")), "{option}");
+    }
+    for other in ["-help", "-h", "--h", "-S -help -nonsense"] {
+        assert_eq!(shown(other), help, "{other}");
+    }
+}
+
+#[test]
+fn the_version_is_that_of_the_package() {
+    for option in ["--version", "-version"] {
+        assert_eq!(shown(option), format!("palisade {}\n", env!("CARGO_PKG_VERSION")));
+    }
+}
+
+#[test]
+fn machines_are_listed_in_columns_with_default_and_status() {
+    let expected = "Supported machines are:\n\
+        microvm              Machine with a serial port, a clock and no bus to probe (default) \
+        (secure)\n\
+        none                 A machine with no processor, for tools that ask what there is \
+        (secure)\n";
+    for option in ["-machine help", "-M help", "--machine=help", "-M ?"] {
+        assert_eq!(shown(option), expected, "{option}");
+    }
+}
+
+#[test]
+fn accelerators_and_character_devices_are_listed_by_their_names() {
+    assert_eq!(shown("-accel help"), "Accelerators supported in this binary:\nkvm (secure)\n");
+    let chardevs = "Available chardev backend types:\n  null (secure)\n  stdio (secure)\n";
+    assert_eq!(shown("-chardev help"), chardevs);
+}
+
+#[test]
+fn processors_are_listed_with_the_features_that_can_be_named() {
+    let help = shown("-cpu help");
+    assert!(help.starts_with("Available CPUs:\n  host                 All that"), "{help}");
+    let (models, flags) = help.split_once("\nRecognized CPUID flags:\n").expect("two parts");
+    assert!(models.lines().skip(1).all(|line| line.ends_with(" (secure)")), "{help}");
+    let flags: Vec<_> = flags.split_whitespace().collect();
+    assert!(flags.is_sorted() && flags.contains(&"popcnt") && flags.contains(&"cx16"), "{help}");
+}
+
+#[test]
+fn devices_are_listed_by_category_with_bus_description_and_status() {
+    let help = shown("-device help");
+    assert_eq!(shown("-device ?"), help);
+    let mut categories = Vec::new();
+    let mut names = BTreeMap::new();
+    for line in help.lines().filter(|line| !line.is_empty()) {
+        match line.strip_prefix("name \"") {
+            None => categories.push(line),
+            Some(rest) => {
+                let (name, rest) = rest.split_once("\", bus ISA, desc \"").expect("QEMU's form");
+                names.insert(name, rest);
+            }
+        }
+    }
+    assert_eq!(categories, ["Input devices:", "Misc devices:"], "{help}");
+    let plugged: Vec<_> = names.keys().copied().collect();
+    assert_eq!(plugged, ["isa-debug-exit", "isa-debugcon", "isa-serial", "pvpanic"]);
+    assert!(names["isa-debug-exit"].ends_with("\" (insecure)"), "{help}");
+    assert!(names["isa-serial"].ends_with("\" (secure)"), "{help}");
+}
+
+#[test]
+fn the_properties_of_a_type_are_listed_with_type_description_and_default() {
+    assert_eq!(
+        shown("-device pvpanic,help"),
+        "pvpanic options:\n  \
+         events=<uint8>         - Mask of the events that are offered: 1 panic, 2 crash kernel \
+         loaded, 4 shutdown (default: 7)\n  \
+         ioport=<uint16>        - I/O port (default: 1285)\n"
+    );
+    for (option, property) in [
+        ("-machine microvm,help", "  rtc=<bool>             - Whether it has the clock"),
+        ("-accel kvm,help", "  device=<str>           - Node through which KVM is reached"),
+        ("-chardev stdio,id=a,help", "  signal=<bool>          - Whether keys"),
+    ] {
+        let help = shown(option);
+        assert!(help.lines().any(|line| line.starts_with(property)), "{option}:\n{help}");
+    }
+}
+
+#[test]
+fn types_are_a_table_for_people_with_a_row_for_each_of_json() {
+    let table = shown("types");
+    let names: Vec<_> =
+        table.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(names, names_of(&json("types --json")));
+    let row = table.lines().find(|line| line.trim_start().starts_with("isa-debug-exit"));
+    let row: Vec<_> = row.expect("it is listed").split_whitespace().take(4).collect();
+    assert_eq!(row, ["isa-debug-exit", "concrete", "insecure", "guest"]);
+    let one = shown("types isa-debug-exit");
+    assert_eq!(one.lines().count(), 2, "{one}");
+}
+
+fn json(options: &str) -> Vec<Value> {
+    serde_json::from_str(&shown(options)).expect("it is a list in JSON")
+}
+
+fn names_of(types: &[Value]) -> Vec<&str> {
+    types.iter().filter_map(|described| described["name"].as_str()).collect()
+}
+
+#[test]
+fn json_tells_all_of_a_type() {
+    let types = json("types --json");
+    let by_name: BTreeMap<_, _> = names_of(&types).into_iter().zip(&types).collect();
+    let exit = by_name["isa-debug-exit"];
+    assert_eq!(exit["security"], "insecure");
+    assert!(exit["reason"].as_str().is_some_and(|reason| reason.contains("exit status")));
+    assert_eq!(exit["boundaries"], serde_json::json!(["guest"]));
+    for described in &types {
+        let parent = described["parent"].as_str();
+        assert!(parent.is_none_or(|parent| by_name.contains_key(parent)), "{described}");
+        let status = described["security"].as_str().expect("each has a status");
+        assert!(["secure", "insecure", "undeclared"].contains(&status), "{described}");
+        assert_eq!(status == "insecure", described["reason"].is_string(), "{described}");
+        let place = described["stated-at"].as_str().expect("each was stated somewhere");
+        assert!(place.contains(".rs:") && !place.starts_with('/'), "{described}");
+    }
+}
+
+#[test]
+fn every_concrete_type_of_the_program_has_a_statement() {
+    for described in json("types --json") {
+        let undeclared = described["kind"] == "concrete" && described["security"] == "undeclared";
+        assert!(!undeclared, "{described}");
+    }
+}
+
+#[test]
+fn output_that_cannot_be_kept_is_an_error_unless_nobody_wants_it() {
+    let into = |arguments: &str, to: &str| {
+        let script = format!("\"$0\" {arguments} {to}");
+        Vmm::of("/bin/sh", ["-c", &script]).args([palisade()]).run()
+    };
+    for arguments in ["types --json", "--help", "--version", "-machine help", "-device help"] {
+        let failed = into(arguments, "> /dev/full");
+        failed.refuses_to_start_with(&["can't write to standard output: No space left on device"]);
+        // The shell has the status of the last program; a complaint of ours would be seen.
+        into(arguments, "| true").code(0).complains_only(&[]);
+    }
+}
+
+#[test]
+fn types_are_the_same_in_the_same_order_however_the_program_was_built() {
+    let [dev, release] = [Profile::Dev, Profile::Release].map(|profile| {
+        Vmm::of(palisade_of(profile), ["types", "--json"])
+            .run()
+            .code(0)
+            .complains_only(&[])
+            .stdout()
+    });
+    assert_eq!(dev, release);
+    let types: Vec<Value> = serde_json::from_str(&dev).expect("it is a list in JSON");
+    let names = names_of(&types);
+    assert!(names.is_sorted() && names.len() > 20, "{names:?}");
+}
