@@ -3,7 +3,7 @@
 //! Devices are found by the names of their types, whichever linked crate defines them; this crate
 //! knows none. A program that wants some names their crates:
 //!
-//! ```ignore
+//! ```text
 //! vmm::main!(devices, my_devices);
 //! ```
 

@@ -1,10 +1,15 @@
 //! The pair of 8259 interrupt controllers in the kernel.
 
+use std::sync::OnceLock;
+
 use device_model::prelude::*;
 use serde_json::{Value, json};
 
-use super::{accelerator, vm};
-use crate::accelerator::Accelerator;
+use super::{kernel, open_vm, vm};
+use crate::{
+    accelerator::Accelerator,
+    kvm::{Chip, ChipSnapshot},
+};
 
 /// Pair of 8259 interrupt controllers in the kernel
 #[qom_type(secure, name = "kvm-i8259", parent = SysBusDevice)]
@@ -15,6 +20,7 @@ pub struct KvmI8259 {
     /// Registers of the two chips
     #[property(get = Self::chips)]
     chips: Computed<Value>,
+    pristine: OnceLock<[ChipSnapshot; 2]>,
 }
 
 impl KvmI8259 {
@@ -34,7 +40,19 @@ impl KvmI8259 {
 
 impl Device for KvmI8259 {
     fn realize(&self, _: &mut RealizeContext<'_>) -> Result<(), DeviceError> {
-        accelerator(&self.accel).map(|_| ())
+        let vm = open_vm(&self.accel)?;
+        let keep = |chip| vm.keep_chip(chip).map_err(kernel);
+        let _ = self.pristine.set([keep(Chip::PicMaster)?, keep(Chip::PicSlave)?]);
+        Ok(())
+    }
+
+    fn reset(&self) {
+        if let (Some(vm), Some(pristine)) = (vm(&self.accel), self.pristine.get()) {
+            for chip in pristine {
+                // The kernel takes back what it gave.
+                let _ = vm.restore_chip(chip);
+            }
+        }
     }
 }
 

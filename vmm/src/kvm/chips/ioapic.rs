@@ -5,8 +5,11 @@ use std::sync::{Arc, OnceLock};
 use device_model::prelude::*;
 use serde_json::{Value, json};
 
-use super::{accelerator, vm};
-use crate::{accelerator::Accelerator, kvm::Vm};
+use super::{kernel, open_vm, vm};
+use crate::{
+    accelerator::Accelerator,
+    kvm::{Chip, ChipSnapshot, Vm},
+};
 
 /// Pins that KVM's I/O APIC has (`KVM_IOAPIC_NUM_PINS`).
 const PINS: u32 = 24;
@@ -24,6 +27,7 @@ pub struct KvmIoapic {
     #[property(get = Self::requests)]
     irr: Computed<u32>,
     vm: OnceLock<Arc<Vm>>,
+    pristine: OnceLock<ChipSnapshot>,
 }
 
 impl KvmIoapic {
@@ -39,15 +43,22 @@ impl KvmIoapic {
 
 impl Device for KvmIoapic {
     fn realize(&self, cx: &mut RealizeContext<'_>) -> Result<(), DeviceError> {
-        let vm = accelerator(&self.accel)?.vm();
         // The accelerator made the chip with the memory; here it takes its lines.
-        let vm = vm.ok_or(DeviceError::Missing("open accelerator"))?;
+        let vm = open_vm(&self.accel)?;
+        let _ = self.pristine.set(vm.keep_chip(Chip::Ioapic).map_err(kernel)?);
         if self.vm.set(vm).is_err() || !cx.platform().set_interrupts(cx.object()) {
             return Err(DeviceError::Configuration(
                 "the machine has an interrupt controller already".to_owned(),
             ));
         }
         Ok(())
+    }
+
+    fn reset(&self) {
+        if let (Some(vm), Some(pristine)) = (self.vm.get(), self.pristine.get()) {
+            // The kernel takes back what it gave.
+            let _ = vm.restore_chip(pristine);
+        }
     }
 }
 

@@ -18,6 +18,16 @@ fn accelerator(link: &Link<dyn Accelerator>) -> Result<std::sync::Arc<KvmAccel>,
         .ok_or(DeviceError::Missing("KVM accelerator"))
 }
 
+/// The VM behind a chip's link, for a chip that is being realized.
+fn open_vm(link: &Link<dyn Accelerator>) -> Result<std::sync::Arc<super::Vm>, DeviceError> {
+    accelerator(link)?.vm().ok_or(DeviceError::Missing("open accelerator"))
+}
+
+/// An error of the kernel's as a device's.
+fn kernel(error: super::IoctlFailed) -> DeviceError {
+    DeviceError::Other(error.into())
+}
+
 /// The VM behind a chip's link, for what it shows of its state; none before it is realized.
 fn vm(link: &Link<dyn Accelerator>) -> Option<std::sync::Arc<super::Vm>> {
     accelerator(link).ok()?.vm()

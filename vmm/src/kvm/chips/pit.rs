@@ -1,10 +1,12 @@
 //! The 8254 timer in the kernel.
 
+use std::sync::OnceLock;
+
 use device_model::prelude::*;
 use serde_json::{Value, json};
 
-use super::{accelerator, vm};
-use crate::accelerator::Accelerator;
+use super::{kernel, open_vm, vm};
+use crate::{accelerator::Accelerator, kvm::PitSnapshot};
 
 /// 8254 timer in the kernel
 #[qom_type(secure, parent = SysBusDevice)]
@@ -15,6 +17,7 @@ pub struct KvmPit {
     /// Mode and count of the three channels
     #[property(get = Self::channels)]
     channels: Computed<Value>,
+    pristine: OnceLock<PitSnapshot>,
 }
 
 impl KvmPit {
@@ -31,9 +34,17 @@ impl KvmPit {
 
 impl Device for KvmPit {
     fn realize(&self, _: &mut RealizeContext<'_>) -> Result<(), DeviceError> {
-        let vm = accelerator(&self.accel)?.vm();
-        let vm = vm.ok_or(DeviceError::Missing("open accelerator"))?;
-        vm.create_pit().map_err(|error| DeviceError::Other(error.into()))
+        let vm = open_vm(&self.accel)?;
+        vm.create_pit().map_err(kernel)?;
+        let _ = self.pristine.set(vm.keep_pit().map_err(kernel)?);
+        Ok(())
+    }
+
+    fn reset(&self) {
+        if let (Some(vm), Some(pristine)) = (vm(&self.accel), self.pristine.get()) {
+            // The kernel takes back what it gave.
+            let _ = vm.restore_pit(pristine);
+        }
     }
 }
 
