@@ -161,9 +161,30 @@ fn an_accelerator_that_cannot_be_had_is_refused() {
         let line = format!("{option}: \"{device}\" {problem}");
         vmm.clone().and(&option).run().refuses_to_start(&line);
     }
+    vmm.clone()
+        .and("-accel kvm,device=/")
+        .run()
+        .refuses_to_start("-accel kvm,device=/: cannot open \"/\": Is a directory (os error 21)");
     vmm.and("-accel kvm -accel kvm").run().refuses_to_start(
         "-accel kvm: a machine has one accelerator, and another was named before",
     );
+}
+
+#[test]
+fn what_the_host_refuses_is_told_once_with_its_reason() {
+    let scratch = Scratch::new();
+    let kernel = scratch.guest(guest::power_off(""));
+    let limited = |limit: &str| {
+        let script = format!("ulimit {limit} && exec \"$0\" \"$@\"");
+        Vmm::of("/bin/sh", ["-c", &script]).args([palisade()]).kernel(&kernel)
+    };
+    let reason = "Cannot allocate memory (os error 12)";
+    // More than the limit, less than any host has.
+    let refused = limited("-v 500000").and("-m 512M").run();
+    let refused = refused.refuses_to_start_with(&["-m 512M: the host can't give", reason]);
+    assert_eq!(refused.stderr().matches(reason).count(), 1, "{refused}");
+    let refused = limited("-n 3").and("-m 16M").run();
+    refused.refuses_to_start_with(&["", "Too many open files (os error 24)"]);
 }
 
 #[test]

@@ -311,6 +311,29 @@ fn a_policy_that_cannot_be_read_is_no_policy() {
 }
 
 #[test]
+fn what_the_machine_says_of_accelerator_and_serial_port_counts() {
+    let scratch = Scratch::new();
+    let vmm = Vmm::line("-m 16M").kernel(scratch.guest(guest::power_off("ran")));
+    vmm.clone().and("-machine microvm,accel=kvm").run().code(0).says_only("ran");
+    vmm.clone().and("-chardev stdio,id=c -machine serial0=c").run().code(0).says_only("ran");
+    vmm.clone().and("-chardev null,id=c -machine serial0=c").run().code(0).says_only("");
+    for (options, line) in [
+        ("-machine accel=kvn", "-machine accel=kvn: invalid accelerator kvn; did you mean 'kvm'?"),
+        ("-machine accel=tcg", "-machine accel=tcg: invalid accelerator tcg"),
+        (
+            "-machine accel=kvm -accel kvm",
+            "-machine accel=kvm: a machine has one accelerator, and another was named before",
+        ),
+        (
+            "-machine serial0=nope",
+            "-machine serial0=nope: Parameter 'serial0' refers to 'nope', which does not exist",
+        ),
+    ] {
+        vmm.clone().and(options).run().refuses_to_start(line);
+    }
+}
+
+#[test]
 fn a_global_for_a_class_that_is_not_there_is_a_warning_and_a_bad_one_is_refused() {
     let scratch = Scratch::new();
     let vmm = Vmm::line("-m 16M").kernel(scratch.guest(guest::power_off("ran")));

@@ -113,10 +113,15 @@ pub enum LoadError {
     },
 }
 
-/// An error with its causes, on one line.
+/// An error with its causes, on one line. Some errors tell their cause themselves.
 pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    std::iter::successors(error.source(), |error| error.source())
-        .fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
+    std::iter::successors(error.source(), |error| error.source()).map(ToString::to_string).fold(
+        error.to_string(),
+        |line, cause| match line.ends_with(&cause) {
+            true => line,
+            false => format!("{line}: {cause}"),
+        },
+    )
 }
 
 /// Opens a file for loading. What is no regular file has no end that a loader could rely on.

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write};
 use device_model::qom_core::{Action, CreateError, Finding, PolicyStatement, Refusal};
 
 use super::{PROGRAM, error::StartError};
+use crate::loader::with_causes;
 
 /// Writes to standard output. A reader that has gone away wants no more, which is no error.
 ///
@@ -42,7 +43,8 @@ pub(super) fn start_error(error: &StartError) {
                 line(&error.to_string());
             }
         }
-        other => line(&other.to_string()),
+        StartError::Boot(error) => line(&with_causes(&**error)),
+        other => line(&with_causes(other)),
     }
 }
 
@@ -54,9 +56,13 @@ pub(crate) fn refused(refusal: &Refusal, stated: &[PolicyStatement]) {
 
 /// An error with who asked.
 fn located(error: &CreateError) -> String {
+    let problem = match error {
+        CreateError::Complete { error, .. } => with_causes(&**error),
+        other => with_causes(other),
+    };
     match error.origin() {
-        Some(origin) => format!("{origin}: {error}"),
-        None => error.to_string(),
+        Some(origin) => format!("{origin}: {problem}"),
+        None => problem,
     }
 }
 

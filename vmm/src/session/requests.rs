@@ -24,6 +24,9 @@ pub(super) const MACHINE: &str = "/machine";
 const CHARDEVS: &str = "/chardevs";
 /// What the accelerator is, unless the user names another.
 const DEFAULT_ACCELERATOR: &str = "kvm";
+/// What users say of the machine, as QEMU's do, and what is the accelerator's: which it is, and
+/// where its interrupt chips are.
+const OF_THE_ACCELERATOR: [&str; 2] = ["accel", "kernel-irqchip"];
 /// The character device behind the first serial port, unless the user names one.
 const SERIAL0: &str = "serial0";
 
@@ -54,7 +57,12 @@ struct Chosen<'a> {
 /// What becomes of the first serial port.
 enum FirstSerial {
     Absent,
-    To { path: String, origin: Origin },
+    To {
+        path: String,
+        origin: Origin,
+    },
+    /// `-machine serial0=` says it.
+    AsGiven,
 }
 
 struct Builder<'a> {
@@ -141,31 +149,40 @@ impl<'a> Builder<'a> {
         if let Some((second, _)) = given.next() {
             return Err(refuse(second, OptionError::SecondAccelerator));
         }
-        let request = match first {
-            Some((entry, arguments)) => {
-                let name = arguments.implied.as_deref().unwrap_or_default();
-                let type_name = format!("{name}-accel");
-                if self.class(&type_name, "accelerator").is_none() {
-                    let suggestion =
-                        self.suggest(name, "accelerator", |name| name.strip_suffix("-accel"));
-                    let name = name.to_owned();
-                    return Err(refuse(entry, OptionError::Accelerator { name, suggestion }));
-                }
-                with_arguments(request(&type_name, ACCELERATOR), arguments, &[]).from(origin(entry))
+        let request = match (first, self.machine_property("accel")) {
+            (Some(_), Some((entry, _))) => {
+                return Err(refuse(entry, OptionError::SecondAccelerator));
             }
-            None if machine.data.runs_guest => {
+            (Some((entry, arguments)), None) => {
+                let name = arguments.implied.as_deref().unwrap_or_default();
+                with_arguments(self.named_accelerator(entry, name)?, arguments, &[])
+            }
+            (None, Some((entry, name))) => {
+                let name = name.as_text().map_or_else(|| name.to_string(), str::to_owned);
+                self.named_accelerator(entry, &name)?
+            }
+            (None, None) if machine.data.runs_guest => {
                 request(&format!("{DEFAULT_ACCELERATOR}-accel"), ACCELERATOR)
                     .from(Origin::new(format!("-accel {DEFAULT_ACCELERATOR}")))
             }
-            None => return Ok(()),
+            (None, None) => return Ok(()),
         };
-        // QEMU's users say it of the machine.
         let request = match self.machine_property("kernel-irqchip") {
             Some((entry, value)) => request.set_by(origin(entry), "kernel-irqchip", value.clone()),
             None => request,
         };
         self.requests.push(request);
         Ok(())
+    }
+
+    fn named_accelerator(&self, entry: &Entry, name: &str) -> Result<Request, StartError> {
+        let type_name = format!("{name}-accel");
+        if self.class(&type_name, "accelerator").is_none() {
+            let suggestion = self.suggest(name, "accelerator", |name| name.strip_suffix("-accel"));
+            let name = name.to_owned();
+            return Err(refuse(entry, OptionError::Accelerator { name, suggestion }));
+        }
+        Ok(request(&type_name, ACCELERATOR).from(origin(entry)))
     }
 
     fn machine_property(&self, name: &str) -> Option<(&'a Entry, &'a Given)> {
@@ -220,6 +237,7 @@ impl<'a> Builder<'a> {
             }
             Some((entry, Serial::Stdio)) => ("stdio", origin(entry)),
             Some((entry, Serial::Null)) => ("null", origin(entry)),
+            None if self.machine_property("serial0").is_some() => return Ok(FirstSerial::AsGiven),
             None if self.line.has_no_defaults() && !self.line.is_nographic() => {
                 return Ok(FirstSerial::Absent);
             }
@@ -236,7 +254,7 @@ impl<'a> Builder<'a> {
         let mut machine_request =
             request(machine.class.name(), MACHINE).from(machine.origin.clone());
         for (entry, (key, value)) in line.machine().properties {
-            if key != "kernel-irqchip" {
+            if !OF_THE_ACCELERATOR.contains(&key) {
                 machine_request = machine_request.set_by(origin(entry), key, value.clone());
             }
         }
@@ -303,6 +321,7 @@ impl<'a> Builder<'a> {
             FirstSerial::To { path, origin } => {
                 machine_request.set_by(origin, "serial0", Value::from(path))
             }
+            FirstSerial::AsGiven => machine_request,
         };
         self.requests.push(machine_request);
         Ok(())
