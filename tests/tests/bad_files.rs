@@ -183,7 +183,7 @@ fn what_the_host_refuses_is_told_once_with_its_reason() {
     let refused = limited("-v 500000").and("-m 512M").run();
     let refused = refused.refuses_to_start_with(&["-m 512M: the host can't give", reason]);
     assert_eq!(refused.stderr().matches(reason).count(), 1, "{refused}");
-    let refused = limited("-n 3").and("-m 16M").run();
+    let refused = limited("-n 4").and("-m 16M").run();
     refused.refuses_to_start_with(&["", "Too many open files (os error 24)"]);
 }
 
