@@ -166,3 +166,23 @@ pub fn kernel_loader(registry: &Registry, file: &str) -> Result<&'static str, Lo
         LoadError::NotAKernel { file: file.to_owned(), problem }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Error)]
+    #[error("can't think")]
+    struct Silent(#[source] LoadError);
+
+    #[test]
+    fn each_cause_is_told_once() {
+        let open = || LoadError::File {
+            action: "open",
+            file: "x".to_owned(),
+            source: std::io::Error::other("no such luck"),
+        };
+        assert_eq!(with_causes(&open()), "can't open 'x': no such luck");
+        assert_eq!(with_causes(&Silent(open())), "can't think: can't open 'x': no such luck");
+    }
+}
