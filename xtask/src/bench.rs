@@ -14,7 +14,7 @@ mod report;
 mod summary;
 
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     path::Path,
     process::ExitCode,
 };
@@ -77,11 +77,16 @@ fn measure(programs: &Programs, extent: Extent) -> Result<Samples> {
     // Once without counting, for the page cache.
     one_round(programs, &images, extent.exits, &mut Samples::default())?;
     let mut samples = Samples::default();
+    let watched = io::stderr().is_terminal();
     for round in 0..extent.rounds {
-        eprint!("\rxtask: round {} of {}", round + 1, extent.rounds);
+        if watched {
+            eprint!("\rxtask: round {} of {}", round + 1, extent.rounds);
+        }
         one_round(programs, &images, extent.exits, &mut samples)?;
     }
-    eprintln!();
+    if watched {
+        eprintln!();
+    }
     Ok(samples)
 }
 
