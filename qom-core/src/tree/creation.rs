@@ -14,7 +14,7 @@ use crate::{
     permit::{Permit, PermitError},
     plan::{LinkTarget, ParentRef, Plan, Planned},
     request::{Origin, Request},
-    verdict::{Finding, refused},
+    verdict::{Finding, judge_type, refused},
 };
 
 /// What a plan became.
@@ -39,8 +39,25 @@ impl Tree {
     ) -> Result<Created, CreateError> {
         let requests: Vec<_> = requests.into_iter().collect();
         let changing = self.changes.take()?;
+        // What the policy says of a type by itself comes before what is wrong with the rest, so that
+        // nothing is looked at for the sake of a plan that can't be.
+        refused(&self.judge_types(&requests))?;
         let plan = self.plan(requests)?;
         self.execute(&changing, &plan, None, completion)
+    }
+
+    /// What require-secure would refuse of the requested types, whatever their configuration.
+    fn judge_types(&self, requests: &[Request]) -> Vec<Finding> {
+        let policy = self.policy();
+        requests
+            .iter()
+            .filter_map(|request| {
+                let class = self.registry.class(&request.type_name)?;
+                class.type_id()?;
+                let path = format!("{}/{}", request.parent.trim_end_matches('/'), request.name);
+                judge_type(policy, class, &path, request.origins.object())
+            })
+            .collect()
     }
 
     /// Creates what a plan of this tree holds: judges all of it, constructs and attaches each

@@ -21,6 +21,14 @@ const MAGIC_SIZE: u64 = 6;
 /// Why a bzImage cannot be loaded.
 #[derive(Debug, Error)]
 pub enum BzImageError {
+    /// Too short to have a 64-bit entry.
+    #[error(
+        "{length} bytes of protected-mode code, and the 64-bit entry is {ENTRY_64:#x} bytes into it"
+    )]
+    NoEntry {
+        /// Bytes that there are.
+        length: u64,
+    },
     /// The file failed.
     #[error("reading failed")]
     Read(#[from] io::Error),
@@ -179,6 +187,9 @@ fn load_packed<F: BootFile>(
 ) -> Result<ElfImage, BzImageError> {
     // The payload lies in it and ends in the file.
     let length = file_length.saturating_sub(header.setup_size());
+    if length <= ENTRY_64 {
+        return Err(BzImageError::NoEntry { length });
+    }
     let size = length.max(u64::from(header.init_size()));
     let fits = |address: u64| {
         let end = address.checked_add(size)?;

@@ -3,7 +3,10 @@
 use device_model::{
     chardev::Chardev,
     platform::Platform,
-    qom_core::{BoxedError, Children, Configuration, Given, Link, Obj, PlanError, Size, qom_type},
+    qom_core::{
+        BoxedError, Children, Class, ClassType, Configuration, Given, Link, Obj, PlanError, Size,
+        qom_type,
+    },
 };
 
 use super::{Machine, MachineClass, memory};
@@ -149,11 +152,18 @@ fn processors(
         return Err(PlanError::refused(
             "cpus",
             format!(
-                "{count} processors are not {sockets} sockets of {cores} cores of {threads} threads"
+                "cpus={count} is not {sockets} sockets of {cores} cores of {threads} threads"
             ),
         ));
     }
     let cpu_type = config.get::<String>("cpu-type")?;
+    let of_cpu = <dyn Cpu as ClassType>::NAME;
+    let is_cpu = |class: &Class| class.is_a(of_cpu) && !class.is_abstract();
+    if !config.registry().class(&cpu_type).is_some_and(|class| is_cpu(class)) {
+        let suggestion = config.registry().suggest(&cpu_type, of_cpu);
+        let problem = format!("'{cpu_type}' is no type of processor{suggestion}");
+        return Err(PlanError::refused("cpu-type", problem));
+    }
     for index in 0..count {
         let cpu = children.add(format!("unattached/cpu[{index}]"), &cpu_type);
         cpu.link("accel", Some(accelerator.to_owned()))
@@ -183,7 +193,15 @@ fn devices(
     }
     if config.get("isa-serial")? {
         let serial = config.linked("serial0")?.map(|chardev| chardev.path());
-        children.add("unattached/serial0", "isa-serial").link("chardev", serial);
+        children
+            .add("unattached/serial0", "isa-serial")
+            .link("chardev", serial)
+            .because_of("serial0");
+    } else if config.linked("serial0")?.is_some() {
+        return Err(PlanError::refused(
+            "serial0",
+            "there is no first serial port for it: isa-serial=off",
+        ));
     }
     Ok(())
 }

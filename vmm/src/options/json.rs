@@ -25,6 +25,10 @@ pub struct JsonError {
 /// Malformed text, anything after the object, a key given twice in one object (at any level), and
 /// values nested deeper than [`MAX_DEPTH`].
 pub fn parse_object(text: &str) -> Result<Vec<(String, Value)>, JsonError> {
+    // The parser would quote what is there instead, however long it is.
+    if !text.trim_start().starts_with('{') {
+        return Err(JsonError { message: "expected an object".to_owned() });
+    }
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let members = deserializer.deserialize_map(Members { remaining: MAX_DEPTH - 1 });
     members

@@ -107,6 +107,14 @@ pub enum OptionError {
         /// What may have been meant.
         suggestion: Suggestion,
     },
+    /// No character device of that id.
+    #[error("no character device is called '{id}'{suggestion}")]
+    NoChardev {
+        /// What was asked for.
+        id: String,
+        /// What may have been meant.
+        suggestion: Suggestion,
+    },
     /// An id that another option has.
     #[error("Duplicate {what} ID '{id}'")]
     DuplicateId {

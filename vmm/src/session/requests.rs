@@ -2,7 +2,7 @@
 
 use device_model::{
     device::Plug,
-    qom_core::{Class, Given, Origin, Registry, Request, Suggestion},
+    qom_core::{Class, Given, Origin, PropertyType, Registry, Request, Suggestion},
 };
 use serde_json::Value;
 
@@ -230,6 +230,15 @@ impl<'a> Builder<'a> {
         let (backend, origin) = match first {
             Some((_, Serial::None)) => return Ok(FirstSerial::Absent),
             Some((entry, Serial::Chardev(id))) => {
+                let ids: Vec<_> =
+                    self.line.chardevs().filter_map(|(_, given)| text(given, "id")).collect();
+                if !ids.contains(id) {
+                    let suggestion = Suggestion::of(id, ids.iter().map(String::as_str));
+                    return Err(refuse(
+                        entry,
+                        OptionError::NoChardev { id: id.clone(), suggestion },
+                    ));
+                }
                 return Ok(FirstSerial::To {
                     path: format!("{CHARDEVS}/{id}"),
                     origin: origin(entry),
@@ -238,6 +247,9 @@ impl<'a> Builder<'a> {
             Some((entry, Serial::Stdio)) => ("stdio", origin(entry)),
             Some((entry, Serial::Null)) => ("null", origin(entry)),
             None if self.machine_property("serial0").is_some() => return Ok(FirstSerial::AsGiven),
+            None if self.machine_property("isa-serial").is_some_and(|(_, value)| is_off(value)) => {
+                return Ok(FirstSerial::Absent);
+            }
             None if self.line.has_no_defaults() && !self.line.is_nographic() => {
                 return Ok(FirstSerial::Absent);
             }
@@ -397,6 +409,11 @@ pub(super) fn check_pluggable(registry: &Registry, driver: &str) -> Result<(), O
 fn too_many_cpus(entry: &Entry, cpus: u32, machine: &Chosen<'_>) -> StartError {
     let (machine, max) = (machine.name.clone(), machine.data.max_cpus);
     refuse(entry, OptionError::TooManyCpus { cpus, machine, max })
+}
+
+/// Whether a switch is off, in any of the ways to say so.
+fn is_off(value: &Given) -> bool {
+    bool::from_given(value) == Ok(false)
 }
 
 /// An object at a path of its own, right below the root.

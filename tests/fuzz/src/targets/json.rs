@@ -5,10 +5,6 @@ use vmm::options::json::parse_object;
 /// The whole input is the text.
 pub(crate) fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    // What starts otherwise is not taken for JSON by any option.
-    if !text.starts_with('{') {
-        return;
-    }
     match parse_object(&text) {
         Ok(members) => {
             let mut names: Vec<_> = members.iter().map(|(name, _)| name).collect();

@@ -78,6 +78,16 @@ fn a_payload_without_a_decoder_is_left_to_the_kernel() {
 }
 
 #[test]
+fn code_that_ends_before_its_entry_is_refused() {
+    let whole = bzimage(b"BZh9");
+    // A payload of no bytes, right behind the setup code, in a file that ends with the entry.
+    let mut bytes = whole[..SETUP_SIZE + 0x200].to_vec();
+    bytes[0x248..0x250].copy_from_slice(&[0; 8]);
+    let error = load_bytes(&bytes).unwrap_err();
+    assert!(matches!(error, BzImageError::NoEntry { length: 0x200 }), "{error:?}");
+}
+
+#[test]
 fn a_kernel_that_must_not_move_needs_its_address() {
     let mut bytes = bzimage(b"BZh9");
     bytes[0x234] = 0;
