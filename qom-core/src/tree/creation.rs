@@ -39,10 +39,14 @@ impl Tree {
     ) -> Result<Created, CreateError> {
         let requests: Vec<_> = requests.into_iter().collect();
         let changing = self.changes.take()?;
-        // What the policy says of a type by itself comes before what is wrong with the rest, so that
-        // nothing is looked at for the sake of a plan that can't be.
-        refused(&self.judge_types(&requests))?;
-        let plan = self.plan(requests)?;
+        let plan = match self.plan(requests.iter().cloned()) {
+            Ok(plan) => plan,
+            Err(error) => {
+                // What the policy says of a type by itself comes before what is wrong with the rest.
+                refused(&self.judge_types(&requests))?;
+                return Err(error);
+            }
+        };
         self.execute(&changing, &plan, None, completion)
     }
 

@@ -151,9 +151,7 @@ fn processors(
         let [(_, sockets), (_, cores), (_, threads)] = arrangement;
         return Err(PlanError::refused(
             "cpus",
-            format!(
-                "cpus={count} is not {sockets} sockets of {cores} cores of {threads} threads"
-            ),
+            format!("cpus={count} is not {sockets} sockets of {cores} cores of {threads} threads"),
         ));
     }
     let cpu_type = config.get::<String>("cpu-type")?;
