@@ -5,8 +5,8 @@ use std::{hint::black_box, sync::Arc};
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use qom_core::{
-    Boundaries, Globals, NoCompletion, Object, Policy, Registry, Request, SecurityStatus,
-    Statement, Tree, TypeInfo, TypeKind, qom_type,
+    Globals, NoCompletion, Object, Policy, Registry, Request, SecurityStatus, Statement, Tree,
+    TypeInfo, TypeKind, qom_type,
 };
 
 /// A type to create.
@@ -23,30 +23,17 @@ fn types(count: usize) -> Vec<&'static TypeInfo> {
     let names: Vec<&'static str> = (0..count).map(name).collect();
     let record = |at: usize| {
         let parent = at.checked_sub(1).map(|before| names[before % 100 / 2]);
-        let info = TypeInfo {
-            name: names[at],
-            description: "a type of a benchmark",
-            kind: TypeKind::Abstract,
-            parent,
-            interfaces: &[],
-            status: if at.is_multiple_of(2) {
-                SecurityStatus::Undeclared
-            } else {
-                SecurityStatus::Secure
-            },
-            boundaries: Boundaries::NONE,
-            category: None,
-            deprecated: None,
-            unstable: false,
-            properties: &[],
-            class_data: None,
-            statement: Statement {
-                crate_name: "benchmark",
-                crate_version: "1.0.0",
-                file: "benches/types.rs",
-                line: 1,
-            },
+        let status =
+            if at.is_multiple_of(2) { SecurityStatus::Undeclared } else { SecurityStatus::Secure };
+        let statement = Statement {
+            crate_name: "benchmark",
+            crate_version: "1.0.0",
+            file: "benches/types.rs",
+            line: 1,
         };
+        let kind = TypeKind::Abstract;
+        let base = TypeInfo::undeclared(names[at], "a type of a benchmark", kind, statement);
+        let info = TypeInfo { parent, status, ..base };
         &*Box::leak(Box::new(info))
     };
     let step = 7919;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Boundaries, ClassType, Object, SecurityStatus, Statement, TypeInfo, TypeKind,
+    ClassType, Object, SecurityStatus, Statement, TypeInfo, TypeKind,
     cast::{self, CastTable},
     instance::{ConstructError, Construction, Instance},
     permit::Permit,
@@ -28,29 +28,24 @@ impl Object for Container {
 // By hand, since the macros name this crate by a path that holds outside it only.
 impl ClassType for Container {
     const INFO: &'static TypeInfo = &TypeInfo {
-        name: "container",
-        description: "An object that only holds others",
-        kind: TypeKind::Concrete(&Implementation {
-            type_id: TypeId::of::<Self>,
-            construct: Self::construct,
-            casts: Self::casts,
-            children: None,
-        }),
         parent: Some(<dyn Object as ClassType>::INFO.name),
-        interfaces: &[],
         status: SecurityStatus::Secure,
-        boundaries: Boundaries::NONE,
-        category: None,
-        deprecated: None,
-        unstable: false,
-        properties: &[],
-        class_data: None,
-        statement: Statement {
-            crate_name: env!("CARGO_PKG_NAME"),
-            crate_version: env!("CARGO_PKG_VERSION"),
-            file: file!(),
-            line: line!(),
-        },
+        ..TypeInfo::undeclared(
+            "container",
+            "An object that only holds others",
+            TypeKind::Concrete(&Implementation {
+                type_id: TypeId::of::<Self>,
+                construct: Self::construct,
+                casts: Self::casts,
+                children: None,
+            }),
+            Statement {
+                crate_name: env!("CARGO_PKG_NAME"),
+                crate_version: env!("CARGO_PKG_VERSION"),
+                file: file!(),
+                line: line!(),
+            },
+        )
     };
 }
 

@@ -26,6 +26,7 @@ mod object;
 mod path;
 mod permit;
 mod plan;
+mod planner;
 mod policy;
 mod property;
 mod registry;

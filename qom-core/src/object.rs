@@ -13,7 +13,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    Boundaries, ClassType, SecurityStatus, Statement, Storage, TreeId, TypeInfo, TypeKind,
+    ClassType, Statement, Storage, TreeId, TypeInfo, TypeKind,
     cast::{self, CastTable},
     class::Class,
     configuration::Source,
@@ -48,26 +48,13 @@ impl dyn Object {
 }
 
 const fn root(name: &'static str, description: &'static str, line: u32) -> TypeInfo {
-    TypeInfo {
-        name,
-        description,
-        kind: TypeKind::Abstract,
-        parent: None,
-        interfaces: &[],
-        status: SecurityStatus::Undeclared,
-        boundaries: Boundaries::NONE,
-        category: None,
-        deprecated: None,
-        unstable: false,
-        properties: &[],
-        class_data: None,
-        statement: Statement {
-            crate_name: env!("CARGO_PKG_NAME"),
-            crate_version: env!("CARGO_PKG_VERSION"),
-            file: file!(),
-            line,
-        },
-    }
+    let statement = Statement {
+        crate_name: env!("CARGO_PKG_NAME"),
+        crate_version: env!("CARGO_PKG_VERSION"),
+        file: file!(),
+        line,
+    };
+    TypeInfo::undeclared(name, description, TypeKind::Abstract, statement)
 }
 
 impl ClassType for dyn Object {

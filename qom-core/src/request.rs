@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{ClassType, Container, plan::MOST_OBJECTS, value::Given};
+use crate::{ClassType, Container, planner::MOST_OBJECTS, value::Given};
 
 /// Who asked for an object, as messages show it: the option, configuration line or command.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -41,6 +41,45 @@ pub struct TypeInfo {
     pub statement: Statement,
 }
 
+impl TypeInfo {
+    /// A type of which nothing more is stated: a start for a record that is written by hand.
+    ///
+    /// ```
+    /// use qom_core::{Statement, TypeInfo, TypeKind};
+    ///
+    /// const STATEMENT: Statement =
+    ///     Statement { crate_name: "disks", crate_version: "1.0.0", file: "disk.rs", line: 7 };
+    /// const DISK: TypeInfo = TypeInfo {
+    ///     parent: Some("object"),
+    ///     ..TypeInfo::undeclared("disk", "A disk", TypeKind::Abstract, STATEMENT)
+    /// };
+    /// assert_eq!(DISK.status.name(), "undeclared");
+    /// ```
+    #[must_use]
+    pub const fn undeclared(
+        name: &'static str,
+        description: &'static str,
+        kind: TypeKind,
+        statement: Statement,
+    ) -> Self {
+        Self {
+            name,
+            description,
+            kind,
+            parent: None,
+            interfaces: &[],
+            status: SecurityStatus::Undeclared,
+            boundaries: Boundaries::NONE,
+            category: None,
+            deprecated: None,
+            unstable: false,
+            properties: &[],
+            class_data: None,
+            statement,
+        }
+    }
+}
+
 /// Where a type's statements stand and which crate makes them. Any linked crate may call its own
 /// types secure, so whoever shows a status shows this too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,26 +7,14 @@ use qom_core::{
 };
 
 const fn class(name: &'static str, parent: Option<&'static str>, line: u32) -> TypeInfo {
-    TypeInfo {
-        name,
-        description: "a class of a test",
-        kind: TypeKind::Abstract,
-        parent,
-        interfaces: &[],
-        status: SecurityStatus::Undeclared,
-        boundaries: Boundaries::NONE,
-        category: None,
-        deprecated: None,
-        unstable: false,
-        properties: &[],
-        class_data: None,
-        statement: Statement {
-            crate_name: "some-devices",
-            crate_version: "1.2.3",
-            file: "devices/src/some.rs",
-            line,
-        },
-    }
+    let statement = Statement {
+        crate_name: "some-devices",
+        crate_version: "1.2.3",
+        file: "devices/src/some.rs",
+        line,
+    };
+    let base = TypeInfo::undeclared(name, "a class of a test", TypeKind::Abstract, statement);
+    TypeInfo { parent, ..base }
 }
 
 fn leak(info: TypeInfo) -> &'static TypeInfo {

@@ -7,7 +7,7 @@ use crate::{
     error::{PlanError, RaiseError, SetError},
     object::Obj,
     path,
-    plan::checked,
+    planner::checked,
     policy::{Action, Policy, PolicyStatement},
     property::{Access, Storage},
     request::Origins,

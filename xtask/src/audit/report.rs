@@ -138,26 +138,13 @@ pub(super) mod tests {
     const CONCRETE: TypeKind = <Container as ClassType>::INFO.kind;
 
     const fn class(name: &'static str, kind: TypeKind, parent: Option<&'static str>) -> TypeInfo {
-        TypeInfo {
-            name,
-            description: "a type of a test",
-            kind,
-            parent,
-            interfaces: &[],
-            status: SecurityStatus::Undeclared,
-            boundaries: Boundaries::NONE,
-            category: None,
-            deprecated: None,
-            unstable: false,
-            properties: &[],
-            class_data: None,
-            statement: Statement {
-                crate_name: "some-devices",
-                crate_version: "1.2.3",
-                file: "devices/src/some.rs",
-                line: 7,
-            },
-        }
+        let statement = Statement {
+            crate_name: "some-devices",
+            crate_version: "1.2.3",
+            file: "devices/src/some.rs",
+            line: 7,
+        };
+        TypeInfo { parent, ..TypeInfo::undeclared(name, "a type of a test", kind, statement) }
     }
 
     /// An abstract class with a secure, an insecure and two undeclared descendants.

@@ -18,25 +18,17 @@ use device_model::qom_core::{
 const TYPES: usize = 10_000;
 
 const fn type_info(name: &'static str, kind: TypeKind, parent: &'static str) -> TypeInfo {
+    let statement = Statement {
+        crate_name: env!("CARGO_PKG_NAME"),
+        crate_version: env!("CARGO_PKG_VERSION"),
+        file: file!(),
+        line: line!(),
+    };
     TypeInfo {
-        name,
-        description: "One of ten thousand",
-        kind,
         parent: Some(parent),
-        interfaces: &[],
         status: SecurityStatus::Secure,
         boundaries: Boundaries::of(&[Boundary::Guest]),
-        category: None,
-        deprecated: None,
-        unstable: false,
-        properties: &[],
-        class_data: None,
-        statement: Statement {
-            crate_name: env!("CARGO_PKG_NAME"),
-            crate_version: env!("CARGO_PKG_VERSION"),
-            file: file!(),
-            line: line!(),
-        },
+        ..TypeInfo::undeclared(name, "One of ten thousand", kind, statement)
     }
 }
 
