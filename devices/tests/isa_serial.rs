@@ -1,14 +1,14 @@
 //! `isa-serial` as a guest, a board and a user meet it.
 
-mod support;
-
 use std::sync::Arc;
 
-use device_model::qom_core::{Obj, SecurityStatus};
+use device_model::{
+    qom_core::{Obj, SecurityStatus},
+    testing::{Machine, TestChardev, TestController},
+};
 use devices::serial::spec::*;
 use proptest::prelude::*;
 use serde_json::json;
-use support::{Machine, TestChardev, TestController};
 
 const COM1: u16 = DEFAULT_IOBASE;
 

@@ -1,14 +1,15 @@
 //! `mc146818rtc` as a guest, a board and a user meet it: with the host's clock and a running loop.
 
-mod support;
-
 use std::time::{Duration, Instant, SystemTime};
 
-use device_model::{device::Device, qom_core::SecurityStatus};
+use device_model::{
+    device::Device,
+    qom_core::SecurityStatus,
+    testing::{Machine, wait_until},
+};
 use devices::mc146818rtc::spec::*;
 use proptest::prelude::*;
 use serde_json::json;
-use support::{Machine, wait_until};
 
 const INDEX_PORT: u16 = DEFAULT_IOBASE;
 const DATA_PORT: u16 = DEFAULT_IOBASE + 1;

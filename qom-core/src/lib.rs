@@ -63,6 +63,7 @@ pub use property::{
 pub use qom_macros::*;
 pub use registry::{Place, Registry, RegistryError, RegistryErrors};
 pub use request::{ChildRequest, Children, Origin, Request};
+pub use serde_json::Value;
 pub use size::{Size, SizeError, SizeUnit};
 pub use status::SecurityStatus;
 pub use suggestion::{Suggestion, nearest};

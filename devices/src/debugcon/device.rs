@@ -45,14 +45,12 @@ impl Device for IsaDebugCon {
 impl IsaDevice for IsaDebugCon {}
 
 impl PortIo for IsaDebugCon {
-    fn read(&self, _region: u8, offset: u16, data: &mut [u8]) {
-        self.port().read(offset.into(), data);
+    fn read(&self, _region: u8, offset: u64, data: &mut [u8]) {
+        self.port().read(offset, data);
     }
 
-    fn write(&self, _region: u8, offset: u16, data: &[u8]) {
-        if let (Some(byte), Some(chardev)) =
-            (self.port().write(offset.into(), data), self.chardev.get())
-        {
+    fn write(&self, _region: u8, offset: u64, data: &[u8]) {
+        if let (Some(byte), Some(chardev)) = (self.port().write(offset, data), self.chardev.get()) {
             chardev.write(&[byte]);
         }
     }

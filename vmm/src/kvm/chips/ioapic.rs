@@ -1,6 +1,6 @@
 //! The I/O APIC in the kernel.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use device_model::prelude::*;
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ pub struct KvmIoapic {
     /// Interrupt requests: one bit a pin
     #[property(get = Self::requests)]
     irr: Computed<u32>,
-    vm: OnceLock<Arc<Vm>>,
+    vm: Realized<Arc<Vm>>,
 }
 
 impl KvmIoapic {
@@ -42,12 +42,8 @@ impl Device for KvmIoapic {
         let vm = accelerator(&self.accel)?.vm();
         // The accelerator made the chip with the memory; here it takes its lines.
         let vm = vm.ok_or(DeviceError::Missing("open accelerator"))?;
-        if self.vm.set(vm).is_err() || !cx.platform().set_interrupts(cx.object()) {
-            return Err(DeviceError::Configuration(
-                "the machine has an interrupt controller already".to_owned(),
-            ));
-        }
-        Ok(())
+        self.vm.set(vm);
+        cx.claim_interrupts()
     }
 }
 
@@ -59,9 +55,9 @@ impl InterruptController for KvmIoapic {
     }
 
     fn set_level(&self, pin: u32, level: bool) {
-        if let Some(vm) = self.vm.get().filter(|_| pin < PINS) {
+        if pin < PINS {
             // It can only fail for a pin that has no route, and each of these has one.
-            let _ = vm.set_irq_line(pin, level);
+            self.vm.with(|vm| vm.set_irq_line(pin, level));
         }
     }
 }
