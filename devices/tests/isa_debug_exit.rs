@@ -1,6 +1,5 @@
 //! `isa-debug-exit`: refused unless the user accepts insecure types, and what it does then.
 
-// Registers its types.
 use device_model::{
     qom_core::{
         CreateError, InsecureTypes, Policy, PolicyStatement::InsecureTypes as Stated,
@@ -9,6 +8,7 @@ use device_model::{
     request::VmRequest,
     testing::Machine,
 };
+// Registers its types.
 use devices as _;
 use proptest::prelude::*;
 use serde_json::json;

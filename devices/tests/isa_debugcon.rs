@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-// Registers its types.
 use device_model::{
     qom_core::SecurityStatus,
     testing::{Machine, TestChardev},
 };
+// Registers its types.
 use devices as _;
 use proptest::prelude::*;
 use serde_json::json;

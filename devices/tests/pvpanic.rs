@@ -1,7 +1,7 @@
 //! `pvpanic` as a guest and a user meet it.
 
-// Registers its types.
 use device_model::{qom_core::SecurityStatus, request::VmRequest, testing::Machine};
+// Registers its types.
 use devices as _;
 use proptest::prelude::*;
 use serde_json::json;

@@ -15,8 +15,7 @@ use super::{
     reason = "the guest ends the VMM's process and picks its exit status, which whoever started \
               the VMM may take for the VMM's own word; it is for test guests",
     parent = IsaDevice,
-    interfaces(PortIo),
-    category = "Misc devices"
+    interfaces(PortIo)
 )]
 #[derive(Debug)]
 pub struct IsaDebugExit {

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// ACPI registers by which a guest powers off or resets the machine
-#[qom_type(secure, parent = SysBusDevice, interfaces(MemoryIo), category = "Misc devices")]
+#[qom_type(secure, parent = SysBusDevice, interfaces(MemoryIo))]
 #[derive(Debug)]
 pub struct AcpiGed {
     /// Guest-physical address of the registers

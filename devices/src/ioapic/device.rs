@@ -15,8 +15,7 @@ use super::{
     secure,
     name = "ioapic",
     parent = SysBusDevice,
-    interfaces(MemoryIo, InterruptController),
-    category = "Misc devices"
+    interfaces(MemoryIo, InterruptController)
 )]
 #[derive(Debug)]
 pub struct IoApicDevice {

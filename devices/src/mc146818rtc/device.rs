@@ -12,13 +12,7 @@ use super::{
 };
 
 /// Real-time clock with CMOS memory
-#[qom_type(
-    secure,
-    name = "mc146818rtc",
-    parent = SysBusDevice,
-    interfaces(PortIo, AcpiNode),
-    category = "Misc devices"
-)]
+#[qom_type(secure, name = "mc146818rtc", parent = SysBusDevice, interfaces(PortIo, AcpiNode))]
 #[derive(Debug)]
 pub struct Mc146818RtcDevice {
     /// Time at start: 'utc' or a date such as 2006-06-17T16:01:21

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Port by which a guest reports that its kernel has panicked
-#[qom_type(secure, name = "pvpanic", parent = IsaDevice, interfaces(PortIo), category = "Misc devices")]
+#[qom_type(secure, name = "pvpanic", parent = IsaDevice, interfaces(PortIo))]
 #[derive(Debug)]
 pub struct PvPanicDevice {
     /// I/O port
