@@ -63,7 +63,6 @@ pub use property::{
 pub use qom_macros::*;
 pub use registry::{Place, Registry, RegistryError, RegistryErrors};
 pub use request::{ChildRequest, Children, Origin, Request};
-pub use serde_json::Value;
 pub use size::{Size, SizeError, SizeUnit};
 pub use status::SecurityStatus;
 pub use suggestion::{Suggestion, nearest};
@@ -74,6 +73,11 @@ pub use type_info::{
 };
 pub use value::{Given, PropertyType, ValueError, ValueType};
 pub use verdict::{Finding, Refusal};
+
+// JSON, as properties speak it. Out of sight for the compiler's sake: it shortens the names that it
+// shows to those that are unique, and this one's variants are called `String` and `Object` too.
+#[doc(hidden)]
+pub use serde_json::Value;
 
 /// What the macros' expansions name. No part of the interface.
 #[doc(hidden)]

@@ -65,13 +65,16 @@ pub use qom_core;
 /// Everything that a device's source file needs.
 ///
 /// [`Mutex`] is parking_lot's: `lock()` gives the guard at once, since a thread that panicked leaves
-/// no poison behind.
+/// no poison behind. `Value` is serde_json's, in which properties speak.
 pub mod prelude {
     pub use parking_lot::{Mutex, MutexGuard};
     pub use qom_core::{
         self, Children, Completion, Computed, Configuration, Link, Live, Obj, Object, PlanError,
-        PropertyEnum, PropertyType, Size, Value, ValueError, ValueType, qom_interface, qom_type,
+        PropertyEnum, PropertyType, Size, ValueError, ValueType, qom_interface, qom_type,
     };
+
+    #[doc(hidden)]
+    pub use qom_core::Value;
 
     pub use crate::{
         acpi::{AcpiDevice, AcpiNode, Resource},
