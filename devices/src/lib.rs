@@ -14,7 +14,7 @@
 //!   carries it out. It calls nothing that could call it back, or hold it up, while its lock on
 //!   the model is held.
 //! * An interrupt line is a level, to be asked for after each access. The device drives the line
-//!   under its lock, so that levels can't overtake each other.
+//!   under its lock, so that levels can't overtake each other; the line passes on changes only.
 //!
 //! Locks are taken in one order: a device's, then its interrupt controller's, then what delivers
 //! the interrupt. Nothing calls in the other direction while it holds a lock.

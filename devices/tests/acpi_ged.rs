@@ -1,12 +1,11 @@
 //! `acpi-ged` as a guest and a board meet it.
 
-mod support;
-
-use device_model::{device::Device, qom_core::SecurityStatus, request::VmRequest};
+use device_model::{
+    device::Device, qom_core::SecurityStatus, request::VmRequest, testing::Machine,
+};
 use devices::ged::spec::*;
 use proptest::prelude::*;
 use serde_json::json;
-use support::Machine;
 
 const POWER_OFF: u8 = SLP_TYP_S5 << SLP_TYP_SHIFT | SLP_EN;
 

@@ -1,10 +1,7 @@
 //! `chardev-null` as a device and a user meet it.
 
-mod support;
-
-use device_model::{chardev::Chardev, qom_core::SecurityStatus};
+use device_model::{chardev::Chardev, qom_core::SecurityStatus, testing::Machine};
 use devices::serial::spec::{DEFAULT_IOBASE, LSR, LSR_DATA_READY, THR};
-use support::Machine;
 
 #[test]
 fn it_is_declared_secure() {

@@ -3,8 +3,6 @@
 //! Each test starts this program again as a VMM with a guest that answers in capitals, until it
 //! reads a full stop.
 
-mod support;
-
 use std::{
     fs::File,
     io::{BufRead, BufReader, Read, Seek, Write},
@@ -13,14 +11,16 @@ use std::{
     time::Duration,
 };
 
-use device_model::qom_core::SecurityStatus;
+use device_model::{
+    qom_core::SecurityStatus,
+    testing::{Machine, wait_until},
+};
 use devices::serial::spec::{DEFAULT_IOBASE, FCR, FCR_ENABLE, LSR, LSR_DATA_READY, RBR, THR};
 use rustix::{
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
     termios::{LocalModes, OutputModes, Termios, tcgetattr},
     time::{ClockId, clock_gettime},
 };
-use support::{Machine, wait_until};
 
 /// Says that a process is such a VMM, and with which properties of the stream.
 const SIGNAL: &str = "CHARDEV_STDIO_TEST_SIGNAL";

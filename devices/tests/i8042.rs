@@ -1,12 +1,11 @@
 //! `i8042` as a guest and a board meet it.
 
-mod support;
-
-use device_model::{device::Device, qom_core::SecurityStatus, request::VmRequest};
+use device_model::{
+    device::Device, qom_core::SecurityStatus, request::VmRequest, testing::Machine,
+};
 use devices::i8042::spec::*;
 use proptest::prelude::*;
 use serde_json::json;
-use support::Machine;
 
 const DATA_PORT: u16 = DEFAULT_IOBASE;
 const COMMAND_PORT: u16 = STATUS_COMMAND_PORT;

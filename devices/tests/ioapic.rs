@@ -1,13 +1,12 @@
 //! `ioapic` as a guest, devices, processors and a board meet it.
 
-mod support;
-
 use std::sync::Arc;
 
 use device_model::{
     device::Device,
     interrupt::{InterruptController, InterruptLine, Msi},
     qom_core::{Obj, SecurityStatus},
+    testing::{Machine, SinkCall, TestSink},
 };
 use devices::{
     ioapic::spec::*,
@@ -15,7 +14,6 @@ use devices::{
 };
 use proptest::prelude::*;
 use serde_json::json;
-use support::{Machine, SinkCall, TestSink};
 
 const VECTOR: u8 = 0x41;
 
@@ -23,7 +21,6 @@ const VECTOR: u8 = 0x41;
 fn machine() -> (Machine, Arc<TestSink>, Obj) {
     let machine = Machine::new();
     let sink = machine.add("test-sink", "sink", &[]);
-    assert!(machine.platform.set_msi(&sink));
     let ioapic = machine.add("ioapic", "ioapic", &[]);
     (machine, sink.cast().unwrap(), ioapic)
 }
@@ -170,15 +167,41 @@ fn a_machine_that_takes_no_messages_has_no_place_for_it() {
 #[test]
 fn a_second_one_is_refused_and_leaves_nothing() {
     let (machine, ..) = machine();
-    let error = machine.create("ioapic", "other", &[]).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "addresses 0xfec00000-0xfec00fff are taken by '/ioapic' (type 'ioapic')"
-    );
-    let error = machine.create("ioapic", "other", &[("base", "0xfec01000")]).unwrap_err();
-    assert_eq!(error.to_string(), "the machine has an interrupt controller already: '/ioapic'");
+    for base in ["0xfec00000", "0xfec01000"] {
+        let error = machine.create("ioapic", "other", &[("base", base)]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the machine has an interrupt controller already: '/ioapic' (type 'ioapic')"
+        );
+    }
     assert_eq!(machine.paths(), ["/ioapic", "/sink"]);
     assert_eq!(machine.platform.memory_io().regions().len(), 1);
+}
+
+#[test]
+fn one_that_gets_no_addresses_leaves_interrupts_to_another() {
+    let machine = Machine::new();
+    machine.add("test-sink", "sink", &[]);
+    machine.add("acpi-ged", "ged", &[("base", "0xfec00ff0")]);
+    let error = machine.create("ioapic", "ioapic", &[]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "addresses 0xfec00000-0xfec00fff are taken by '/ged' (type 'acpi-ged')"
+    );
+    assert!(machine.platform.interrupts().is_none());
+    machine.add("ioapic", "ioapic", &[("base", "0xfec01000")]);
+}
+
+#[test]
+fn removed_it_makes_room_for_another() {
+    let (machine, sink, ioapic) = machine();
+    machine.remove(&ioapic);
+    assert!(machine.platform.interrupts().is_none());
+    machine.add("ioapic", "another", &[]);
+    machine.add("isa-serial", "com1", &[]);
+    set_entry(&machine, 4, VECTOR.into());
+    machine.outb(DEFAULT_IOBASE + u16::try_from(IER).unwrap(), IER_THR_EMPTY);
+    assert_eq!(sink.take_sent(), [message(false)]);
 }
 
 #[test]

@@ -1,17 +1,17 @@
 //! `isa-debug-exit`: refused unless the user accepts insecure types, and what it does then.
 
-mod support;
-
 use device_model::{
     qom_core::{
         CreateError, InsecureTypes, Policy, PolicyStatement::InsecureTypes as Stated,
         SecurityStatus,
     },
     request::VmRequest,
+    testing::Machine,
 };
+// Registers its types.
+use devices as _;
 use proptest::prelude::*;
 use serde_json::json;
-use support::Machine;
 
 const PORT: u16 = 0x501;
 

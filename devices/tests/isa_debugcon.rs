@@ -1,13 +1,15 @@
 //! `isa-debugcon` as firmware and a user meet it.
 
-mod support;
-
 use std::sync::Arc;
 
-use device_model::qom_core::SecurityStatus;
+use device_model::{
+    qom_core::SecurityStatus,
+    testing::{Machine, TestChardev},
+};
+// Registers its types.
+use devices as _;
 use proptest::prelude::*;
 use serde_json::json;
-use support::{Machine, TestChardev};
 
 const PORT: u16 = 0xe9;
 

@@ -1,14 +1,15 @@
 //! `isa-serial` as a guest, a board and a user meet it.
 
-mod support;
-
 use std::sync::Arc;
 
-use device_model::qom_core::{Obj, SecurityStatus};
+use device_model::{
+    acpi::{AcpiDevice, AcpiNode, Resource},
+    qom_core::{Obj, SecurityStatus},
+    testing::{Machine, TestChardev, TestController},
+};
 use devices::serial::spec::*;
 use proptest::prelude::*;
 use serde_json::json;
-use support::{Machine, TestChardev, TestController};
 
 const COM1: u16 = DEFAULT_IOBASE;
 
@@ -112,6 +113,35 @@ fn properties_say_where_it_is() {
     let places: Vec<_> =
         machine.platform.ports().regions().iter().map(|(first, last, _)| (*first, *last)).collect();
     assert_eq!(places, [(0x2f8, 0x2ff), (0x3f8, 0x3ff)]);
+}
+
+#[test]
+fn acpi_tells_of_it_by_its_usual_name_where_it_really_is() {
+    let (machine, _) = Machine::with_controller();
+    let acpi = |name: &str, iobase: &str, irq: &str| {
+        let device = machine.add("isa-serial", name, &[("iobase", iobase), ("irq", irq)]);
+        device.cast::<dyn AcpiNode>().unwrap().acpi()
+    };
+    let com2 = acpi("a", "0x2f8", "3");
+    assert_eq!(
+        com2,
+        [AcpiDevice {
+            name: "COM2".to_owned(),
+            hardware_id: "PNP0501".to_owned(),
+            unique_id: 2,
+            coherent: None,
+            resources: vec![Resource::Ports { start: 0x2f8, count: 8 }, Resource::isa_interrupt(3),],
+        }]
+    );
+    let others = [
+        acpi("b", "0x3f8", "4"),
+        acpi("c", "0x3e8", "5"),
+        acpi("d", "0x2e8", "6"),
+        acpi("e", "0x400", "7"),
+    ];
+    let others = others.map(|devices| (devices[0].name.clone(), devices[0].unique_id));
+    let expected = [("COM1", 1), ("COM3", 3), ("COM4", 4), ("COM5", 5)];
+    assert_eq!(others, expected.map(|(name, id)| (name.to_owned(), id)));
 }
 
 #[test]

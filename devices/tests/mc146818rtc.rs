@@ -1,14 +1,16 @@
 //! `mc146818rtc` as a guest, a board and a user meet it: with the host's clock and a running loop.
 
-mod support;
-
 use std::time::{Duration, Instant, SystemTime};
 
-use device_model::{device::Device, qom_core::SecurityStatus};
+use device_model::{
+    acpi::{AcpiNode, Resource},
+    device::Device,
+    qom_core::SecurityStatus,
+    testing::{Machine, wait_until},
+};
 use devices::mc146818rtc::spec::*;
 use proptest::prelude::*;
 use serde_json::json;
-use support::{Machine, wait_until};
 
 const INDEX_PORT: u16 = DEFAULT_IOBASE;
 const DATA_PORT: u16 = DEFAULT_IOBASE + 1;
@@ -144,6 +146,18 @@ fn a_reset_silences_it_and_keeps_the_memory() {
     assert!(!controller.level(IRQ));
     assert_eq!(get(&machine, 0x40), 0xa5);
     assert_eq!(get(&machine, REGISTER_B) & B_PERIODIC, 0);
+}
+
+#[test]
+fn acpi_tells_of_it_where_it_is() {
+    let (machine, _) = Machine::with_controller();
+    let rtc = machine.add("mc146818rtc", "rtc", &[]).cast::<dyn AcpiNode>().unwrap();
+    let [device] = rtc.acpi().try_into().unwrap();
+    assert_eq!((&*device.name, &*device.hardware_id), ("RTC_", "PNP0B00"));
+    assert_eq!(
+        device.resources,
+        [Resource::Ports { start: INDEX_PORT, count: 2 }, Resource::isa_interrupt(IRQ)]
+    );
 }
 
 #[test]

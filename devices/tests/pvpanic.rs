@@ -1,11 +1,10 @@
 //! `pvpanic` as a guest and a user meet it.
 
-mod support;
-
-use device_model::{qom_core::SecurityStatus, request::VmRequest};
+use device_model::{qom_core::SecurityStatus, request::VmRequest, testing::Machine};
+// Registers its types.
+use devices as _;
 use proptest::prelude::*;
 use serde_json::json;
-use support::Machine;
 
 const PORT: u16 = 0x505;
 

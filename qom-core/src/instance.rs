@@ -1,7 +1,8 @@
 //! The part of every object that the framework owns, and the values that an object starts with.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, sync::RwLock};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
+use parking_lot::RwLock;
 use serde_json::Value;
 use thiserror::Error;
 
@@ -57,14 +58,14 @@ impl Instance {
 
     pub(crate) fn raw(&self, name: &str) -> Option<Value> {
         let slot = self.slot(name)?;
-        Some(slot.value.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone())
+        Some(slot.value.read().clone())
     }
 
     pub(crate) fn set_raw(&self, name: &str, value: Value) -> bool {
         let Some(slot) = self.slot(name) else {
             return false;
         };
-        *slot.value.write().unwrap_or_else(std::sync::PoisonError::into_inner) = value;
+        *slot.value.write() = value;
         true
     }
 

@@ -75,6 +75,11 @@ pub use type_info::{
 pub use value::{Given, PropertyType, ValueError, ValueType};
 pub use verdict::{Finding, Refusal};
 
+// JSON, as properties speak it. Out of sight for the compiler's sake: it shortens the names that it
+// shows to those that are unique, and this one's variants are called `String` and `Object` too.
+#[doc(hidden)]
+pub use serde_json::Value;
+
 /// What the macros' expansions name. No part of the interface.
 #[doc(hidden)]
 pub mod __private {

@@ -1,9 +1,8 @@
 //! Fields that can change while an object lives, and those that are computed on demand.
 
-use std::{
-    marker::PhantomData,
-    sync::{PoisonError, RwLock},
-};
+use std::marker::PhantomData;
+
+use parking_lot::RwLock;
 
 use crate::PropertyType;
 
@@ -19,13 +18,13 @@ impl<T: Clone> Live<T> {
 
     /// The value of this moment.
     pub fn get(&self) -> T {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.read().clone()
     }
 
     /// Replaces the value. The object itself may do so at any time; what a user writes comes in
     /// through the tree, which judges it first.
     pub fn set(&self, value: T) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = value;
+        *self.0.write() = value;
     }
 }
 

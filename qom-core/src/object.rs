@@ -5,11 +5,12 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 
 use crate::{
@@ -139,7 +140,7 @@ impl Obj {
     }
 
     fn place(&self) -> MutexGuard<'_, Place> {
-        self.node.place.lock().unwrap_or_else(PoisonError::into_inner)
+        self.node.place.lock()
     }
 
     pub(crate) fn serial(&self) -> Serial {
@@ -154,13 +155,13 @@ impl Obj {
 
     /// Where the value of a property came from.
     pub(crate) fn source(&self, property: &str) -> Source {
-        let sources = self.node.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let sources = self.node.sources.lock();
         sources.get(property).copied().unwrap_or(Source::Default)
     }
 
     /// Remembers that somebody gave a property its value.
     pub(crate) fn set_given(&self, property: &'static str) {
-        let mut sources = self.node.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sources = self.node.sources.lock();
         sources.insert(property, Source::Given);
     }
 

@@ -1,8 +1,9 @@
 //! Buses: which device answers at which address.
 
-use std::{fmt, marker::PhantomData, sync::Arc, sync::Mutex, sync::PoisonError};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use qom_core::{Obj, Object, TreeId, qom_interface};
 use thiserror::Error;
 
@@ -13,10 +14,10 @@ use thiserror::Error;
 #[qom_interface]
 pub trait PortIo: Object {
     /// Reads `data.len()` bytes, 1 to 4. What the device leaves alone reads as ones.
-    fn read(&self, region: u8, offset: u16, data: &mut [u8]);
+    fn read(&self, region: u8, offset: u64, data: &mut [u8]);
 
     /// Writes `data.len()` bytes, 1 to 4.
-    fn write(&self, region: u8, offset: u16, data: &[u8]);
+    fn write(&self, region: u8, offset: u64, data: &[u8]);
 }
 
 /// A device that answers in guest-physical memory
@@ -64,16 +65,11 @@ impl AddressSpace for Ports {
     const WIDEST: usize = 4;
 
     fn read(target: &dyn PortIo, region: u8, offset: u64, data: &mut [u8]) {
-        // An offset within a region that ends at LAST fits.
-        if let Ok(offset) = u16::try_from(offset) {
-            target.read(region, offset, data);
-        }
+        target.read(region, offset, data);
     }
 
     fn write(target: &dyn PortIo, region: u8, offset: u64, data: &[u8]) {
-        if let Ok(offset) = u16::try_from(offset) {
-            target.write(region, offset, data);
-        }
+        target.write(region, offset, data);
     }
 }
 
@@ -212,7 +208,7 @@ impl<S: AddressSpace> Bus<S> {
         let target = device
             .cast::<S::Target>()
             .ok_or(ClaimError::NoInterface { type_name, interface: S::INTERFACE })?;
-        let _changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let _changes = self.changes.lock();
         let mut regions = Vec::clone(&self.regions.load());
         if let Some(there) = regions.iter().find(|there| there.first <= last && first <= there.last)
         {
@@ -233,7 +229,7 @@ impl<S: AddressSpace> Bus<S> {
     /// Takes away all that `device` claimed. An access that began before, on another thread, may
     /// still reach it after this returns; none that begins later does.
     pub fn release(&self, device: &Obj) {
-        let _changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let _changes = self.changes.lock();
         let mut regions = Vec::clone(&self.regions.load());
         regions.retain(|region| !region.owner.same(device));
         self.regions.store(Arc::new(regions));

@@ -1,6 +1,9 @@
 //! Character devices: streams of bytes between a device and something on the host.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, Weak},
+};
 
 use qom_core::{Object, qom_type};
 
@@ -26,7 +29,10 @@ pub trait Chardev: Object {
     fn write(&self, bytes: &[u8]);
 
     /// Connects the one device that reads from the stream. False if there is one already.
-    fn connect(&self, frontend: Arc<dyn ChardevFrontend>) -> bool;
+    ///
+    /// The reference is weak, since the device keeps the stream. A device calls
+    /// [`RealizeContext::connect`](crate::realize::RealizeContext::connect) instead of this.
+    fn connect(&self, frontend: Weak<dyn ChardevFrontend>) -> bool;
 
     /// Takes away what [`Chardev::connect`] connected.
     fn disconnect(&self);

@@ -5,12 +5,13 @@ use std::{
     fmt, io,
     os::fd::{AsFd, OwnedFd},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use rustix::{
     event::{EventfdFlags, epoll, eventfd},
     time::{
@@ -70,8 +71,8 @@ impl EventLoop {
         })
     }
 
-    fn watched(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Watched>> {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    fn watched(&self) -> parking_lot::MutexGuard<'_, HashMap<u64, Watched>> {
+        self.watched.lock()
     }
 
     /// Calls `callback` whenever there is something to read from the descriptor, of which the loop
@@ -183,7 +184,7 @@ impl EventLoop {
     fn dispatch(&self, key: u64) {
         let callback = self.watched().get(&key).map(|watched| Arc::clone(&watched.callback));
         if let Some(callback) = callback {
-            let next = callback.lock().unwrap_or_else(PoisonError::into_inner)();
+            let next = callback.lock()();
             if next == Next::Continue {
                 self.resume(Watch(key));
             }

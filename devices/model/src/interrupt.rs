@@ -1,7 +1,14 @@
 //! Interrupt lines, the controllers that they lead to, and message-signalled interrupts.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
+use parking_lot::Mutex;
 use qom_core::{Obj, Object, TreeId, qom_interface};
 use thiserror::Error;
 
@@ -45,11 +52,21 @@ pub trait MsiSink: Object {
     fn route(&self, pin: u32, message: Option<Msi>);
 }
 
-/// A wire from a device to one pin of an interrupt controller.
+/// A wire from a device to one pin of an interrupt controller. It starts low; its clones are the
+/// same wire.
 #[derive(Clone)]
 pub struct InterruptLine {
+    wire: Arc<Wire>,
+}
+
+struct Wire {
     controller: Arc<dyn InterruptController>,
     pin: u32,
+    /// The level that the controller was last told. Changes under `connected` only, and after the
+    /// controller was told.
+    level: AtomicBool,
+    /// Whether it still leads anywhere. Held while the controller is told a level.
+    connected: Mutex<bool>,
 }
 
 /// Why a line could not be laid.
@@ -109,23 +126,62 @@ impl InterruptLine {
             let last = target.pins().saturating_sub(1);
             return Err(LineError::NoPin { pin, controller: type_name, last });
         }
-        Ok(Self { controller: target, pin })
+        let (level, connected) = (AtomicBool::new(false), Mutex::new(true));
+        Ok(Self { wire: Arc::new(Wire { controller: target, pin, level, connected }) })
     }
 
-    /// Drives the line.
+    /// Drives the line. If it has that level already, the controller is not called, and no lock is
+    /// taken: a device may call this after each access.
+    ///
+    /// Callers at the same time leave the controller at the level that the line remembers: it is told
+    /// under a lock, one change after the other. Whoever returns early saw a level that the
+    /// controller had been told in full, so that its call is one that came just before the change
+    /// that may be under way. Which of several callers is the last to have its way is theirs to
+    /// settle: a device drives the line under the lock under which it worked out the level.
     pub fn set_level(&self, level: bool) {
-        self.controller.set_level(self.pin, level);
+        if self.wire.level.load(Ordering::Acquire) == level {
+            return;
+        }
+        let connected = self.wire.connected.lock();
+        if *connected {
+            self.wire.change(level);
+        }
+    }
+
+    /// The level that it was last driven to.
+    #[must_use]
+    pub fn level(&self) -> bool {
+        self.wire.level.load(Ordering::Acquire)
+    }
+
+    /// Cuts the wire: the pin goes low, and whoever drives the line from now on drives nothing.
+    pub(crate) fn cut(&self) {
+        let mut connected = self.wire.connected.lock();
+        if *connected {
+            self.wire.change(false);
+        }
+        *connected = false;
     }
 
     /// The pin that it leads to.
     #[must_use]
-    pub const fn pin(&self) -> u32 {
-        self.pin
+    pub fn pin(&self) -> u32 {
+        self.wire.pin
+    }
+}
+
+impl Wire {
+    /// Tells the controller, with `connected` locked.
+    fn change(&self, level: bool) {
+        if self.level.load(Ordering::Relaxed) != level {
+            self.controller.set_level(self.pin, level);
+            self.level.store(level, Ordering::Release);
+        }
     }
 }
 
 impl fmt::Debug for InterruptLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("InterruptLine").field(&self.pin).finish()
+        f.debug_tuple("InterruptLine").field(&self.pin()).finish()
     }
 }

@@ -13,7 +13,7 @@
 //!     /// Port that the latch answers at
 //!     #[property(default = 0x80)]
 //!     iobase: u16,
-//!     byte: std::sync::atomic::AtomicU8,
+//!     byte: Mutex<u8>,
 //! }
 //!
 //! impl Device for Latch {
@@ -25,22 +25,29 @@
 //! impl IsaDevice for Latch {}
 //!
 //! impl PortIo for Latch {
-//!     fn read(&self, _: u8, _: u16, data: &mut [u8]) {
-//!         data.fill(self.byte.load(std::sync::atomic::Ordering::Relaxed));
+//!     fn read(&self, _region: u8, _offset: u64, data: &mut [u8]) {
+//!         data.fill(*self.byte.lock());
 //!     }
 //!
-//!     fn write(&self, _: u8, _: u16, data: &[u8]) {
+//!     fn write(&self, _region: u8, _offset: u64, data: &[u8]) {
 //!         if let Some(byte) = data.first() {
-//!             self.byte.store(*byte, std::sync::atomic::Ordering::Relaxed);
+//!             *self.byte.lock() = *byte;
 //!         }
 //!     }
 //! }
 //! ```
+//!
+//! Fields are of three kinds: properties, which the user sets before the device is realized; state,
+//! which starts at its default; and [`Realized`](realized::Realized) ones, which the device gets in
+//! `realize`: a timer, an interrupt line, a model made from properties. What a device claimed through
+//! the context, the framework takes back when the device goes. With the feature `testing` there is a
+//! `testing` module: a machine on which a device can be tried.
 
 #![forbid(unsafe_code)]
 
 extern crate self as device_model;
 
+pub mod acpi;
 pub mod bus;
 pub mod chardev;
 pub mod device;
@@ -48,24 +55,37 @@ pub mod event_loop;
 pub mod interrupt;
 pub mod platform;
 pub mod realize;
+pub mod realized;
 pub mod request;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use qom_core;
 
 /// Everything that a device's source file needs.
+///
+/// [`Mutex`] is parking_lot's: `lock()` gives the guard at once, since a thread that panicked leaves
+/// no poison behind. `Value` is serde_json's, in which properties speak.
 pub mod prelude {
+    pub use parking_lot::{Mutex, MutexGuard};
     pub use qom_core::{
         self, Children, Completion, Computed, Configuration, Link, Live, Obj, Object, PlanError,
-        PropertyEnum, Size, qom_interface, qom_type,
+        PropertyEnum, PropertyType, Size, ValueError, ValueType, qom_interface, qom_type,
     };
 
+    #[doc(hidden)]
+    pub use qom_core::Value;
+
     pub use crate::{
+        acpi::{AcpiDevice, AcpiNode, Resource},
         bus::{MemoryIo, PortIo},
         chardev::{Chardev, ChardevFrontend},
         device::{Device, IsaDevice, Plug, SysBusDevice},
+        event_loop::{EventLoop, Next, Timer, Watch},
         interrupt::{InterruptController, InterruptLine, Msi, MsiSink},
         platform::{GuestMemory, Platform},
         realize::{DeviceError, RealizeContext},
+        realized::Realized,
         request::{VmRequest, VmRequests},
     };
 }

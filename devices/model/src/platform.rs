@@ -1,14 +1,17 @@
 //! What the devices of one machine share: buses, memory, interrupts, the main thread's loop.
 
 use std::{
-    io,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    fmt, io,
+    sync::{Arc, OnceLock, Weak},
 };
 
+use parking_lot::Mutex;
 use qom_core::{Obj, TreeId};
+use thiserror::Error;
 
 use crate::{
     bus::{MemoryBus, PortBus},
+    chardev::{Chardev, ChardevFrontend},
     event_loop::EventLoop,
     interrupt::{InterruptController, InterruptLine, LineError, MsiSink},
     request::VmRequests,
@@ -16,6 +19,47 @@ use crate::{
 
 /// The guest's memory.
 pub type GuestMemory = vm_memory::GuestMemoryMmap<()>;
+
+/// A character device, and the device that reads from it.
+struct Connection {
+    chardev: Arc<dyn Chardev>,
+    device: Obj,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Connection").field(&self.device).finish()
+    }
+}
+
+/// Why an object could not become the machine's only one of its kind.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RoleError {
+    /// There is one.
+    #[error("the machine has {role} already: '{owner}' (type '{owner_type}')")]
+    Taken {
+        /// What the machine has one of, with its article.
+        role: &'static str,
+        /// Path of the one that is there.
+        owner: String,
+        /// Its type.
+        owner_type: &'static str,
+    },
+    /// It is not of that kind.
+    #[error("type '{type_name}' can't serve as {role}")]
+    Unable {
+        /// What the machine has one of, with its article.
+        role: &'static str,
+        /// The object's type.
+        type_name: &'static str,
+    },
+    /// The handle is of another tree.
+    #[error("the object of type '{type_name}' belongs to another object tree")]
+    Foreign {
+        /// The object's type.
+        type_name: &'static str,
+    },
+}
 
 /// What the devices of one machine share. It belongs to one object tree and takes no handle of
 /// another.
@@ -25,10 +69,12 @@ pub struct Platform {
     ports: PortBus,
     memory_io: MemoryBus,
     memory: OnceLock<Arc<GuestMemory>>,
-    interrupts: OnceLock<Obj>,
-    msi: OnceLock<Obj>,
-    /// Pins that lines lead to, with the devices whose they are.
-    lines: Mutex<Vec<(u32, Obj)>>,
+    interrupts: Mutex<Option<Obj>>,
+    msi: Mutex<Option<Obj>>,
+    /// Lines, with the devices whose they are.
+    lines: Mutex<Vec<(InterruptLine, Obj)>>,
+    /// Streams that devices read from.
+    connections: Mutex<Vec<Connection>>,
     events: Arc<EventLoop>,
     requests: Arc<VmRequests>,
 }
@@ -44,9 +90,10 @@ impl Platform {
             ports: PortBus::new(tree),
             memory_io: MemoryBus::new(tree),
             memory: OnceLock::new(),
-            interrupts: OnceLock::new(),
-            msi: OnceLock::new(),
+            interrupts: Mutex::default(),
+            msi: Mutex::default(),
             lines: Mutex::default(),
+            connections: Mutex::default(),
             events: Arc::new(EventLoop::new()?),
             requests: Arc::new(VmRequests::new()?),
         })
@@ -83,26 +130,57 @@ impl Platform {
 
     /// The controller that interrupt lines lead to.
     #[must_use]
-    pub fn interrupts(&self) -> Option<&Obj> {
-        self.interrupts.get()
+    pub fn interrupts(&self) -> Option<Obj> {
+        self.interrupts.lock().clone()
     }
 
-    /// Makes an object the one that interrupt lines lead to. False if it is another tree's or there
-    /// is one.
-    pub fn set_interrupts(&self, controller: &Obj) -> bool {
-        controller.tree() == self.tree && self.interrupts.set(controller.clone()).is_ok()
+    /// Makes an object the one that interrupt lines lead to, until it is released.
+    ///
+    /// # Errors
+    /// If there is one, or the object is no [`InterruptController`] or another tree's.
+    pub fn set_interrupts(&self, controller: &Obj) -> Result<(), RoleError> {
+        let can = controller.is::<dyn InterruptController>();
+        self.give("an interrupt controller", &self.interrupts, controller, can)
     }
 
     /// What takes message-signalled interrupts.
     #[must_use]
     pub fn msi(&self) -> Option<Arc<dyn MsiSink>> {
-        self.msi.get()?.cast::<dyn MsiSink>()
+        self.msi.lock().as_ref()?.cast::<dyn MsiSink>()
     }
 
-    /// Makes an object the one that takes message-signalled interrupts. False if it is another
-    /// tree's or there is one.
-    pub fn set_msi(&self, sink: &Obj) -> bool {
-        sink.tree() == self.tree && self.msi.set(sink.clone()).is_ok()
+    /// Makes an object the one that takes message-signalled interrupts, until it is released.
+    ///
+    /// # Errors
+    /// If there is one, or the object is no [`MsiSink`] or another tree's.
+    pub fn set_msi(&self, sink: &Obj) -> Result<(), RoleError> {
+        self.give("a sink of messages", &self.msi, sink, sink.is::<dyn MsiSink>())
+    }
+
+    fn give(
+        &self,
+        role: &'static str,
+        holder: &Mutex<Option<Obj>>,
+        object: &Obj,
+        can: bool,
+    ) -> Result<(), RoleError> {
+        let type_name = object.class().name();
+        if object.tree() != self.tree {
+            return Err(RoleError::Foreign { type_name });
+        }
+        if !can {
+            return Err(RoleError::Unable { role, type_name });
+        }
+        let mut holder = holder.lock();
+        if let Some(there) = &*holder {
+            return Err(RoleError::Taken {
+                role,
+                owner: there.path().unwrap_or_default(),
+                owner_type: there.class().name(),
+            });
+        }
+        *holder = Some(object.clone());
+        Ok(())
     }
 
     /// Lays the interrupt line of a device.
@@ -114,33 +192,58 @@ impl Platform {
             return Err(LineError::Foreign { type_name: device.class().name() });
         }
         let controller = self.interrupts().ok_or(LineError::NoController)?;
-        let line = InterruptLine::new(self.tree, controller, pin)?;
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, owner)) = lines.iter().find(|(taken, _)| *taken == pin) {
+        let line = InterruptLine::new(self.tree, &controller, pin)?;
+        let mut lines = self.lines.lock();
+        if let Some((_, owner)) = lines.iter().find(|(taken, _)| taken.pin() == pin) {
             return Err(LineError::Taken {
                 pin,
                 owner: owner.path().unwrap_or_default(),
                 owner_type: owner.class().name(),
             });
         }
-        lines.push((pin, device.clone()));
+        lines.push((line.clone(), device.clone()));
         Ok(line)
     }
 
-    /// Takes away every address and line of a device. Its lines go low, as a pin does that nothing
-    /// drives any more.
+    /// Connects a device to the character device that it reads from, until it is released. False if
+    /// another reads from that.
+    pub(crate) fn connect(
+        &self,
+        device: &Obj,
+        chardev: &Arc<dyn Chardev>,
+        frontend: Weak<dyn ChardevFrontend>,
+    ) -> bool {
+        let connected = chardev.connect(frontend);
+        if connected {
+            let connection = Connection { chardev: Arc::clone(chardev), device: device.clone() };
+            self.connections.lock().push(connection);
+        }
+        connected
+    }
+
+    /// Takes away all that a device has here: addresses, lines, connections, roles. Its lines go
+    /// low and stay so, as a pin does that nothing drives any more.
     pub fn release(&self, device: &Obj) {
         self.ports.release(device);
         self.memory_io.release(device);
-        let pins: Vec<_> = {
-            let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-            lines.extract_if(.., |(_, owner)| owner.same(device)).map(|(pin, _)| pin).collect()
+        let of_device = |owner: &Obj| owner.same(device);
+        // Neither a stream nor a controller is called with a lock of the platform's held.
+        let connections: Vec<_> = {
+            let mut connections = self.connections.lock();
+            connections.extract_if(.., |connection| of_device(&connection.device)).collect()
         };
-        let controller = self.interrupts().and_then(Obj::cast::<dyn InterruptController>);
-        for pin in pins {
-            if let Some(controller) = &controller {
-                controller.set_level(pin, false);
-            }
+        for connection in connections {
+            connection.chardev.disconnect();
+        }
+        let lines: Vec<_> = {
+            let mut lines = self.lines.lock();
+            lines.extract_if(.., |(_, owner)| of_device(owner)).collect()
+        };
+        for (line, _) in lines {
+            line.cut();
+        }
+        for role in [&self.interrupts, &self.msi] {
+            role.lock().take_if(|holder| of_device(holder));
         }
     }
 

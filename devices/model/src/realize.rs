@@ -1,16 +1,20 @@
 //! Realizing a device: giving it its place in a machine, and taking it away.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, Weak},
+};
 
-use qom_core::{BoxedError, Completion, Obj};
+use qom_core::{BoxedError, Completion, Link, Obj};
 use thiserror::Error;
 
 use crate::{
     bus::ClaimError,
+    chardev::{Chardev, ChardevFrontend},
     device::Device,
     event_loop::{EventLoop, Timer},
     interrupt::{InterruptLine, LineError, MsiSink},
-    platform::{GuestMemory, Platform},
+    platform::{GuestMemory, Platform, RoleError},
     request::VmRequests,
 };
 
@@ -24,6 +28,9 @@ pub enum DeviceError {
     /// Its interrupt line.
     #[error(transparent)]
     Line(#[from] LineError),
+    /// A role that a machine has one object for.
+    #[error(transparent)]
+    Role(#[from] RoleError),
     /// Something that only some machines have.
     #[error("the machine has no {0}")]
     Missing(&'static str),
@@ -41,12 +48,26 @@ pub enum DeviceError {
         /// What the host says.
         source: io::Error,
     },
-    /// What the user configured can't be, in the device's words.
-    #[error("{0}")]
-    Configuration(String),
+    /// What the user configured can't be. See [`DeviceError::configuration`].
+    #[error(transparent)]
+    Configuration(BoxedError),
+    /// The object that a helper was given is not the device that is being realized.
+    #[error("a device of type '{realizing}' asked for something in the name of another object")]
+    NotThis {
+        /// Type of the device.
+        realizing: &'static str,
+    },
     /// An error of another kind.
     #[error(transparent)]
     Other(#[from] BoxedError),
+}
+
+impl DeviceError {
+    /// That what the user configured can't be: for the reason that a model gives, whose error is
+    /// kept (`Model::new(…).map_err(DeviceError::configuration)?`), or in words.
+    pub fn configuration(problem: impl Into<BoxedError>) -> Self {
+        Self::Configuration(problem.into())
+    }
 }
 
 /// What a device can claim while it is realized.
@@ -69,12 +90,22 @@ impl<'a> RealizeContext<'a> {
         self.platform
     }
 
+    /// A reference to the device that keeps nothing alive, for callbacks: `cx.this(self)?`.
+    ///
+    /// # Errors
+    /// If `device` is not the device that is being realized.
+    pub fn this<T: Device>(&self, device: &T) -> Result<Weak<T>, DeviceError> {
+        let this = self.object.cast::<T>().filter(|this| std::ptr::eq(Arc::as_ptr(this), device));
+        let realizing = self.object.class().name();
+        this.map(|this| Arc::downgrade(&this)).ok_or(DeviceError::NotThis { realizing })
+    }
+
     /// Claims `count` I/O ports from `first` on; the device calls them region `number`.
     ///
     /// # Errors
     /// If they are taken or don't exist.
-    pub fn claim_ports(&mut self, number: u8, first: u16, count: u16) -> Result<(), DeviceError> {
-        Ok(self.platform.ports().claim(self.object, number, first.into(), count.into())?)
+    pub fn claim_ports(&mut self, number: u8, first: u16, count: u64) -> Result<(), DeviceError> {
+        Ok(self.platform.ports().claim(self.object, number, first.into(), count)?)
     }
 
     /// Claims `size` bytes of guest-physical addresses; the device calls them region `number`.
@@ -83,6 +114,24 @@ impl<'a> RealizeContext<'a> {
     /// If they are taken or don't exist.
     pub fn claim_memory(&mut self, number: u8, first: u64, size: u64) -> Result<(), DeviceError> {
         Ok(self.platform.memory_io().claim(self.object, number, first, size)?)
+    }
+
+    /// Makes the device, an [`InterruptController`](crate::interrupt::InterruptController), the one
+    /// that the machine's interrupt lines lead to.
+    ///
+    /// # Errors
+    /// If the machine has one.
+    pub fn claim_interrupts(&mut self) -> Result<(), DeviceError> {
+        Ok(self.platform.set_interrupts(self.object)?)
+    }
+
+    /// Makes the device, an [`MsiSink`], the one that takes the machine's message-signalled
+    /// interrupts.
+    ///
+    /// # Errors
+    /// If the machine has one.
+    pub fn claim_msi(&mut self) -> Result<(), DeviceError> {
+        Ok(self.platform.set_msi(self.object)?)
     }
 
     /// Lays a line to a pin of the machine's interrupt controller.
@@ -121,18 +170,50 @@ impl<'a> RealizeContext<'a> {
         self.platform.events()
     }
 
-    /// A timer that calls back on the main thread.
+    /// A timer that calls a method of the device on the main thread each time it expires:
+    /// `cx.timer(self, Self::expired)?`. It does not keep the device alive. The device keeps it in
+    /// a [`Realized`](crate::realized::Realized), and clears that in [`Device::unrealize`].
     ///
     /// # Errors
-    /// If the process has no descriptors left.
-    pub fn timer(&self, callback: impl FnMut() + Send + 'static) -> Result<Timer, DeviceError> {
+    /// If the process has no descriptors left, or `device` is not the device that is being realized.
+    pub fn timer<T: Device>(
+        &self,
+        device: &T,
+        expired: impl Fn(&T) + Send + 'static,
+    ) -> Result<Timer, DeviceError> {
+        let this = self.this(device)?;
+        let callback = move || {
+            if let Some(device) = this.upgrade() {
+                expired(&device);
+            }
+        };
         self.events()
             .timer(callback)
             .map_err(|source| DeviceError::Host { action: "create a timer".to_owned(), source })
     }
+
+    /// Lets the device read from a character device, if the link leads to one:
+    /// `cx.connect(self, &self.chardev)?`. The device is called from here on, so that this comes
+    /// after what it needs for that.
+    ///
+    /// # Errors
+    /// If another device reads from it, or `device` is not the device that is being realized.
+    pub fn connect<T: Device + ChardevFrontend>(
+        &mut self,
+        device: &T,
+        chardev: &Link<dyn Chardev>,
+    ) -> Result<(), DeviceError> {
+        let Some(stream) = chardev.get() else { return Ok(()) };
+        if self.platform.connect(self.object, stream, self.this(device)?) {
+            return Ok(());
+        }
+        let backend = chardev.handle().and_then(Obj::path).unwrap_or_default();
+        Err(DeviceError::BackendInUse { backend })
+    }
 }
 
-/// Realizes the devices of a plan on a platform; leaves every other object alone.
+/// Realizes the devices and opens the character devices of a plan on a platform; leaves every other
+/// object alone.
 #[derive(Debug)]
 pub struct DeviceRealizer<'a> {
     platform: &'a Platform,
@@ -148,6 +229,9 @@ impl<'a> DeviceRealizer<'a> {
 
 impl Completion for DeviceRealizer<'_> {
     fn complete(&mut self, object: &Obj) -> Result<(), BoxedError> {
+        if let Some(chardev) = object.cast::<dyn Chardev>() {
+            return Ok(chardev.open(self.platform.events())?);
+        }
         let Some(device) = object.cast::<dyn Device>() else {
             return Ok(());
         };
@@ -159,7 +243,9 @@ impl Completion for DeviceRealizer<'_> {
     }
 
     fn undo(&mut self, object: &Obj) {
-        if let Some(device) = object.cast::<dyn Device>() {
+        if let Some(chardev) = object.cast::<dyn Chardev>() {
+            chardev.close();
+        } else if let Some(device) = object.cast::<dyn Device>() {
             // First, so that no access that begins now finds it without what it needs.
             self.platform.release(object);
             device.unrealize();

@@ -4,9 +4,9 @@ use std::{
     collections::VecDeque,
     io, mem,
     os::fd::{AsFd, BorrowedFd},
-    sync::{Mutex, PoisonError},
 };
 
+use parking_lot::Mutex;
 use rustix::event::{EventfdFlags, eventfd};
 
 /// Something that a guest, through a device, asks of the machine.
@@ -45,7 +45,7 @@ impl VmRequests {
     /// holds. So no guest can fill the queue and keep another request out.
     pub fn send(&self, request: VmRequest) {
         {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut waiting = self.waiting.lock();
             let kind = mem::discriminant(&request);
             if waiting.iter().any(|waits| mem::discriminant(waits) == kind) {
                 return;
@@ -60,7 +60,7 @@ impl VmRequests {
     pub fn take(&self) -> Vec<VmRequest> {
         let mut counter = [0; 8];
         let _ = rustix::io::read(&self.wake, &mut counter);
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
+        self.waiting.lock().drain(..).collect()
     }
 }
 

@@ -45,14 +45,14 @@ impl Probe {
 }
 
 impl PortIo for Probe {
-    fn read(&self, _: u8, offset: u16, data: &mut [u8]) {
+    fn read(&self, _: u8, offset: u64, data: &mut [u8]) {
         assert!((1..=4).contains(&data.len()));
-        self.answer(offset.into(), data);
+        self.answer(offset, data);
     }
 
-    fn write(&self, region: u8, offset: u16, data: &[u8]) {
+    fn write(&self, region: u8, offset: u64, data: &[u8]) {
         assert!((1..=4).contains(&data.len()));
-        self.note(region, offset.into(), data);
+        self.note(region, offset, data);
     }
 }
 

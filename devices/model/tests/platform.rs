@@ -5,7 +5,9 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use device_model::{bus::ClaimError, interrupt::LineError, prelude::*, realize::DeviceRealizer};
+use device_model::{
+    bus::ClaimError, interrupt::LineError, platform::RoleError, prelude::*, realize::DeviceRealizer,
+};
 use qom_core::{CreateError, Globals, Policy, Registry, Request, Tree};
 
 /// An interrupt controller with a few pins
@@ -63,7 +65,7 @@ impl Device for Card {
         cx.claim_ports(0, self.iobase, 4)?;
         cx.interrupt_line(self.irq)?.set_level(true);
         if self.fails {
-            return Err(DeviceError::Configuration("it is told to fail".to_owned()));
+            return Err(DeviceError::configuration("it is told to fail"));
         }
         Ok(())
     }
@@ -76,10 +78,10 @@ impl Device for Card {
 impl IsaDevice for Card {}
 
 impl PortIo for Card {
-    fn read(&self, _: u8, _: u16, data: &mut [u8]) {
+    fn read(&self, _: u8, _: u64, data: &mut [u8]) {
         data.fill(0);
     }
-    fn write(&self, _: u8, _: u16, _: &[u8]) {}
+    fn write(&self, _: u8, _: u64, _: &[u8]) {}
 }
 
 impl MemoryIo for Card {
@@ -104,7 +106,7 @@ fn machine() -> (Tree, Platform, Obj) {
     let tree = tree();
     let platform = Platform::new(tree.id()).expect("there are descriptors");
     let pic = create(&tree, &platform, Request::new("pic", "/", "pic")).expect("it is secure");
-    assert!(platform.set_interrupts(&pic));
+    platform.set_interrupts(&pic).expect("it is the first");
     (tree, platform, pic)
 }
 
@@ -181,12 +183,38 @@ fn a_platform_takes_no_handle_of_another_tree() {
     let claim = platform.ports().claim(&foreign, 0, 0x700, 1);
     assert_eq!(claim, Err(ClaimError::Foreign { type_name: "card" }));
     let empty = Platform::new(ours.id()).expect("there are descriptors");
-    assert!(!empty.set_interrupts(&their_pic) && !empty.set_msi(&their_pic));
-    assert!(empty.set_interrupts(&pic) && empty.set_msi(&pic));
-    assert!(!empty.set_interrupts(&pic) && !empty.set_msi(&pic), "there is one already");
-    assert!(empty.msi().is_some());
+    let foreign = Err(RoleError::Foreign { type_name: "pic" });
+    assert_eq!(empty.set_interrupts(&their_pic), foreign);
+    assert_eq!(empty.set_msi(&their_pic), foreign);
     let realized = theirs.create([card("d")], &mut DeviceRealizer::new(&platform)).unwrap_err();
     assert_eq!(realized.to_string(), "the object of type 'card' belongs to another object tree");
+}
+
+#[test]
+fn a_machine_has_one_of_each_role_until_that_goes() {
+    let (tree, platform, pic) = machine();
+    platform.set_msi(&pic).expect("it is the first");
+    assert!(platform.msi().is_some());
+    let card = create(&tree, &platform, card("c")).expect("all is free");
+    let other = create(&tree, &platform, Request::new("pic", "/", "other")).expect("it is secure");
+    assert_eq!(
+        platform.set_interrupts(&other).unwrap_err().to_string(),
+        "the machine has an interrupt controller already: '/pic' (type 'pic')"
+    );
+    assert_eq!(
+        platform.set_msi(&other).unwrap_err().to_string(),
+        "the machine has a sink of messages already: '/pic' (type 'pic')"
+    );
+    platform.release(&other);
+    assert!(platform.interrupts().is_some_and(|there| there.same(&pic)), "another's is not taken");
+    assert_eq!(
+        platform.set_msi(&card).unwrap_err().to_string(),
+        "type 'card' can't serve as a sink of messages"
+    );
+    tree.remove(&pic, &mut DeviceRealizer::new(&platform)).expect("it is not in use");
+    assert!(platform.interrupts().is_none() && platform.msi().is_none());
+    platform.set_interrupts(&other).expect("the role is free");
+    platform.set_msi(&other).expect("the role is free");
 }
 
 #[test]

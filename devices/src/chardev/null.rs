@@ -3,12 +3,12 @@
 use std::{
     io,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use device_model::{event_loop::EventLoop, prelude::*};
+use device_model::prelude::*;
 
 /// Stream that loses its output and has no input
 #[qom_type(secure, parent = Chardev)]
@@ -26,7 +26,7 @@ impl Chardev for ChardevNull {
 
     fn write(&self, _bytes: &[u8]) {}
 
-    fn connect(&self, _frontend: Arc<dyn ChardevFrontend>) -> bool {
+    fn connect(&self, _frontend: Weak<dyn ChardevFrontend>) -> bool {
         !self.connected.swap(true, Ordering::AcqRel)
     }
 

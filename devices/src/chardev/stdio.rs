@@ -4,16 +4,13 @@ use std::{
     io::{self, ErrorKind},
     os::fd::{AsFd, OwnedFd},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use device_model::{
-    event_loop::{EventLoop, Next, Watch},
-    prelude::*,
-};
+use device_model::prelude::*;
 use rustix::{
     event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll},
     io::Errno,
@@ -88,7 +85,7 @@ impl Drop for Claim {
 /// The way from standard input to the device, run by the main loop.
 #[derive(Default)]
 struct Input {
-    frontend: Mutex<Option<Arc<dyn ChardevFrontend>>>,
+    frontend: Mutex<Option<Weak<dyn ChardevFrontend>>>,
     ended: AtomicBool,
 }
 
@@ -102,14 +99,14 @@ impl std::fmt::Debug for Input {
 }
 
 impl Input {
-    fn frontend(&self) -> MutexGuard<'_, Option<Arc<dyn ChardevFrontend>>> {
-        self.frontend.lock().unwrap_or_else(PoisonError::into_inner)
+    fn frontend(&self) -> MutexGuard<'_, Option<Weak<dyn ChardevFrontend>>> {
+        self.frontend.lock()
     }
 
     /// Passes on what there is, as far as the device has room for it.
     fn pass_on(&self, from: impl AsFd) -> Next {
         // The device is called without a lock of this stream's.
-        let frontend = self.frontend().clone();
+        let frontend = self.frontend().as_ref().and_then(Weak::upgrade);
         let Some(frontend) = frontend else {
             return Next::Pause;
         };
@@ -141,7 +138,7 @@ impl Input {
 
 impl ChardevStdio {
     fn session(&self) -> MutexGuard<'_, Option<Session>> {
-        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+        self.session.lock()
     }
 
     /// Lets the main loop look for input again.
@@ -222,7 +219,7 @@ impl Chardev for ChardevStdio {
         }
     }
 
-    fn connect(&self, frontend: Arc<dyn ChardevFrontend>) -> bool {
+    fn connect(&self, frontend: Weak<dyn ChardevFrontend>) -> bool {
         {
             let mut connected = self.input.frontend();
             if connected.is_some() {

@@ -1,6 +1,6 @@
 //! `isa-debug-exit`: the debug-exit port on the ISA bus, which ends the process.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use device_model::prelude::*;
 
@@ -15,8 +15,7 @@ use super::{
     reason = "the guest ends the VMM's process and picks its exit status, which whoever started \
               the VMM may take for the VMM's own word; it is for test guests",
     parent = IsaDevice,
-    interfaces(PortIo),
-    category = "Misc devices"
+    interfaces(PortIo)
 )]
 #[derive(Debug)]
 pub struct IsaDebugExit {
@@ -26,15 +25,15 @@ pub struct IsaDebugExit {
     /// Number of I/O ports
     #[property(default = DEFAULT_IOSIZE, range = 1..=MAX_IOSIZE as i128)]
     iosize: u8,
-    /// Set when the device is realized. The port itself never changes, so that no lock is needed.
-    work: OnceLock<(DebugExit, Arc<VmRequests>)>,
+    /// The port never changes, so that no lock is needed.
+    port: Realized<DebugExit>,
+    requests: Realized<Arc<VmRequests>>,
 }
 
 impl Device for IsaDebugExit {
     fn realize(&self, cx: &mut RealizeContext<'_>) -> Result<(), DeviceError> {
-        let port = DebugExit::new(self.iosize)
-            .map_err(|error| DeviceError::Configuration(error.to_string()))?;
-        self.work.get_or_init(|| (port, Arc::clone(cx.requests())));
+        self.port.set(DebugExit::new(self.iosize).map_err(DeviceError::configuration)?);
+        self.requests.set(Arc::clone(cx.requests()));
         cx.claim_ports(0, self.iobase, self.iosize.into())
     }
 }
@@ -42,19 +41,15 @@ impl Device for IsaDebugExit {
 impl IsaDevice for IsaDebugExit {}
 
 impl PortIo for IsaDebugExit {
-    fn read(&self, _region: u8, offset: u16, data: &mut [u8]) {
-        if let Some((port, _)) = self.work.get() {
-            port.read(offset.into(), data);
-        }
+    fn read(&self, _region: u8, offset: u64, data: &mut [u8]) {
+        self.port.with(|port| port.read(offset, data));
     }
 
-    fn write(&self, _region: u8, offset: u16, data: &[u8]) {
-        if let Some((port, requests)) = self.work.get()
-            && let Some(request) = port.write(offset.into(), data)
-        {
+    fn write(&self, _region: u8, offset: u64, data: &[u8]) {
+        if let Some(request) = self.port.with(|port| port.write(offset, data)).flatten() {
             // A process's exit status keeps the low eight bits (POSIX, `_exit`).
             let [status, ..] = request.status.to_le_bytes();
-            requests.send(VmRequest::Exit(status));
+            self.requests.with(|requests| requests.send(VmRequest::Exit(status)));
         }
     }
 }

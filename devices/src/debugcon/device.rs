@@ -8,15 +8,9 @@ use super::{
 };
 
 /// Port that firmware writes its log to
-#[qom_type(
-    secure,
-    name = "isa-debugcon",
-    parent = IsaDevice,
-    interfaces(PortIo),
-    category = "Misc devices"
-)]
+#[qom_type(secure, parent = IsaDevice, interfaces(PortIo))]
 #[derive(Debug)]
-pub struct IsaDebugCon {
+pub struct IsaDebugcon {
     /// I/O port
     #[property(default = DEFAULT_IOBASE)]
     iobase: u16,
@@ -28,31 +22,29 @@ pub struct IsaDebugCon {
     chardev: Link<dyn Chardev>,
 }
 
-impl IsaDebugCon {
+impl IsaDebugcon {
     /// The port has no state but its configuration, so that there is nothing to lock.
     const fn port(&self) -> DebugCon {
         DebugCon::new(self.readback)
     }
 }
 
-impl Device for IsaDebugCon {
+impl Device for IsaDebugcon {
     /// It never reads from the character device, and leaves that to another.
     fn realize(&self, cx: &mut RealizeContext<'_>) -> Result<(), DeviceError> {
         cx.claim_ports(0, self.iobase, REGISTER_COUNT)
     }
 }
 
-impl IsaDevice for IsaDebugCon {}
+impl IsaDevice for IsaDebugcon {}
 
-impl PortIo for IsaDebugCon {
-    fn read(&self, _region: u8, offset: u16, data: &mut [u8]) {
-        self.port().read(offset.into(), data);
+impl PortIo for IsaDebugcon {
+    fn read(&self, _region: u8, offset: u64, data: &mut [u8]) {
+        self.port().read(offset, data);
     }
 
-    fn write(&self, _region: u8, offset: u16, data: &[u8]) {
-        if let (Some(byte), Some(chardev)) =
-            (self.port().write(offset.into(), data), self.chardev.get())
-        {
+    fn write(&self, _region: u8, offset: u64, data: &[u8]) {
+        if let (Some(byte), Some(chardev)) = (self.port().write(offset, data), self.chardev.get()) {
             chardev.write(&[byte]);
         }
     }

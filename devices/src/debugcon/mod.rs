@@ -4,5 +4,5 @@ mod device;
 mod port;
 pub mod spec;
 
-pub use device::IsaDebugCon;
+pub use device::IsaDebugcon;
 pub use port::DebugCon;

@@ -1,6 +1,6 @@
 //! `acpi-ged`: the sleep and reset registers in guest-physical memory.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::Arc;
 
 use device_model::prelude::*;
 
@@ -10,7 +10,7 @@ use super::{
 };
 
 /// ACPI registers by which a guest powers off or resets the machine
-#[qom_type(secure, parent = SysBusDevice, interfaces(MemoryIo), category = "Misc devices")]
+#[qom_type(secure, parent = SysBusDevice, interfaces(MemoryIo))]
 #[derive(Debug)]
 pub struct AcpiGed {
     /// Guest-physical address of the registers
@@ -21,27 +21,23 @@ pub struct AcpiGed {
     sleep_control: Computed<u8>,
     /// Nothing is called while it is locked.
     registers: Mutex<GedRegisters>,
-    requests: OnceLock<Arc<VmRequests>>,
+    requests: Realized<Arc<VmRequests>>,
 }
 
 impl AcpiGed {
-    fn lock(&self) -> MutexGuard<'_, GedRegisters> {
-        self.registers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn sleep_control(&self) -> u8 {
-        self.lock().state().sleep_control
+        self.registers.lock().state().sleep_control
     }
 }
 
 impl Device for AcpiGed {
     fn realize(&self, cx: &mut RealizeContext<'_>) -> Result<(), DeviceError> {
-        self.requests.get_or_init(|| Arc::clone(cx.requests()));
+        self.requests.set(Arc::clone(cx.requests()));
         cx.claim_memory(0, self.base, REGISTER_COUNT)
     }
 
     fn reset(&self) {
-        self.lock().reset();
+        self.registers.lock().reset();
     }
 }
 
@@ -49,16 +45,15 @@ impl SysBusDevice for AcpiGed {}
 
 impl MemoryIo for AcpiGed {
     fn read(&self, _region: u8, offset: u64, data: &mut [u8]) {
-        self.lock().read(offset, data);
+        self.registers.lock().read(offset, data);
     }
 
     fn write(&self, _region: u8, offset: u64, data: &[u8]) {
-        let request = self.lock().write(offset, data);
-        if let (Some(request), Some(requests)) = (request, self.requests.get()) {
-            requests.send(match request {
-                PowerRequest::PowerOff => VmRequest::PowerOff,
-                PowerRequest::Reset => VmRequest::Reset,
-            });
-        }
+        let request = match self.registers.lock().write(offset, data) {
+            Some(PowerRequest::PowerOff) => VmRequest::PowerOff,
+            Some(PowerRequest::Reset) => VmRequest::Reset,
+            None => return,
+        };
+        self.requests.with(|requests| requests.send(request));
     }
 }

@@ -1,6 +1,6 @@
 //! `i8042`: the keyboard controller at its two ports, whose reset line resets the machine.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::Arc;
 
 use device_model::prelude::*;
 
@@ -31,52 +31,48 @@ pub struct I8042Device {
     output_port: Computed<u8>,
     /// Nothing is called while it is locked.
     controller: Mutex<I8042>,
-    requests: OnceLock<Arc<VmRequests>>,
+    requests: Realized<Arc<VmRequests>>,
 }
 
 impl I8042Device {
-    fn lock(&self) -> MutexGuard<'_, I8042> {
-        self.controller.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn command_byte(&self) -> u8 {
-        self.lock().state().command_byte
+        self.controller.lock().state().command_byte
     }
 
     fn output_port(&self) -> u8 {
-        self.lock().state().output_port
+        self.controller.lock().state().output_port
     }
 }
 
 /// Where the controller has what a region has at `offset`.
-fn controller_offset(region: u8, offset: u16) -> u64 {
+fn controller_offset(region: u8, offset: u64) -> u64 {
     let first = if region == DATA_REGION { DATA } else { STATUS_COMMAND };
-    first + u64::from(offset)
+    first + offset
 }
 
 impl Device for I8042Device {
     fn realize(&self, cx: &mut RealizeContext<'_>) -> Result<(), DeviceError> {
-        self.requests.get_or_init(|| Arc::clone(cx.requests()));
+        self.requests.set(Arc::clone(cx.requests()));
         cx.claim_ports(DATA_REGION, DEFAULT_IOBASE, 1)?;
         cx.claim_ports(STATUS_COMMAND_REGION, STATUS_COMMAND_PORT, 1)
     }
 
     fn reset(&self) {
-        self.lock().reset();
+        self.controller.lock().reset();
     }
 }
 
 impl SysBusDevice for I8042Device {}
 
 impl PortIo for I8042Device {
-    fn read(&self, region: u8, offset: u16, data: &mut [u8]) {
-        self.lock().read(controller_offset(region, offset), data);
+    fn read(&self, region: u8, offset: u64, data: &mut [u8]) {
+        self.controller.lock().read(controller_offset(region, offset), data);
     }
 
-    fn write(&self, region: u8, offset: u16, data: &[u8]) {
-        let request = self.lock().write(controller_offset(region, offset), data);
-        if let (Some(_), Some(requests)) = (request, self.requests.get()) {
-            requests.send(VmRequest::Reset);
+    fn write(&self, region: u8, offset: u64, data: &[u8]) {
+        let request = self.controller.lock().write(controller_offset(region, offset), data);
+        if request.is_some() {
+            self.requests.with(|requests| requests.send(VmRequest::Reset));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The property `base`: what time the clock shows when the machine starts.
 
+use device_model::qom_core::Value;
 use device_model::qom_core::{PropertyType, ValueError, ValueType};
-use serde_json::Value;
 
 use super::calendar::DateTime;
 

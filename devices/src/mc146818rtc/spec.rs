@@ -9,9 +9,12 @@
 /// The index port's address; the data port is the next.
 pub const DEFAULT_IOBASE: u16 = 0x70;
 /// Ports: index and data.
-pub const PORT_COUNT: u16 = 2;
+pub const PORT_COUNT: u8 = 2;
 /// The interrupt line (*PC AT Technical Reference*, "System Interrupts").
 pub const DEFAULT_IRQ: u8 = 8;
+/// Plug and Play identifier of a PC AT's real-time clock (*Plug and Play BIOS Specification*, device
+/// identifiers: PNP0Bxx, real-time clocks).
+pub const HARDWARE_ID: &str = "PNP0B00";
 /// Offset of the index port (write-only; bit 7 masks NMIs, which is the board's affair).
 pub const INDEX: u64 = 0;
 /// Offset of the data port.

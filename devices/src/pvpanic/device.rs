@@ -1,6 +1,6 @@
 //! `pvpanic`: the panic port on the ISA bus, whose reports become requests to the machine.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use device_model::prelude::*;
 
@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Port by which a guest reports that its kernel has panicked
-#[qom_type(secure, name = "pvpanic", parent = IsaDevice, interfaces(PortIo), category = "Misc devices")]
+#[qom_type(secure, name = "pvpanic", parent = IsaDevice, interfaces(PortIo))]
 #[derive(Debug)]
 pub struct PvPanicDevice {
     /// I/O port
@@ -19,15 +19,15 @@ pub struct PvPanicDevice {
     /// Mask of the events that are offered: 1 panic, 2 crash kernel loaded, 4 shutdown
     #[property(default = ALL, range = 0..=ALL as i128)]
     events: u8,
-    /// Set when the device is realized. The port itself never changes, so that no lock is needed.
-    work: OnceLock<(PvPanic, Arc<VmRequests>)>,
+    /// The port never changes, so that no lock is needed.
+    port: Realized<PvPanic>,
+    requests: Realized<Arc<VmRequests>>,
 }
 
 impl Device for PvPanicDevice {
     fn realize(&self, cx: &mut RealizeContext<'_>) -> Result<(), DeviceError> {
-        let port = PvPanic::new(self.events)
-            .map_err(|error| DeviceError::Configuration(error.to_string()))?;
-        self.work.get_or_init(|| (port, Arc::clone(cx.requests())));
+        self.port.set(PvPanic::new(self.events).map_err(DeviceError::configuration)?);
+        self.requests.set(Arc::clone(cx.requests()));
         cx.claim_ports(0, self.ioport, REGISTER_COUNT)
     }
 }
@@ -35,23 +35,19 @@ impl Device for PvPanicDevice {
 impl IsaDevice for PvPanicDevice {}
 
 impl PortIo for PvPanicDevice {
-    fn read(&self, _region: u8, offset: u16, data: &mut [u8]) {
-        if let Some((port, _)) = self.work.get() {
-            port.read(offset.into(), data);
-        }
+    fn read(&self, _region: u8, offset: u64, data: &mut [u8]) {
+        self.port.with(|port| port.read(offset, data));
     }
 
-    fn write(&self, _region: u8, offset: u16, data: &[u8]) {
-        let Some((port, requests)) = self.work.get() else {
-            return;
+    fn write(&self, _region: u8, offset: u64, data: &[u8]) {
+        let request = match self.port.with(|port| port.write(offset, data)).flatten() {
+            Some(GuestEvent::Panicked) => VmRequest::GuestPanicked,
+            Some(GuestEvent::CrashLoaded) => VmRequest::GuestCrashLoaded,
+            Some(GuestEvent::Shutdown) => VmRequest::PowerOff,
+            None => return,
         };
         // The queue is bounded and takes a request that waits already only once, so that a guest
         // gains nothing by repeating itself.
-        match port.write(offset.into(), data) {
-            Some(GuestEvent::Panicked) => requests.send(VmRequest::GuestPanicked),
-            Some(GuestEvent::CrashLoaded) => requests.send(VmRequest::GuestCrashLoaded),
-            Some(GuestEvent::Shutdown) => requests.send(VmRequest::PowerOff),
-            None => {}
-        }
+        self.requests.with(|requests| requests.send(request));
     }
 }

@@ -6,7 +6,7 @@
 /// The port's usual address.
 pub const DEFAULT_IOBASE: u16 = 0x505;
 /// Ports that the register takes.
-pub const REGISTER_COUNT: u16 = 1;
+pub const REGISTER_COUNT: u64 = 1;
 /// The register.
 pub const EVENTS: u64 = 0;
 

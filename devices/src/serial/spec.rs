@@ -8,8 +8,14 @@
 pub const DEFAULT_IOBASE: u16 = 0x3f8;
 /// The interrupt line of a PC's first serial port (same place).
 pub const DEFAULT_IRQ: u8 = 4;
+/// The usual first ports of a PC's serial ports COM1 to COM4: the first two of *PC AT Technical
+/// Reference*, the others by custom.
+pub const COM_PORTS: [u16; 4] = [DEFAULT_IOBASE, 0x2f8, 0x3e8, 0x2e8];
+/// Plug and Play identifier of a serial port with a 16550A-compatible UART (*Plug and Play BIOS
+/// Specification*, device identifiers: PNP05xx, communications ports).
+pub const HARDWARE_ID: &str = "PNP0501";
 /// Ports that the registers take.
-pub const REGISTER_COUNT: u16 = 8;
+pub const REGISTER_COUNT: u8 = 8;
 
 /// Receiver buffer (read, DLAB = 0).
 pub const RBR: u64 = 0;

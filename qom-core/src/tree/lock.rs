@@ -1,9 +1,8 @@
 //! The lock under which a tree changes: one change at a time, and none within another.
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    thread::{self, ThreadId},
-};
+use std::thread::{self, ThreadId};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::error::ReentryError;
 
@@ -30,13 +29,13 @@ impl ChangeLock {
             return Err(ReentryError);
         }
         // What an earlier change left half done when it panicked, its own guard has taken back.
-        let held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = self.lock.lock();
         *self.holder() = Some(this);
         Ok(Changing { lock: self, _held: held })
     }
 
     fn holder(&self) -> MutexGuard<'_, Option<ThreadId>> {
-        self.holder.lock().unwrap_or_else(PoisonError::into_inner)
+        self.holder.lock()
     }
 }
 

@@ -6,16 +6,14 @@ mod creation;
 mod lock;
 mod removal;
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 pub use self::{
     completion::{Completion, NoCompletion},
     creation::Created,
 };
+use parking_lot::{Mutex, MutexGuard};
+
 use self::{creation::Ready, lock::ChangeLock};
 use crate::{
     ClassType, Container, TreeId,
@@ -106,7 +104,7 @@ impl Tree {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// The policy in force.

@@ -14,16 +14,16 @@ pub struct FailingDevice {
 impl Device for FailingDevice {
     fn realize(&self, cx: &mut RealizeContext<'_>) -> Result<(), DeviceError> {
         cx.claim_ports(0, self.iobase, 1)?;
-        Err(DeviceError::Configuration("the flux capacitor is missing".to_owned()))
+        Err(DeviceError::configuration("the flux capacitor is missing"))
     }
 }
 
 impl IsaDevice for FailingDevice {}
 
 impl PortIo for FailingDevice {
-    fn read(&self, _: u8, _: u16, data: &mut [u8]) {
+    fn read(&self, _: u8, _: u64, data: &mut [u8]) {
         data.fill(0);
     }
 
-    fn write(&self, _: u8, _: u16, _: &[u8]) {}
+    fn write(&self, _: u8, _: u64, _: &[u8]) {}
 }

@@ -27,11 +27,11 @@ impl Device for UndeclaredDevice {
 impl IsaDevice for UndeclaredDevice {}
 
 impl PortIo for UndeclaredDevice {
-    fn read(&self, _: u8, _: u16, data: &mut [u8]) {
+    fn read(&self, _: u8, _: u64, data: &mut [u8]) {
         data.fill(self.last.load(Ordering::Relaxed));
     }
 
-    fn write(&self, _: u8, _: u16, data: &[u8]) {
+    fn write(&self, _: u8, _: u64, data: &[u8]) {
         if let Some(byte) = data.first() {
             self.last.store(*byte, Ordering::Relaxed);
         }

@@ -4,9 +4,11 @@
 //! for the two whose presence the fixed description table states too. References are to the ACPI
 //! specification, version 6.5.
 
+mod device;
 mod dsdt;
 mod fadt;
 mod madt;
+mod namespace;
 mod platform;
 
 use acpi_tables::Aml;
@@ -15,10 +17,9 @@ use acpi_tables::xsdt::XSDT;
 use thiserror::Error;
 use vm_memory::GuestMemoryMmap;
 
-pub use platform::{
-    AcpiDevice, AcpiPlatform, InterruptOverride, IoApic, Polarity, Register, Resource,
-    SleepRegisters, Trigger,
-};
+pub use device_model::acpi::{AcpiDevice, Polarity, Resource, Trigger};
+pub use namespace::tell_apart;
+pub use platform::{AcpiPlatform, InterruptOverride, IoApic, Register, SleepRegisters};
 
 use super::layout;
 use super::structure::{self, StructureError};

@@ -117,10 +117,9 @@ processor!(BaselineCpuDevice, Model::X86_64V1);
 
 fn create(cpu: &dyn Cpu, model: Model) -> Result<(), DeviceError> {
     let accelerator = cpu.accel().ok_or(DeviceError::Missing("accelerator"))?;
-    let choices =
-        choices(&cpu.features()).map_err(|error| DeviceError::Configuration(error.to_string()))?;
+    let choices = choices(&cpu.features()).map_err(DeviceError::configuration)?;
     let topology = Topology::new(cpu.sockets(), cpu.cores(), cpu.threads())
-        .map_err(|error| DeviceError::Configuration(error.to_string()))?;
+        .map_err(DeviceError::configuration)?;
     let setup = CpuSetup { model, choices, topology, index: cpu.index() };
     cpu.slot().park(accelerator.create_vcpu(&setup)?);
     Ok(())

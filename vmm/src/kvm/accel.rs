@@ -1,16 +1,13 @@
 //! KVM as a type: the accelerator that runs guests on this host's processors.
 
-use std::{
-    ops::Range,
-    path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{ops::Range, path::Path, sync::Arc};
 
 use device_model::{
     interrupt::{Msi, MsiSink},
     platform::{GuestMemory, Platform},
     qom_core::{BoxedError, Obj, PlanError, PropertyEnum, qom_type},
 };
+use parking_lot::{Mutex, MutexGuard};
 
 use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
 
@@ -92,7 +89,7 @@ struct NotOpen;
 
 impl KvmAccel {
     fn opened(&self) -> MutexGuard<'_, Option<Opened>> {
-        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+        self.opened.lock()
     }
 
     /// The VM, while the accelerator is open.
@@ -106,8 +103,7 @@ impl Accelerator for KvmAccel {
         let system = System::open(Path::new(&self.device))?;
         let vm = system.create_vm()?;
         *self.opened() = Some(Opened { system, vm, cpuid: None });
-        platform.set_msi(object);
-        Ok(())
+        Ok(platform.set_msi(object)?)
     }
 
     fn close(&self) {
@@ -180,7 +176,7 @@ impl MsiSink for KvmAccel {
     }
 
     fn route(&self, pin: u32, message: Option<Msi>) {
-        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut routes = self.routes.lock();
         let Some(slot) = usize::try_from(pin).ok().and_then(|pin| routes.get_mut(pin)) else {
             return;
         };

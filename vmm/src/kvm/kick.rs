@@ -8,10 +8,11 @@ use std::any::Any;
 use std::io;
 use std::os::raw::{c_int, c_void};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex};
 use vmm_sys_util::errno;
 use vmm_sys_util::signal::{self, Killable, SIGRTMIN, register_signal_handler, unblock_signal};
 
@@ -71,7 +72,7 @@ impl KickReceiver {
             return false;
         }
         self.seen = made;
-        let mut answered = self.requests.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answered = self.requests.answered.lock();
         *answered = made;
         self.requests.answer.notify_all();
         true
@@ -121,7 +122,7 @@ impl<T> VcpuThread<T> {
     pub fn kick(&self, timeout: Duration) -> Result<(), KickError> {
         let request = self.requests.made.fetch_add(1, Ordering::AcqRel).wrapping_add(1);
         let deadline = Instant::now() + timeout;
-        let mut answered = self.requests.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answered = self.requests.answered.lock();
         while *answered < request {
             if self.thread.is_finished() {
                 return Ok(());
@@ -132,12 +133,7 @@ impl<T> VcpuThread<T> {
             }
             // The handle is held, so the thread has not been joined and its name is valid.
             self.thread.kill(SIGRTMIN()).map_err(|errno| KickError::Signal(errno.into()))?;
-            answered = self
-                .requests
-                .answer
-                .wait_timeout(answered, left.min(RESEND_AFTER))
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            self.requests.answer.wait_for(&mut answered, left.min(RESEND_AFTER));
         }
         Ok(())
     }

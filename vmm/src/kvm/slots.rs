@@ -7,10 +7,11 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use kvm_bindings::{KVM_MEM_READONLY, kvm_userspace_memory_region};
 use kvm_ioctls::VmFd;
+use parking_lot::{Mutex, MutexGuard};
 use rustix::io::Errno;
 use vm_memory::{
     Address, Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion,
@@ -206,7 +207,7 @@ impl Slots {
     /// The table. A thread that panicked while it held the lock left it whole: every change is
     /// one insertion or removal.
     fn lock(&self) -> MutexGuard<'_, BTreeMap<SlotId, Slot>> {
-        self.mapped.lock().unwrap_or_else(PoisonError::into_inner)
+        self.mapped.lock()
     }
 }
 

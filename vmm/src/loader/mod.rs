@@ -8,13 +8,13 @@ pub mod initrd;
 use std::{
     fs::File,
     io::{Read, Seek},
-    sync::{Mutex, PoisonError},
 };
 
 use device_model::{
     platform::Platform,
     qom_core::{BoxedError, Object, Registry, qom_type},
 };
+use parking_lot::Mutex;
 use rustix::fs::{Mode, OFlags};
 use thiserror::Error;
 
@@ -68,11 +68,11 @@ impl<T> Default for Loaded<T> {
 impl<T: Clone> Loaded<T> {
     /// What it is; none before it was loaded.
     pub fn get(&self) -> Option<T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 
     pub(crate) fn set(&self, loaded: T) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(loaded);
+        *self.0.lock() = Some(loaded);
     }
 }
 

@@ -9,14 +9,13 @@ use device_model::{
     },
 };
 
-use super::{Machine, MachineClass, memory};
+use super::{Machine, MachineClass, acpi, memory};
 use crate::{
     accelerator::{AcceleratorClass, Legacy},
     boot::{
         self, BootInformation,
         acpi::{
-            AcpiDevice, AcpiPlatform, InterruptOverride, IoApic, Polarity, Register,
-            SleepRegisters, Trigger,
+            AcpiPlatform, InterruptOverride, IoApic, Polarity, Register, SleepRegisters, Trigger,
         },
         cmdline::{Cmdline, CmdlineError, LINUX_CMDLINE_MAX},
         entry::Entry,
@@ -88,10 +87,6 @@ static CLASS: MachineClass = MachineClass {
     default_cpu: "host-x86_64-cpu",
 };
 
-/// Interrupt of the first serial port (COM1).
-const SERIAL_INTERRUPT: u32 = 4;
-/// Interrupt of the clock.
-const CLOCK_INTERRUPT: u32 = 8;
 /// ISA interrupt of the 8254 timer, and the I/O APIC's pin that it is wired to.
 const TIMER_INTERRUPT: (u8, u32) = (0, 2);
 /// Value of the sleep control register's type field that switches the machine off.
@@ -253,16 +248,9 @@ fn files(config: &Configuration<'_>, children: &mut Children) -> Result<(), Plan
 
 impl MicrovmMachine {
     /// The board as its ACPI tables tell of it.
-    fn describe(&self, local_apics: Vec<u32>) -> AcpiPlatform {
-        let mut devices = Vec::new();
-        if self.isa_serial {
-            devices.push(AcpiDevice::com1(SERIAL_INTERRUPT));
-        }
-        if self.rtc {
-            devices.push(AcpiDevice::real_time_clock(CLOCK_INTERRUPT));
-        }
+    fn describe(&self, machine: &Obj) -> AcpiPlatform {
         AcpiPlatform {
-            local_apics,
+            local_apics: local_apics(machine),
             local_apic: layout::LAPIC,
             io_apics: vec![IoApic { id: 0, address: layout::IOAPIC, gsi_base: 0 }],
             interrupt_overrides: vec![InterruptOverride {
@@ -278,7 +266,7 @@ impl MicrovmMachine {
                 s5_type: SLEEP_TYPE_OFF,
             }),
             reset: Some(Register { address: layout::GED_RESET, value: RESET_VALUE }),
-            devices,
+            devices: acpi::devices(machine),
         }
     }
 }
@@ -330,7 +318,7 @@ impl Machine for MicrovmMachine {
         };
         let initrd = machine.child("initrd").and_then(|object| object.cast::<InitrdLoader>());
         let cmdline = command_line(&self.append)?;
-        let acpi = self.describe(local_apics(machine));
+        let acpi = self.describe(machine);
         let information = BootInformation {
             ram_size: self.memory_size().0,
             cmdline: &cmdline,

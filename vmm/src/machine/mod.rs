@@ -1,5 +1,6 @@
 //! Machines: what memory, processors and devices a guest finds.
 
+mod acpi;
 mod memory;
 mod microvm;
 mod none;

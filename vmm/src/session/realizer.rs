@@ -1,7 +1,6 @@
 //! Giving each object of a plan its work, by its class.
 
 use device_model::{
-    chardev::Chardev,
     platform::Platform,
     qom_core::{BoxedError, Completion, Obj},
     realize::DeviceRealizer,
@@ -27,8 +26,6 @@ impl Completion for Realizer<'_> {
             accelerator.open(object, self.platform)
         } else if let Some(machine) = object.cast::<dyn Machine>() {
             machine.prepare(self.platform)
-        } else if let Some(chardev) = object.cast::<dyn Chardev>() {
-            Ok(chardev.open(self.platform.events())?)
         } else if let Some(loader) = object.cast::<dyn Loader>() {
             loader.load(self.platform)
         } else {
@@ -38,9 +35,8 @@ impl Completion for Realizer<'_> {
 
     fn undo(&mut self, object: &Obj) {
         if let Some(accelerator) = object.cast::<dyn Accelerator>() {
+            self.platform.release(object);
             accelerator.close();
-        } else if let Some(chardev) = object.cast::<dyn Chardev>() {
-            chardev.close();
         } else {
             DeviceRealizer::new(self.platform).undo(object);
         }

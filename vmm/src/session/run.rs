@@ -1,9 +1,6 @@
 //! Running a VM: its processors on their threads, this thread for the rest, until it ends.
 
-use std::{
-    process::ExitCode,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{process::ExitCode, sync::Arc};
 
 use device_model::{
     chardev::Chardev,
@@ -12,6 +9,7 @@ use device_model::{
     qom_core::Obj,
     request::VmRequest,
 };
+use parking_lot::Mutex;
 
 use super::{error::StartError, report, vm::Vm};
 use crate::{
@@ -66,12 +64,12 @@ struct Inbox {
 
 impl Inbox {
     fn put(&self, news: News) {
-        self.news.lock().unwrap_or_else(PoisonError::into_inner).push(news);
+        self.news.lock().push(news);
         self.events.stop();
     }
 
     fn take(&self) -> Vec<News> {
-        std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.news.lock())
     }
 }
 

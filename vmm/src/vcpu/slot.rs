@@ -3,13 +3,14 @@
 use std::{
     fmt, mem,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use thiserror::Error;
 
 use super::BusExits;
@@ -102,7 +103,7 @@ impl Default for VcpuSlot {
 
 impl VcpuSlot {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Puts a new processor into the slot.
@@ -175,12 +176,10 @@ impl VcpuSlot {
             State::Parked(vcpu) => Ok(question(&mut **vcpu)),
             State::Running { thread, orders } => {
                 let (answer, answered) = mpsc::sync_channel(1);
-                orders.questions.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(
-                    move |vcpu| {
-                        // The asker may have given up.
-                        let _ = answer.send(question(vcpu));
-                    },
-                ));
+                orders.questions.lock().push(Box::new(move |vcpu| {
+                    // The asker may have given up.
+                    let _ = answer.send(question(vcpu));
+                }));
                 thread.kick(PATIENCE).map_err(|source| SlotError::Stuck { index, source })?;
                 answered.recv_timeout(PATIENCE).map_err(|_| SlotError::Absent(index))
             }
@@ -237,8 +236,7 @@ fn run(
 }
 
 fn answer(vcpu: &mut dyn Vcpu, orders: &Orders) {
-    let questions =
-        mem::take(&mut *orders.questions.lock().unwrap_or_else(PoisonError::into_inner));
+    let questions = mem::take(&mut *orders.questions.lock());
     for question in questions {
         question(vcpu);
     }

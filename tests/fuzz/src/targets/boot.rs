@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use vmm::boot::{
     BootInformation, Entry,
-    acpi::{AcpiDevice, AcpiPlatform, IoApic, Register},
+    acpi::{AcpiDevice, AcpiPlatform, IoApic, Register, Resource},
     cmdline::Cmdline,
     finish_boot, layout, load_initrd, load_kernel,
 };
@@ -36,7 +36,13 @@ pub(crate) fn run(data: &[u8]) {
         legacy_pic: false,
         sleep: None,
         reset: Some(Register { address: layout::GED_RESET, value: 1 }),
-        devices: vec![AcpiDevice::com1(4)],
+        devices: vec![AcpiDevice {
+            name: "COM1".to_owned(),
+            hardware_id: "PNP0501".to_owned(),
+            unique_id: 1,
+            coherent: None,
+            resources: vec![Resource::Ports { start: 0x3f8, count: 8 }, Resource::isa_interrupt(4)],
+        }],
     };
     let information =
         BootInformation { ram_size: memory::SIZE, cmdline: &cmdline, initrd, acpi: Some(&acpi) };

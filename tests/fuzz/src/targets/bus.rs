@@ -1,9 +1,8 @@
 //! A whole board, through its buses: every device at once, created as the monitor creates them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use device_model::{
-    interrupt::Msi,
     platform::Platform,
     prelude::*,
     qom_core::{Globals, Policy, PolicyStatement, Registry, Request, Tree},
@@ -27,8 +26,7 @@ pub(crate) struct FuzzMsiSink {
 
 impl Device for FuzzMsiSink {
     fn realize(&self, cx: &mut RealizeContext<'_>) -> Result<(), DeviceError> {
-        cx.platform().set_msi(cx.object());
-        Ok(())
+        cx.claim_msi()
     }
 }
 
@@ -40,7 +38,7 @@ impl MsiSink for FuzzMsiSink {
     fn route(&self, pin: u32, message: Option<Msi>) {
         let pin = usize::try_from(pin).expect("pins are few");
         assert!(pin < 24, "pin {pin}");
-        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut routes = self.routes.lock();
         routes.resize(24, None);
         routes[pin] = message;
     }

@@ -8,7 +8,8 @@ use acpi_tables::aml::{
 };
 use acpi_tables::sdt::Sdt;
 
-use super::platform::{AcpiDevice, AcpiPlatform, Polarity, Resource, Trigger};
+use super::device::is_eisa_id;
+use super::{AcpiDevice, AcpiPlatform, Polarity, Resource, Trigger};
 use super::{OEM_ID, OEM_REVISION, OEM_TABLE_ID};
 
 /// Bytes of a table's header (section 5.2.6).
@@ -65,7 +66,7 @@ fn cpu(index: u16) -> Encoded {
 
 /// A device with its identifiers and resources.
 fn device(device: &AcpiDevice) -> Encoded {
-    let identifier = if device.has_eisa_id() {
+    let identifier = if is_eisa_id(&device.hardware_id) {
         Name::new("_HID".into(), &EISAName::new(&device.hardware_id))
     } else {
         Name::new("_HID".into(), &device.hardware_id)

@@ -3,8 +3,15 @@
 use acpi_tables::fadt::{FADT, FADTBuilder, Flags};
 use acpi_tables::gas::{AccessSize, AddressSpace, GAS};
 
-use super::platform::{AcpiPlatform, KEYBOARD, REAL_TIME_CLOCK, SERIAL_PORT};
+use super::AcpiPlatform;
 use super::{OEM_ID, OEM_REVISION, OEM_TABLE_ID};
+
+/// Identifier of a 16550-compatible serial port.
+const SERIAL_PORT: &str = "PNP0501";
+/// Identifier of a PC's clock.
+const REAL_TIME_CLOCK: &str = "PNP0B00";
+/// Identifier of a PC's keyboard at an 8042 controller.
+const KEYBOARD: &str = "PNP0303";
 
 /// There are devices on an ISA or LPC bus that a guest may touch unasked (section 5.2.9.3).
 const LEGACY_DEVICES: u16 = 1 << 0;

@@ -2,7 +2,7 @@
 
 use acpi_tables::sdt::Sdt;
 
-use super::platform::{AcpiPlatform, Polarity, Trigger};
+use super::{AcpiPlatform, Polarity, Trigger};
 use super::{OEM_ID, OEM_REVISION, OEM_TABLE_ID};
 
 /// Bytes before the controllers: header, address, flags.

@@ -6,6 +6,22 @@ use super::*;
 use crate::boot::crafted::memory;
 use crate::boot::little_endian::{bytes_at, u16_at, u32_at, u64_at};
 
+/// A device of a PC at its ports and interrupt.
+fn legacy(name: &str, hardware_id: &str, ports: &[(u16, u8)], interrupt: u32) -> AcpiDevice {
+    let ports = ports.iter().map(|&(start, count)| Resource::Ports { start, count });
+    AcpiDevice {
+        name: name.into(),
+        hardware_id: hardware_id.into(),
+        unique_id: 0,
+        coherent: None,
+        resources: ports.chain([Resource::isa_interrupt(interrupt)]).collect(),
+    }
+}
+
+fn com1() -> AcpiDevice {
+    legacy("COM1", "PNP0501", &[(0x3f8, 8)], 4)
+}
+
 /// The microvm board with a virtio-mmio transport below 4 GiB and one above.
 pub(crate) fn board(cpus: u16) -> AcpiPlatform {
     let virtio = |index: u32, start: u64| AcpiDevice {
@@ -40,9 +56,9 @@ pub(crate) fn board(cpus: u16) -> AcpiPlatform {
         }),
         reset: Some(Register { address: layout::GED_RESET, value: 0x42 }),
         devices: vec![
-            AcpiDevice::com1(4),
-            AcpiDevice::real_time_clock(8),
-            AcpiDevice::i8042(1),
+            com1(),
+            legacy("RTC_", "PNP0B00", &[(0x70, 2)], 8),
+            legacy("KBD_", "PNP0303", &[(0x60, 1), (0x64, 1)], 1),
             virtio(0, layout::VIRTIO_MMIO),
             virtio(1, 1 << 40),
         ],
@@ -309,9 +325,8 @@ fn sleep_types_and_overrides_are_checked() {
 #[test]
 fn more_tables_than_fit_are_refused() {
     let mut platform = board(1);
-    platform.devices = (0..4000)
-        .map(|index| AcpiDevice { name: format!("D{index:03X}"), ..AcpiDevice::com1(4) })
-        .collect();
+    platform.devices =
+        (0..4000).map(|index| AcpiDevice { name: format!("D{index:03X}"), ..com1() }).collect();
     assert!(matches!(
         write_tables(&platform, &memory(0x10_0000)),
         Err(AcpiError::TooLarge { room: 0x2_0000, .. })

@@ -1,7 +1,5 @@
 //! The pair of 8259 interrupt controllers in the kernel.
 
-use std::sync::OnceLock;
-
 use device_model::prelude::*;
 use serde_json::{Value, json};
 
@@ -20,7 +18,7 @@ pub struct KvmI8259 {
     /// Registers of the two chips
     #[property(get = Self::chips)]
     chips: Computed<Value>,
-    pristine: OnceLock<[ChipSnapshot; 2]>,
+    pristine: Realized<[ChipSnapshot; 2]>,
 }
 
 impl KvmI8259 {
@@ -42,13 +40,13 @@ impl Device for KvmI8259 {
     fn realize(&self, _: &mut RealizeContext<'_>) -> Result<(), DeviceError> {
         let vm = open_vm(&self.accel)?;
         let keep = |chip| vm.keep_chip(chip).map_err(kernel);
-        let _ = self.pristine.set([keep(Chip::PicMaster)?, keep(Chip::PicSlave)?]);
+        self.pristine.set([keep(Chip::PicMaster)?, keep(Chip::PicSlave)?]);
         Ok(())
     }
 
     fn reset(&self) {
         if let (Some(vm), Some(pristine)) = (vm(&self.accel), self.pristine.get()) {
-            for chip in pristine {
+            for chip in &*pristine {
                 // The kernel takes back what it gave.
                 let _ = vm.restore_chip(chip);
             }

@@ -1,6 +1,6 @@
 //! The I/O APIC in the kernel.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use device_model::prelude::*;
 use serde_json::{Value, json};
@@ -26,8 +26,8 @@ pub struct KvmIoapic {
     /// Interrupt requests: one bit a pin
     #[property(get = Self::requests)]
     irr: Computed<u32>,
-    vm: OnceLock<Arc<Vm>>,
-    pristine: OnceLock<ChipSnapshot>,
+    vm: Realized<Arc<Vm>>,
+    pristine: Realized<ChipSnapshot>,
 }
 
 impl KvmIoapic {
@@ -45,19 +45,15 @@ impl Device for KvmIoapic {
     fn realize(&self, cx: &mut RealizeContext<'_>) -> Result<(), DeviceError> {
         // The accelerator made the chip with the memory; here it takes its lines.
         let vm = open_vm(&self.accel)?;
-        let _ = self.pristine.set(vm.keep_chip(Chip::Ioapic).map_err(kernel)?);
-        if self.vm.set(vm).is_err() || !cx.platform().set_interrupts(cx.object()) {
-            return Err(DeviceError::Configuration(
-                "the machine has an interrupt controller already".to_owned(),
-            ));
-        }
-        Ok(())
+        self.pristine.set(vm.keep_chip(Chip::Ioapic).map_err(kernel)?);
+        self.vm.set(vm);
+        cx.claim_interrupts()
     }
 
     fn reset(&self) {
         if let (Some(vm), Some(pristine)) = (self.vm.get(), self.pristine.get()) {
             // The kernel takes back what it gave.
-            let _ = vm.restore_chip(pristine);
+            let _ = vm.restore_chip(&pristine);
         }
     }
 }
@@ -70,9 +66,9 @@ impl InterruptController for KvmIoapic {
     }
 
     fn set_level(&self, pin: u32, level: bool) {
-        if let Some(vm) = self.vm.get().filter(|_| pin < PINS) {
+        if pin < PINS {
             // It can only fail for a pin that has no route, and each of these has one.
-            let _ = vm.set_irq_line(pin, level);
+            self.vm.with(|vm| vm.set_irq_line(pin, level));
         }
     }
 }

@@ -1,7 +1,5 @@
 //! The 8254 timer in the kernel.
 
-use std::sync::OnceLock;
-
 use device_model::prelude::*;
 use serde_json::{Value, json};
 
@@ -17,7 +15,7 @@ pub struct KvmPit {
     /// Mode and count of the three channels
     #[property(get = Self::channels)]
     channels: Computed<Value>,
-    pristine: OnceLock<PitSnapshot>,
+    pristine: Realized<PitSnapshot>,
 }
 
 impl KvmPit {
@@ -36,14 +34,14 @@ impl Device for KvmPit {
     fn realize(&self, _: &mut RealizeContext<'_>) -> Result<(), DeviceError> {
         let vm = open_vm(&self.accel)?;
         vm.create_pit().map_err(kernel)?;
-        let _ = self.pristine.set(vm.keep_pit().map_err(kernel)?);
+        self.pristine.set(vm.keep_pit().map_err(kernel)?);
         Ok(())
     }
 
     fn reset(&self) {
         if let (Some(vm), Some(pristine)) = (vm(&self.accel), self.pristine.get()) {
             // The kernel takes back what it gave.
-            let _ = vm.restore_pit(pristine);
+            let _ = vm.restore_pit(&pristine);
         }
     }
 }

@@ -37,18 +37,18 @@ pub struct BenchLatch {
 
 impl Device for BenchLatch {
     fn realize(&self, cx: &mut RealizeContext<'_>) -> Result<(), DeviceError> {
-        cx.claim_ports(0, self.iobase, PORTS)
+        cx.claim_ports(0, self.iobase, PORTS.into())
     }
 }
 
 impl IsaDevice for BenchLatch {}
 
 impl PortIo for BenchLatch {
-    fn read(&self, _: u8, _: u16, data: &mut [u8]) {
+    fn read(&self, _: u8, _: u64, data: &mut [u8]) {
         data.fill(self.byte.load(Ordering::Relaxed));
     }
 
-    fn write(&self, _: u8, _: u16, data: &[u8]) {
+    fn write(&self, _: u8, _: u64, data: &[u8]) {
         if let Some(byte) = data.first() {
             self.byte.store(*byte, Ordering::Relaxed);
         }
