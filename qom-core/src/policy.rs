@@ -195,19 +195,24 @@ impl Policy {
         Self { abort, ..stated.unwrap_or_default() }
     }
 
-    /// The policy after a later statement, which must not loosen it.
+    /// The policy after a later statement: the stricter of the two, for each action by itself, as
+    /// it would have been had the statement been made at the start.
     ///
     /// # Errors
-    /// If either action would become weaker.
+    /// If the statement asks for less than what is in force and for nothing more: it can't be
+    /// followed, and whoever made it should know.
     pub fn raised(self, statement: PolicyStatement) -> Result<Self, LooseningError> {
-        let Some((undeclared, insecure)) = statement.actions() else {
-            return Ok(self);
+        let Some((undeclared, insecure)) = statement.actions() else { return Ok(self) };
+        let raised = Self {
+            undeclared: self.undeclared.max(undeclared),
+            insecure: self.insecure.max(insecure),
+            abort: self.abort || statement == PolicyStatement::InsecureTypes(InsecureTypes::Crash),
         };
-        if undeclared < self.undeclared || insecure < self.insecure {
+        let asks_for_less = undeclared < self.undeclared || insecure < self.insecure;
+        if asks_for_less && raised == self {
             return Err(LooseningError { statement });
         }
-        let abort = self.abort || statement == PolicyStatement::InsecureTypes(InsecureTypes::Crash);
-        Ok(Self { undeclared, insecure, abort })
+        Ok(raised)
     }
 
     /// What becomes of undeclared types.
@@ -297,7 +302,10 @@ mod tests {
         let warn = Policy::of(&[InsecureTypes(WarnTypes)]);
         assert!(warn.raised(RequireSecure(false)).is_err());
         assert!(warn.raised(InsecureTypes(Accept)).is_err());
-        assert!(warn.raised(ProhibitInsecure(true)).is_err(), "it would permit the undeclared");
+        let raised = warn.raised(ProhibitInsecure(true)).expect("it refuses the insecure");
+        assert_eq!((raised.undeclared(), raised.insecure()), (Warn, Refuse), "as at the start");
+        assert_eq!(raised, Policy::of(&[InsecureTypes(WarnTypes), ProhibitInsecure(true)]));
+        assert!(Policy::default().raised(ProhibitInsecure(true)).is_err(), "it raises nothing");
         assert_eq!(warn.raised(ProhibitInsecure(false)), Ok(warn));
         assert_eq!(warn.raised(RequireSecure(true)), Ok(Policy::default()));
         let error = Policy::default().raised(RequireSecure(false)).unwrap_err();
