@@ -96,7 +96,8 @@ pub mod __private {
         instance::Construction,
         link::link_value,
         live::{ComputedField, LiveField},
-        property::{check, downcast, range},
+        property::{RangeEnd, check, downcast, range},
+        type_info::{AbstractClass, InterfaceClass, crate_ident},
         *,
     };
 }

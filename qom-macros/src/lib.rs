@@ -9,6 +9,7 @@ mod expand_property;
 mod item;
 mod item_struct;
 mod item_trait;
+mod literal;
 mod mistakes;
 mod names;
 mod property;
