@@ -16,7 +16,7 @@ use serde_json::json;
 /// The class of everything that a guest sees.
 ///
 /// More about it, which is no part of the description.
-#[qom_type(abstract, secure, parent = Object, boundary(guest), category = "Test devices")]
+#[qom_type(abstract, secure, parent = Object, boundary(guest), new_category = "Test devices")]
 trait Device: Object {
     /// How many of them there are.
     #[property(default = 2, range = 1..=MOST, live)]

@@ -21,7 +21,7 @@ pub trait Device: Object {
 }
 
 /// The class of buses, which links back to devices.
-#[qom_type(abstract, parent = Object, unstable)]
+#[qom_type(abstract, parent = Object, unstable, new_category = "Buses")]
 pub trait Bus: Object {
     /// The device that owns the bus.
     #[property(link = dyn Device, required)]
