@@ -27,6 +27,7 @@ fn types(count: usize) -> Vec<&'static TypeInfo> {
             if at.is_multiple_of(2) { SecurityStatus::Undeclared } else { SecurityStatus::Secure };
         let statement = Statement {
             crate_name: "benchmark",
+            crate_ident: "benchmark",
             crate_version: "1.0.0",
             file: "benches/types.rs",
             line: 1,

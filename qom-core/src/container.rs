@@ -10,7 +10,7 @@ use crate::{
     cast::{self, CastTable},
     instance::{ConstructError, Construction, Instance},
     permit::Permit,
-    type_info::{Implementation, Registration},
+    type_info::{Implementation, Registration, crate_ident},
 };
 
 /// An object with no purpose but to hold others. It sees no input, so that no boundary is its.
@@ -26,6 +26,7 @@ impl Object for Container {
 }
 
 // By hand, since the macros name this crate by a path that holds outside it only.
+#[diagnostic::do_not_recommend]
 impl ClassType for Container {
     const INFO: &'static TypeInfo = &TypeInfo {
         parent: Some(<dyn Object as ClassType>::INFO.name),
@@ -41,6 +42,7 @@ impl ClassType for Container {
             }),
             Statement {
                 crate_name: env!("CARGO_PKG_NAME"),
+                crate_ident: crate_ident(module_path!()),
                 crate_version: env!("CARGO_PKG_VERSION"),
                 file: file!(),
                 line: line!(),

@@ -75,10 +75,11 @@ pub use type_info::{
 pub use value::{Given, PropertyType, ValueError, ValueType};
 pub use verdict::{Finding, Refusal};
 
-// JSON, as properties speak it. Out of sight for the compiler's sake: it shortens the names that it
-// shows to those that are unique, and this one's variants are called `String` and `Object` too.
-#[doc(hidden)]
-pub use serde_json::Value;
+/// JSON, as properties speak it.
+// An alias for the compiler's sake. It shortens the names in its messages to those that are unique
+// among all that can be reached, and looks into modules and enums, hidden ones too, but not through
+// aliases: two variants of this enum are called `String` and `Object`.
+pub type Value = serde_json::Value;
 
 /// What the macros' expansions name. No part of the interface.
 #[doc(hidden)]
@@ -89,14 +90,14 @@ pub mod __private {
     };
 
     pub use inventory;
-    pub use serde_json::Value;
 
     pub use crate::{
         cast::{CastTable, put},
         instance::Construction,
         link::link_value,
         live::{ComputedField, LiveField},
-        property::{check, downcast, range},
+        property::{RangeEnd, check, downcast, range},
+        type_info::{AbstractClass, InterfaceClass, crate_ident},
         *,
     };
 }

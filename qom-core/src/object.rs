@@ -22,7 +22,7 @@ use crate::{
     link::Links,
     property::PropertyInfo,
     request::Origin,
-    type_info::Registration,
+    type_info::{AbstractClass, Registration, crate_ident},
 };
 
 /// The class of all objects. `#[qom_type]` implements it; nobody writes it by hand.
@@ -51,6 +51,7 @@ impl dyn Object {
 const fn root(name: &'static str, description: &'static str, line: u32) -> TypeInfo {
     let statement = Statement {
         crate_name: env!("CARGO_PKG_NAME"),
+        crate_ident: crate_ident(module_path!()),
         crate_version: env!("CARGO_PKG_VERSION"),
         file: file!(),
         line,
@@ -58,9 +59,13 @@ const fn root(name: &'static str, description: &'static str, line: u32) -> TypeI
     TypeInfo::undeclared(name, description, TypeKind::Abstract, statement)
 }
 
+#[diagnostic::do_not_recommend]
 impl ClassType for dyn Object {
     const INFO: &'static TypeInfo = &root("object", "The class of all objects", line!());
 }
+
+#[diagnostic::do_not_recommend]
+impl AbstractClass for dyn Object {}
 
 /// The record of the class that all interfaces descend from.
 pub(crate) const INTERFACE: &TypeInfo = &root("interface", "The class of all interfaces", line!());

@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    Configuration, PlanError,
+    Configuration, PlanError, Size,
     value::{Given, IntegerProperty, PropertyType, ValueError, ValueType},
 };
 
@@ -130,6 +130,33 @@ pub fn check<T: PropertyType>(given: &Given) -> Result<Value, ValueError> {
 pub const fn range<T: IntegerProperty>(least: i128, greatest: i128) -> (i128, i128) {
     assert!(least <= greatest, "no value is in this range: its least value comes first");
     (least, greatest)
+}
+
+/// One end of a range that is a constant: of the type of the property or of any integer type.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct RangeEnd<T>(pub T);
+
+macro_rules! range_end {
+    ($($integer:ty)*) => {$(
+        impl RangeEnd<$integer> {
+            /// The number.
+            #[must_use]
+            pub const fn number(self) -> i128 {
+                self.0 as i128
+            }
+        }
+    )*};
+}
+
+range_end!(u8 u16 u32 u64 usize i8 i16 i32 i64 i128 isize);
+
+impl RangeEnd<Size> {
+    /// The number of bytes.
+    #[must_use]
+    pub const fn number(self) -> i128 {
+        self.0.0 as i128
+    }
 }
 
 /// The object as a `T`, for the `set` of a live property. The tree calls that for objects of the

@@ -112,12 +112,14 @@ pub enum RegistryError {
     },
     /// A crate that the program names for its types, and that has none.
     #[error(
-        "crate '{name}' was named for its types but registered none: it was not linked, or \
-         defines no type"
+        "crate '{name}' was named for its types but registered none: it was not linked, \
+         defines no type, or calls itself by another name{suggestion}"
     )]
     EmptyCrate {
         /// Name of the crate.
         name: String,
+        /// A crate that registered something and may have been meant.
+        suggestion: Suggestion,
     },
 }
 
@@ -131,7 +133,7 @@ impl RegistryError {
             | Self::Cycle { name, .. }
             | Self::SecureOverInsecure { name, .. }
             | Self::DuplicateProperty { name, .. } => (*name).to_owned(),
-            Self::EmptyCrate { name } => name.clone(),
+            Self::EmptyCrate { name, .. } => name.clone(),
         }
     }
 }
@@ -231,20 +233,21 @@ impl Registry {
     /// Checks that each of these crates registered something. A crate that nothing refers to is
     /// left out by the linker without a word, and its types with it.
     ///
+    /// A crate is named as it calls itself in code, see [`Statement::crate_ident`]: neither by its
+    /// package nor as the manifest of the program may call it.
+    ///
     /// # Errors
     /// Names each crate that registered nothing.
     pub fn require_crates(&self, crates: &[&str]) -> Result<(), RegistryErrors> {
-        let same = |a: &str, b: &str| {
-            a.len() == b.len()
-                && a.bytes().zip(b.bytes()).all(|(a, b)| a == b || (a == b'-' && b == b'_'))
-        };
+        let registered: BTreeSet<_> =
+            self.infos.iter().map(|info| info.statement.crate_ident).collect();
         let missing: Vec<_> = crates
             .iter()
-            .filter(|name| {
-                let name = name.replace('-', "_");
-                !self.infos.iter().any(|info| same(info.statement.crate_name, &name))
+            .filter(|name| !registered.contains(*name))
+            .map(|name| RegistryError::EmptyCrate {
+                name: (*name).to_owned(),
+                suggestion: Suggestion::of(name, registered.iter().copied()),
             })
-            .map(|name| RegistryError::EmptyCrate { name: (*name).to_owned() })
             .collect();
         if missing.is_empty() { Ok(()) } else { Err(RegistryErrors(missing)) }
     }

@@ -47,8 +47,13 @@ impl TypeInfo {
     /// ```
     /// use qom_core::{Statement, TypeInfo, TypeKind};
     ///
-    /// const STATEMENT: Statement =
-    ///     Statement { crate_name: "disks", crate_version: "1.0.0", file: "disk.rs", line: 7 };
+    /// const STATEMENT: Statement = Statement {
+    ///     crate_name: "fast-disks",
+    ///     crate_ident: "disks",
+    ///     crate_version: "1.0.0",
+    ///     file: "disk.rs",
+    ///     line: 7,
+    /// };
     /// const DISK: TypeInfo = TypeInfo {
     ///     parent: Some("object"),
     ///     ..TypeInfo::undeclared("disk", "A disk", TypeKind::Abstract, STATEMENT)
@@ -84,14 +89,29 @@ impl TypeInfo {
 /// types secure, so whoever shows a status shows this too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Statement {
-    /// Name of the crate, from its manifest.
+    /// Name of the package, from its manifest.
     pub crate_name: &'static str,
+    /// Name of the crate as it calls itself in code, which is the package's with underscores
+    /// unless its manifest says otherwise. Who depends on it may call it something else again.
+    pub crate_ident: &'static str,
     /// Version of the crate.
     pub crate_version: &'static str,
     /// Source file, as the compiler was given it.
     pub file: &'static str,
     /// Line of the type's name in that file.
     pub line: u32,
+}
+
+/// The name of the crate in which the `module_path!()` is.
+#[doc(hidden)]
+#[must_use]
+pub const fn crate_ident(module_path: &'static str) -> &'static str {
+    let bytes = module_path.as_bytes();
+    let mut end = 0;
+    while end < bytes.len() && bytes[end] != b':' {
+        end += 1;
+    }
+    module_path.split_at(end).0
 }
 
 impl fmt::Display for Statement {
@@ -174,6 +194,30 @@ pub trait ClassType: 'static {
 
     /// The record of the type.
     const INFO: &'static TypeInfo;
+}
+
+/// The `dyn Trait` of an abstract class, from which types can descend. The macros implement it.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "this is not a class, so no type descends from it",
+    label = "not a class",
+    note = "write `parent = …` with a trait that has `#[qom_type(abstract, …)]`, `parent = Object` if there is none closer; an interface goes in `interfaces(…)`"
+)]
+pub trait AbstractClass: ClassType {
+    /// Its name, for the records of its descendants.
+    const AS_PARENT: &'static str = Self::NAME;
+}
+
+/// The `dyn Trait` of an interface, which types can offer. The macros implement it.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "this is not an interface, so no type offers it",
+    label = "not an interface",
+    note = "write `interfaces(…)` with traits that have `#[qom_interface]`; a class goes in `parent = …`"
+)]
+pub trait InterfaceClass: ClassType {
+    /// Its name, for the records of the types that offer it.
+    const AS_INTERFACE: &'static str = Self::NAME;
 }
 
 /// A type's record on its way into the registry.

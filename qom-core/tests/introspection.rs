@@ -27,7 +27,7 @@ impl Default for Note {
 }
 
 /// The class of what is looked at.
-#[qom_type(abstract, secure, parent = Object, boundary(guest), category = "Exhibits")]
+#[qom_type(abstract, secure, parent = Object, boundary(guest), new_category = "Exhibits")]
 trait Exhibit: Object {
     /// The room that it is in.
     #[property(default = 1, range = 1..=9, live)]

@@ -16,7 +16,7 @@ use serde_json::json;
 /// The class of everything that a guest sees.
 ///
 /// More about it, which is no part of the description.
-#[qom_type(abstract, secure, parent = Object, boundary(guest), category = "Test devices")]
+#[qom_type(abstract, secure, parent = Object, boundary(guest), new_category = "Test devices")]
 trait Device: Object {
     /// How many of them there are.
     #[property(default = 2, range = 1..=MOST, live)]
@@ -68,6 +68,8 @@ struct Facts {
 
 static FACTS: Facts = Facts { lookups: AtomicU32::new(0) };
 
+const LARGEST_BUFFER: Size = Size(1 << 20);
+
 const BEFORE_SERIAL: u32 = line!();
 /// A serial port.
 #[qom_type(
@@ -97,7 +99,7 @@ struct Serial {
         insecure_when(shouts, reason = "It is loud.")
     )]
     greeting: String,
-    #[property(name = "buffer", description = "Size of the buffer", default = Size(4 << 10))]
+    #[property(name = "buffer", description = "Size of the buffer", default = Size(4 << 10), range = 1..=LARGEST_BUFFER)]
     buffer_size: Size,
     /// Twice the rate.
     #[property(get = Self::twice_the_rate)]
@@ -199,6 +201,9 @@ fn a_record_says_what_the_author_wrote() {
 fn a_record_says_who_makes_the_statement_and_where_the_type_is_named() {
     let statement = Serial::INFO.statement;
     assert_eq!(statement.crate_name, env!("CARGO_PKG_NAME"));
+    // This test is a crate of its own in the package.
+    assert_eq!(statement.crate_ident, "macros");
+    assert_eq!(elsewhere::Renamed::INFO.statement.crate_ident, "macros", "in a module");
     assert_eq!(statement.crate_version, env!("CARGO_PKG_VERSION"));
     assert_eq!(statement.file, file!());
     // The line of `struct Serial`, behind the doc comment and the two attributes.
@@ -235,6 +240,7 @@ fn properties_have_their_types_defaults_limits_and_access() {
     let buffer = property(Serial::INFO, "buffer");
     assert_eq!(buffer.description, "Size of the buffer");
     assert_eq!(buffer.default_value(), json!(4096));
+    assert_eq!(buffer.range, Some((1, 1 << 20)), "an end of the property's own type");
 
     let twice = property(Serial::INFO, "twice");
     assert_eq!((twice.type_name().as_str(), twice.access), ("uint64", Access::Computed));

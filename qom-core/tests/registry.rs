@@ -9,6 +9,7 @@ use qom_core::{
 const fn class(name: &'static str, parent: Option<&'static str>, line: u32) -> TypeInfo {
     let statement = Statement {
         crate_name: "some-devices",
+        crate_ident: "devices_of_ours",
         crate_version: "1.2.3",
         file: "devices/src/some.rs",
         line,
@@ -130,15 +131,29 @@ fn a_status_is_never_inherited_but_boundaries_and_categories_are() {
 #[test]
 fn a_crate_that_was_named_and_registered_nothing_is_an_error() {
     let registry = Registry::new([leak(class("disk", None, 1))]).unwrap();
-    registry.require_crates(&["some-devices"]).unwrap();
-    registry.require_crates(&["some_devices"]).unwrap();
-    let errors = registry.require_crates(&["some-devices", "other_devices"]).unwrap_err();
-    assert_eq!(errors.0, [RegistryError::EmptyCrate { name: "other_devices".to_owned() }]);
+    registry.require_crates(&["devices_of_ours"]).unwrap();
+    let errors = registry.require_crates(&["devices_of_ours", "qux"]).unwrap_err();
+    assert!(matches!(&errors.0[..], [RegistryError::EmptyCrate { name, .. }] if name == "qux"));
     assert_eq!(
         errors.to_string(),
-        "crate 'other_devices' was named for its types but registered none: it was not linked, or \
-         defines no type"
+        "crate 'qux' was named for its types but registered none: it was not linked, defines no \
+         type, or calls itself by another name"
     );
+}
+
+#[test]
+fn a_crate_is_known_by_its_own_name_for_itself_not_by_that_of_its_package() {
+    let registry = Registry::new([leak(class("disk", None, 1))]).unwrap();
+    for name in ["some-devices", "some_devices"] {
+        registry.require_crates(&[name]).unwrap_err();
+    }
+    let errors = registry.require_crates(&["device_of_ours"]).unwrap_err();
+    assert!(
+        errors.to_string().ends_with("; did you mean 'devices_of_ours'?"),
+        "as by a manifest that renames it: {errors}"
+    );
+    let ours = Registry::global().unwrap();
+    ours.require_crates(&["qom_core"]).unwrap();
 }
 
 #[test]

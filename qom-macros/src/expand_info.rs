@@ -31,7 +31,8 @@ pub(crate) fn class_type(
     declaration: &Declaration<'_>,
 ) -> TokenStream {
     let Declaration { ident, name, description, attribute, kind, parent, properties } = declaration;
-    let interfaces = attribute.interfaces.iter().map(|class| name_of(base, Some(class)));
+    let interfaces =
+        attribute.interfaces.iter().map(|class| name_of(base, class, Relation::Interface));
     let boundaries = &attribute.boundaries;
     let status = match &attribute.status {
         Status::Secure => quote!(Secure),
@@ -42,9 +43,16 @@ pub(crate) fn class_type(
     let deprecated = optional(attribute.deprecated.as_ref());
     let class_data = optional(attribute.class_data.as_ref().map(|path| quote!(&#path)));
     let unstable = attribute.unstable;
-    let properties = properties.iter().map(|property| property.info(base));
+    let properties =
+        properties.iter().filter(|property| property.is_clear).map(|property| property.info(base));
     let line = quote_spanned!(ident.span()=> ::core::line!());
     quote! {
+        // Apart, since of a body that names what there is not the compiler tells nothing else.
+        const __PARENT: &str = #parent;
+        const __INTERFACES: &[&str] = &[#(#interfaces),*];
+
+        // Others are no help to who names a type that is none, and which there are changes.
+        #[diagnostic::do_not_recommend]
         impl #base::ClassType for #implementor {
             const NAME: &'static str = #name;
 
@@ -52,8 +60,8 @@ pub(crate) fn class_type(
                 name: #name,
                 description: #description,
                 kind: #kind,
-                parent: ::core::option::Option::Some(#parent),
-                interfaces: &[#(#interfaces),*],
+                parent: ::core::option::Option::Some(__PARENT),
+                interfaces: __INTERFACES,
                 status: #base::SecurityStatus::#status,
                 boundaries: #base::Boundaries::of(&[#(#base::Boundary::#boundaries),*]),
                 category: #category,
@@ -63,6 +71,7 @@ pub(crate) fn class_type(
                 class_data: #class_data,
                 statement: #base::Statement {
                     crate_name: ::core::env!("CARGO_PKG_NAME"),
+                    crate_ident: #base::crate_ident(::core::module_path!()),
                     crate_version: ::core::env!("CARGO_PKG_VERSION"),
                     file: ::core::file!(),
                     line: #line,
@@ -76,15 +85,35 @@ pub(crate) fn class_type(
     }
 }
 
-/// The name of a class, as a constant. What is no class is an error where it is written.
-pub(crate) fn name_of(base: &TokenStream, class: Option<&Path>) -> TokenStream {
-    // An item without a mistake has a parent.
-    let Some(class) = class else {
-        return TokenStream::new();
-    };
+/// What a class is to the item that names it.
+#[derive(Clone, Copy)]
+pub(crate) enum Relation {
+    Parent,
+    Interface,
+    /// A link points to it, be it a class or an interface.
+    Target,
+}
+
+/// The name of a class, as a constant. What is none, or of the wrong kind, is an error where it is
+/// written.
+pub(crate) fn name_of(base: &TokenStream, class: &Path, relation: Relation) -> TokenStream {
     let span = class.span();
     let base = base_path::at(base, span);
-    quote_spanned!(span=> <dyn #class as #base::ClassType>::NAME)
+    let (kind, name) = match relation {
+        Relation::Parent => ("AbstractClass", "AS_PARENT"),
+        Relation::Interface => ("InterfaceClass", "AS_INTERFACE"),
+        Relation::Target => ("ClassType", "NAME"),
+    };
+    let (kind, name) = (Ident::new(kind, span), Ident::new(name, span));
+    quote_spanned!(span=> <dyn #class as #base::#kind>::#name)
+}
+
+/// The name of the parent; empty if the author wrote none, which is a mistake.
+pub(crate) fn name_of_parent(base: &TokenStream, attribute: &TypeAttribute) -> TokenStream {
+    match &attribute.parent {
+        Some(parent) => name_of(base, parent, Relation::Parent),
+        None => quote!(""),
+    }
 }
 
 /// Uses the classes that an item with mistakes names, so that their imports are not called unused.

@@ -2,10 +2,11 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{Expr, ExprLit, Lit, Type, spanned::Spanned};
+use syn::{Expr, ExprLit, Lit, spanned::Spanned};
 
 use crate::{
-    arguments, base_path, expand_info,
+    arguments, base_path,
+    expand_info::{self, Relation},
     property::{Place, Property},
     security::Condition,
 };
@@ -20,11 +21,20 @@ pub(crate) fn construction() -> Ident {
     local("construction")
 }
 
-impl Property {
-    fn is_live_field(&self) -> bool {
-        self.attribute.live.is_some() && self.place == Place::Field
+/// One end of a range as a number. A constant may be of a type that has numbers and is none, a
+/// `Size`; of what else may stand there the compiler would not know the type.
+fn range_end(end: &Expr, base: &TokenStream) -> TokenStream {
+    let span = end.span();
+    match arguments::ungroup(end) {
+        Expr::Path(_) | Expr::Field(_) | Expr::Call(_) | Expr::MethodCall(_) => {
+            let base = base_path::at(base, span);
+            quote_spanned!(span=> #base::RangeEnd(#end).number())
+        }
+        _ => quote_spanned!(span=> (#end) as i128),
     }
+}
 
+impl Property {
     /// The type of the values, which a live or computed field wraps.
     fn value_type(&self, base: &TokenStream) -> TokenStream {
         let ty = &self.ty;
@@ -67,6 +77,14 @@ impl Property {
         let construction = construction();
         let span = ty.span();
         let base = &base_path::at(base, span);
+        if !self.is_clear {
+            return quote!({
+                fn unknown<T>() -> T {
+                    ::core::unimplemented!()
+                }
+                unknown()
+            });
+        }
         if attribute.get.is_some() {
             return quote!(::core::default::Default::default());
         }
@@ -94,11 +112,12 @@ impl Property {
         let required = attribute.required;
         let range = match &attribute.range {
             Some(range) => {
-                let (least, greatest) = (&range.least, &range.greatest);
+                let (least, greatest) =
+                    (range_end(&range.least, base), range_end(&range.greatest, base));
                 let span = range.span;
                 let base = base_path::at(base, span);
                 let range = quote_spanned! {span=>
-                    #base::range::<#value_type>((#least) as i128, (#greatest) as i128)
+                    #base::range::<#value_type>(#least, #greatest)
                 };
                 quote!(::core::option::Option::Some(#range))
             }
@@ -117,7 +136,7 @@ impl Property {
         };
         let link = match &attribute.link {
             Some(class) => {
-                let name = expand_info::name_of(base, Some(class));
+                let name = expand_info::name_of(base, class, Relation::Target);
                 quote!(::core::option::Option::Some(#name))
             }
             None => quote!(::core::option::Option::None),
@@ -147,7 +166,9 @@ impl Property {
     fn default(&self, base: &TokenStream, value_type: &TokenStream) -> TokenStream {
         let attribute = &self.attribute;
         let property_type = self.as_property_type(base);
-        if attribute.required || attribute.get.is_some() {
+        // What was not written may be what could not be read.
+        let unread = self.mistaken && attribute.default.is_none();
+        if attribute.required || attribute.get.is_some() || unread {
             return quote!(::core::option::Option::None);
         }
         let value = match &attribute.default {
@@ -166,7 +187,8 @@ impl Property {
     /// The canonical form of an expression of the property's type. A string literal serves for a
     /// `String`.
     fn canonical(&self, expression: &Expr, base: &TokenStream) -> TokenStream {
-        let is_text = matches!(expression, Expr::Lit(ExprLit { lit: Lit::Str(_), .. }));
+        let is_text =
+            matches!(arguments::ungroup(expression), Expr::Lit(ExprLit { lit: Lit::Str(_), .. }));
         let span = expression.span();
         let given = if is_text && arguments::is_named(self.innermost_type(), "String") {
             quote_spanned!(span=> ::std::string::String::from(#expression))
@@ -184,19 +206,6 @@ impl Property {
         let coerced = quote_spanned!(span=> let #value: #value_type = #given;);
         let json = quote_spanned!(self.ty.span()=> #property_type::to_json(&#value));
         quote!({ #coerced #json })
-    }
-
-    /// `T` for a field of type `Live<T>`.
-    fn innermost_type(&self) -> &Type {
-        if self.is_live_field()
-            && let Type::Path(path) = &self.ty
-            && let Some(last) = path.path.segments.last()
-            && let syn::PathArguments::AngleBracketed(arguments) = &last.arguments
-            && let Some(syn::GenericArgument::Type(inner)) = arguments.args.first()
-        {
-            return inner;
-        }
-        &self.ty
     }
 
     fn field_storage(&self, base: &TokenStream) -> TokenStream {

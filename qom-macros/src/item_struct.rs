@@ -54,11 +54,13 @@ pub(crate) fn expand(tokens: TokenStream, mut item: ItemStruct) -> TokenStream {
         }
     };
     let has_instance = add_instance(&mut item, &base);
-    if !mistakes.is_empty() {
+    // Empty if there is no mistake.
+    let errors = mistakes.to_compile_errors();
+    if !has_instance || !item.generics.params.is_empty() {
         let stand_in = stand_in(&base, &item, &attribute, has_instance);
-        let errors = mistakes.to_compile_errors();
         return quote!(#item #stand_in #errors);
     }
+    // With mistakes too, so that the compiler adds what it finds in the rest.
     let kind = kind(&base, &ident, &attribute, &slots, &properties);
     let class_type = expand_info::class_type(
         &base,
@@ -69,7 +71,7 @@ pub(crate) fn expand(tokens: TokenStream, mut item: ItemStruct) -> TokenStream {
             description: &description.unwrap_or_default(),
             attribute: &attribute,
             kind,
-            parent: expand_info::name_of(&base, attribute.parent.as_ref()),
+            parent: expand_info::name_of_parent(&base, &attribute),
             properties: &properties,
         },
     );
@@ -82,7 +84,7 @@ pub(crate) fn expand(tokens: TokenStream, mut item: ItemStruct) -> TokenStream {
 
         #class_type
     });
-    quote!(#item #body)
+    quote!(#item #body #errors)
 }
 
 pub(crate) fn lacks_description(ident: &Ident, mistakes: &mut Mistakes) {
@@ -177,7 +179,17 @@ fn kind(
     let classes = attribute.parent.iter().chain(&attribute.interfaces).map(|class| {
         // What is no class is an error where it is written.
         let casts = Ident::new("__casts", class.span());
-        quote_spanned!(ident.span()=> <dyn #class>::#casts::<#ident>(#table))
+        let body = quote_spanned!(ident.span()=> <dyn #class>::#casts::<#ident>(#table));
+        // In a body of its own, so that one which there is not does not hide what is wrong with
+        // the others.
+        quote! {
+            {
+                fn of_class(#table: &mut #base::CastTable) {
+                    #body
+                }
+                of_class(#table)
+            }
+        }
     });
     let children = match &attribute.children {
         Some(path) => {
@@ -211,7 +223,7 @@ fn kind(
     }
 }
 
-/// Implementations that a struct with mistakes has all the same, so that these don't cause
+/// Implementations that a struct has all the same which can't be a type, so that this does not cause
 /// further errors where it is used.
 fn stand_in(
     base: &TokenStream,

@@ -34,9 +34,11 @@ pub(crate) fn expand(tokens: TokenStream, subject: Subject, mut item: ItemTrait)
     if description.is_none() {
         lacks_description(&ident, &mut mistakes);
     }
+    let before = mistakes.count();
     for class in attribute.parent.iter().chain(&attribute.interfaces) {
         check_supertrait(&item, class, &mut mistakes);
     }
+    let has_supertraits = mistakes.count() == before;
     if subject == Subject::Interface {
         share_between_threads(&mut item);
     }
@@ -44,30 +46,33 @@ pub(crate) fn expand(tokens: TokenStream, subject: Subject, mut item: ItemTrait)
     let properties = read_properties(&mut item, subject, &mut mistakes);
     property::check_unique(&properties, &mut mistakes);
     let base = base_path::find(attribute.base.as_ref());
-    let sound = mistakes.is_empty();
-    supply_getters(&mut item, &properties, base.as_ref().ok().filter(|_| sound));
+    // A getter asks for what a class has from its supertraits.
+    let is_class = is_compatible && has_supertraits && attribute.parent.is_some();
+    supply_getters(&mut item, &properties, base.as_ref().ok().filter(|_| is_class));
     explain_missing_impl(&mut item, subject, &name);
     let base = match base {
-        Ok(base) if sound => base,
-        Ok(base) => {
-            let stand_in =
-                if is_compatible { stand_in(&base, &item, &attribute) } else { TokenStream::new() };
-            let errors = mistakes.to_compile_errors();
-            return quote!(#item #stand_in #errors);
-        }
+        Ok(base) => base,
         Err(error) => {
             mistakes.add(error);
             let errors = mistakes.to_compile_errors();
             return quote!(#item #errors);
         }
     };
+    // Empty if there is no mistake.
+    let errors = mistakes.to_compile_errors();
+    if !is_compatible {
+        return quote!(#item #errors);
+    }
+    // With mistakes too, so that the compiler adds what it finds in the rest.
     let (kind, parent) = match subject {
         Subject::Interface => (quote!(Interface), quote!("interface")),
         Subject::Class | Subject::Struct => {
-            // Without a mistake there is a parent.
-            let parent = attribute.parent.as_ref();
-            (quote!(Abstract), quote!(<dyn #parent as #base::ClassType>::NAME))
+            (quote!(Abstract), expand_info::name_of_parent(&base, &attribute))
         }
+    };
+    let marker = match subject {
+        Subject::Interface => quote!(InterfaceClass),
+        Subject::Class | Subject::Struct => quote!(AbstractClass),
     };
     let class_type = expand_info::class_type(
         &base,
@@ -83,21 +88,35 @@ pub(crate) fn expand(tokens: TokenStream, subject: Subject, mut item: ItemTrait)
         },
     );
     let casts = casts(&base, &item, &attribute);
-    let body = expand_info::enclose(&quote!(#casts #class_type));
-    quote!(#item #body)
+    let body = expand_info::enclose(&quote! {
+        #casts
+
+        #class_type
+
+        #[diagnostic::do_not_recommend]
+        impl #base::#marker for dyn #ident {}
+    });
+    quote!(#item #body #errors)
 }
 
-/// Notes a class that the attribute names and the trait itself does not. Judged by the last word
-/// of the path: a class has one name.
+/// Whether the trait itself names the class too. Judged by the last word of the path: a class has
+/// one name.
+fn is_supertrait(item: &ItemTrait, class: &Path) -> bool {
+    let Some(wanted) = class.segments.last().map(|segment| &segment.ident) else {
+        return false;
+    };
+    item.supertraits.iter().any(|bound| {
+        matches!(bound, TypeParamBound::Trait(bound)
+            if bound.path.segments.last().is_some_and(|last| last.ident == *wanted))
+    })
+}
+
+/// Notes a class that the attribute names and the trait itself does not.
 fn check_supertrait(item: &ItemTrait, class: &Path, mistakes: &mut Mistakes) {
     let Some(wanted) = class.segments.last().map(|segment| &segment.ident) else {
         return;
     };
-    let named = item.supertraits.iter().any(|bound| {
-        matches!(bound, TypeParamBound::Trait(bound)
-            if bound.path.segments.last().is_some_and(|last| last.ident == *wanted))
-    });
-    if !named {
+    if !is_supertrait(item, class) {
         let ident = &item.ident;
         let spell = |tokens: TokenStream| tokens.to_string().replace(" :: ", "::");
         let mut supertraits: Vec<String> =
@@ -142,7 +161,7 @@ fn read_properties(
             ReturnType::Type(_, ty) => &**ty,
             ReturnType::Default => &unit,
         };
-        let property = Property::take(name, ty, Place::Class, &mut method.attrs, mistakes);
+        let mut property = Property::take(name, ty, Place::Class, &mut method.attrs, mistakes);
         if subject == Subject::Interface {
             mistakes.at(
                 name,
@@ -150,15 +169,17 @@ fn read_properties(
             );
             continue;
         }
+        let before = mistakes.count();
         check_getter(method, mistakes);
-        if let Some(property) = &property
-            && let Some(get) = &property.attribute.get
-        {
-            mistakes.at(
-                get,
-                "a class keeps the values of its properties itself: leave out `get`, or declare \
-                 the property in the structs",
-            );
+        if let Some(property) = &mut property {
+            if let Some(get) = &property.attribute.get {
+                mistakes.at(
+                    get,
+                    "a class keeps the values of its properties itself: leave out `get`, or \
+                     declare the property in the structs",
+                );
+            }
+            property.is_clear &= mistakes.count() == before;
         }
         properties.extend(property);
     }
@@ -213,6 +234,7 @@ fn supply_getters(item: &mut ItemTrait, properties: &[Property], base: Option<&T
             continue;
         }
         let Property { ty, name, .. } = property;
+        let base = base.filter(|_| property.is_clear);
         let body = match (base, &property.attribute.link) {
             (None, _) => {
                 // A body needs a receiver of known size, and one by value is a mistake.
@@ -256,7 +278,12 @@ fn explain_missing_impl(item: &mut ItemTrait, subject: Subject, name: &str) {
 fn casts(base: &TokenStream, item: &ItemTrait, attribute: &TypeAttribute) -> TokenStream {
     let ItemTrait { ident, vis, .. } = item;
     let table = Ident::new("table", Span::mixed_site());
-    let classes = attribute.parent.iter().chain(&attribute.interfaces);
+    let classes = attribute
+        .parent
+        .iter()
+        .chain(&attribute.interfaces)
+        // That one is not is noted as a mistake.
+        .filter(|class| is_supertrait(item, class));
     let base = base_path::at(base, ident.span());
     quote_spanned! {ident.span()=>
         impl dyn #ident {
@@ -269,24 +296,4 @@ fn casts(base: &TokenStream, item: &ItemTrait, attribute: &TypeAttribute) -> Tok
             }
         }
     }
-}
-
-/// Implementations that a trait with mistakes has all the same, so that these don't cause further
-/// errors where it is used.
-fn stand_in(base: &TokenStream, item: &ItemTrait, attribute: &TypeAttribute) -> TokenStream {
-    let ItemTrait { ident, vis, .. } = item;
-    let uses = expand_info::uses(attribute);
-    expand_info::enclose(&quote! {
-        #uses
-
-        impl dyn #ident {
-            #[doc(hidden)]
-            #vis fn __casts<T: #ident + #base::Object>(_: &mut #base::CastTable) {}
-        }
-
-        impl #base::ClassType for dyn #ident {
-            const NAME: &'static str = "";
-            const INFO: &'static #base::TypeInfo = <dyn #base::Object as #base::ClassType>::INFO;
-        }
-    })
 }

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod base_path;
+mod category;
 mod doc_comment;
 mod dyn_compatibility;
 mod expand_info;
@@ -9,6 +10,7 @@ mod expand_property;
 mod item;
 mod item_struct;
 mod item_trait;
+mod literal;
 mod mistakes;
 mod names;
 mod property;
@@ -80,7 +82,8 @@ use proc_macro::TokenStream;
 /// | `name = "…"` | both | name for users; the Rust name in kebab-case if absent |
 /// | `interfaces(Trait, …)` | both | traits with [`macro@qom_interface`] that it adds to its ancestors' |
 /// | `boundary(word, …)` | both | boundaries that it adds: `guest`, `file`, `network`, `client`, `passthrough`, `management` |
-/// | `category = "…"` | both | heading in help; inherited if absent |
+/// | `category = "…"` | both | heading in help, one of those of QEMU; inherited if absent |
+/// | `new_category = "…"` | traits | heading in help that there was not, for all descendants |
 /// | `deprecated = "…"` | both | what to use instead |
 /// | `unstable` | both | that it may change or go without notice |
 /// | `children = path` | structs | a `ChildrenFn`, which announces the children of each instance |

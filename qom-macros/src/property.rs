@@ -6,7 +6,7 @@ use proc_macro2::Ident;
 use syn::{Attribute, Type};
 
 use crate::{
-    arguments, doc_comment,
+    arguments, doc_comment, literal,
     mistakes::Mistakes,
     names,
     property_attribute::{self, PropertyAttribute},
@@ -34,6 +34,11 @@ pub(crate) struct Property {
     pub(crate) attribute: PropertyAttribute,
     /// Conditions on which it exists.
     pub(crate) conditions: Vec<Attribute>,
+    /// Whether a mistake was found in it. What is left out may be what could not be read.
+    pub(crate) mistaken: bool,
+    /// Whether it is known what kind of property of which type it is. If not, nothing of it is
+    /// emitted.
+    pub(crate) is_clear: bool,
 }
 
 impl Property {
@@ -47,6 +52,7 @@ impl Property {
         mistakes: &mut Mistakes,
     ) -> Option<Self> {
         let tokens = property_attribute::take_from(attributes, mistakes)?;
+        let before = mistakes.count();
         let attribute = PropertyAttribute::read(tokens, mistakes);
         let name =
             names::choose(attribute.name.as_ref(), ident, names::of_property(ident), mistakes);
@@ -64,7 +70,7 @@ impl Property {
                 ),
             );
         }
-        let property = Self {
+        let mut property = Self {
             ident: ident.clone(),
             ty: ty.clone(),
             place,
@@ -72,9 +78,32 @@ impl Property {
             description: description.unwrap_or_default(),
             attribute,
             conditions: conditions(attributes),
+            mistaken: false,
+            is_clear: true,
         };
+        let of_attribute = mistakes.count();
         property.check_type(mistakes);
+        property.is_clear = mistakes.count() == of_attribute && !property.attribute.contradictory;
+        if property.is_clear {
+            let ty = property.innermost_type().clone();
+            property.attribute.check_literals(&ty, mistakes);
+        }
+        property.mistaken = mistakes.count() > before;
         Some(property)
+    }
+
+    /// Whether it is a field of type `Live<T>`.
+    pub(crate) fn is_live_field(&self) -> bool {
+        self.attribute.live.is_some() && self.place == Place::Field
+    }
+
+    /// `T` for a field of type `Live<T>`.
+    pub(crate) fn innermost_type(&self) -> &Type {
+        if self.is_live_field() {
+            literal::argument(&self.ty).unwrap_or(&self.ty)
+        } else {
+            &self.ty
+        }
     }
 
     /// Notes a type that does not fit the keys, as far as its spelling tells. The compiler judges

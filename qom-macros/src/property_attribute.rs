@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use syn::{
-    Attribute, Expr, ExprLit, ExprUnary, Lit, LitStr, Meta, Path, RangeLimits, UnOp, ext::IdentExt,
-    spanned::Spanned,
+    Attribute, Expr, LitStr, Meta, Path, RangeLimits, Type, ext::IdentExt, spanned::Spanned,
 };
 
 use crate::{
     arguments::{self, Argument, Form},
+    literal,
     mistakes::Mistakes,
-    security::{Statement, Statements},
+    security::{Condition, Statement, Statements},
     suggestion,
 };
 
@@ -54,6 +54,8 @@ pub(crate) struct PropertyAttribute {
     pub(crate) statements: Vec<Statement>,
     /// The keys that were written, be it in a way that can't be read.
     written: HashMap<String, Ident>,
+    /// Whether keys contradict each other, so that it is not known what kind of property it is.
+    pub(crate) contradictory: bool,
 }
 
 /// The attributes of a field or method without `#[property]`, and that one's content.
@@ -101,10 +103,13 @@ impl PropertyAttribute {
                 read.take(&key, argument, &mut statements, mistakes);
             }
         }
+        let before = mistakes.count();
         combinations(&seen, &statements, mistakes);
+        read.contradictory = mistakes.count() > before
+            || (seen.contains_key("get") && read.get.is_none())
+            || (seen.contains_key("link") && read.link.is_none());
         read.statements = statements.judge(mistakes);
         read.written = seen;
-        read.check_default_in_range(mistakes);
         read
     }
 
@@ -141,10 +146,25 @@ impl PropertyAttribute {
         }
     }
 
-    fn check_default_in_range(&self, mistakes: &mut Mistakes) {
+    /// Notes literals that are no values of the type, and takes them out, so that the compiler does
+    /// not tell of them as well; then a default out of range.
+    pub(crate) fn check_literals(&mut self, ty: &Type, mistakes: &mut Mistakes) {
+        self.default.take_if(|default| !literal::check(default, ty, mistakes));
+        self.range.take_if(|range| {
+            let least = literal::check_range_end(&range.least, ty, mistakes);
+            !literal::check_range_end(&range.greatest, ty, mistakes) || !least
+        });
+        for statement in &mut self.statements {
+            if let Condition::Values(values) = &mut statement.condition {
+                values.retain(|value| literal::check(value, ty, mistakes));
+            }
+        }
         if let (Some(default), Some(range)) = (&self.default, &self.range)
-            && let (Some(value), Some(least), Some(greatest)) =
-                (integer(default), integer(&range.least), integer(&range.greatest))
+            && let (Some(value), Some(least), Some(greatest)) = (
+                literal::integer(default),
+                literal::integer(&range.least),
+                literal::integer(&range.greatest),
+            )
             && least <= greatest
             && !(least..=greatest).contains(&value)
         {
@@ -207,26 +227,18 @@ fn range(argument: &Argument, mistakes: &mut Mistakes) -> Option<Range> {
         );
         return None;
     };
-    if let (Some(start), Some(end)) = (integer(least), integer(greatest))
+    if let (Some(start), Some(end)) = (literal::integer(least), literal::integer(greatest))
         && start > end
     {
         mistakes
             .at(&expression, format!("no value is in this range: write `range = {end}..={start}`"));
+        return None;
     }
     Some(Range {
         span: expression.span(),
         least: (**least).clone(),
         greatest: (**greatest).clone(),
     })
-}
-
-/// The value of an integer literal, with its sign.
-fn integer(expression: &Expr) -> Option<i128> {
-    match arguments::ungroup(expression) {
-        Expr::Lit(ExprLit { lit: Lit::Int(literal), .. }) => literal.base10_parse().ok(),
-        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => integer(expr)?.checked_neg(),
-        _ => None,
-    }
 }
 
 fn link(argument: &Argument, mistakes: &mut Mistakes) -> Option<Path> {
@@ -244,11 +256,11 @@ mod tests {
     use quote::quote;
 
     use super::*;
-    use crate::security::Condition;
 
     fn read(tokens: TokenStream) -> (PropertyAttribute, String) {
         let mut mistakes = Mistakes::default();
-        let attribute = PropertyAttribute::read(tokens, &mut mistakes);
+        let mut attribute = PropertyAttribute::read(tokens, &mut mistakes);
+        attribute.check_literals(&syn::parse_quote!(i16), &mut mistakes);
         (attribute, mistakes.to_compile_errors().to_string())
     }
 
@@ -261,7 +273,7 @@ mod tests {
     #[test]
     fn every_key_is_taken() {
         let (attribute, errors) = read(quote! {
-            name = "iobase", description = "First port", default = 0x3f8, range = 0..=0xfff8, live
+            name = "iobase", description = "First port", default = 0x3f8, range = 0..=0x7ff8, live
         });
         assert_eq!(errors, "");
         assert!(attribute.default.is_some() && attribute.range.is_some());
@@ -318,5 +330,11 @@ mod tests {
         mistakes(quote!(range = 5..=-4), 1);
         mistakes(quote!(range = -4..=5, default = 6), 1);
         mistakes(quote!(range = LEAST..=GREATEST, default = 6), 0);
+    }
+
+    #[test]
+    fn each_literal_of_another_type_is_a_mistake_and_one_only() {
+        mistakes(quote!(default = 40_000, range = 0..=8, insecure_if(1, "x", reason = "a")), 2);
+        mistakes(quote!(range = -40_000..=40_000), 2);
     }
 }

@@ -121,6 +121,8 @@ fn implementation(
     quote! {
         const WORDS: &[&str] = &[#(#words),*];
 
+        // The compiler tells an author of the wrong type which types there are for everyone.
+        #[diagnostic::do_not_recommend]
         impl #base::PropertyType for #ident {
             fn value_type() -> #base::ValueType {
                 #base::ValueType { name: ::std::borrow::Cow::Borrowed(#name), words: WORDS }

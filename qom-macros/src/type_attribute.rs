@@ -7,6 +7,7 @@ use syn::{LitStr, Path, ext::IdentExt};
 
 use crate::{
     arguments::{self, Argument, Form},
+    category,
     mistakes::Mistakes,
     suggestion,
 };
@@ -47,6 +48,7 @@ impl Subject {
                 "interfaces",
                 "boundary",
                 "category",
+                "new_category",
                 "deprecated",
                 "unstable",
                 "class_data",
@@ -75,10 +77,15 @@ impl Subject {
             (Self::Struct, "abstract") => "a struct is a concrete type: leave out `abstract`, or \
                  make the abstract class a trait"
                 .to_owned(),
+            (Self::Struct, "new_category") => "a class introduces a category, which its \
+                 descendants inherit: write `new_category` on the trait, or `category` here"
+                .to_owned(),
             (Self::Class, "children") => "nothing is made of an abstract class: write `children` \
                  on the structs that descend from it"
                 .to_owned(),
-            (Self::Interface, key) if Self::Struct.keys().contains(&key) || key == "abstract" => {
+            (Self::Interface, key)
+                if Self::Struct.keys().contains(&key) || Self::Class.keys().contains(&key) =>
+            {
                 format!(
                     "an interface has no `{key}`: leave it out, or write `#[qom_type(abstract, …)]`"
                 )
@@ -127,6 +134,7 @@ pub(crate) struct TypeAttribute {
     pub(crate) base: Option<Path>,
     /// Whether a parent was written at all, be it one that can't be read.
     parent_written: bool,
+    category_written: bool,
 }
 
 impl TypeAttribute {
@@ -196,7 +204,23 @@ impl TypeAttribute {
                 self.unstable = true;
             }
             "name" => self.name = argument.string(mistakes),
-            "category" => self.category = argument.string(mistakes),
+            "category" | "new_category" => {
+                if self.category_written {
+                    mistakes.at(
+                        &argument.key,
+                        "a category is known or new, and one only: leave `category` or \
+                         `new_category` out",
+                    );
+                }
+                self.category_written = true;
+                self.category = argument.string(mistakes);
+                if let Some(heading) = &self.category {
+                    match key {
+                        "category" => category::check_known(heading, mistakes),
+                        _ => category::check_new(heading, mistakes),
+                    }
+                }
+            }
             "deprecated" => self.deprecated = argument.string(mistakes),
             "parent" => {
                 self.parent_written = true;
@@ -314,8 +338,8 @@ mod tests {
             Subject::Struct,
             quote! {
                 insecure, reason = "old", name = "isa-serial", parent = model::IsaDevice,
-                interfaces(Hotplug, Reset), boundary(guest, file), category = "Input",
-                deprecated = "use uart", unstable, children = Self::children,
+                interfaces(Hotplug, Reset), boundary(guest, file),
+                category = "Input devices", deprecated = "use uart", unstable, children = Self::children,
                 class_data = FACTS, crate = model::qom_core
             },
         );
@@ -337,6 +361,25 @@ mod tests {
     fn a_parent_that_cannot_be_read_is_not_missing_as_well() {
         let (_, errors) = read(Subject::Struct, quote!(parent = "device"));
         assert_eq!(errors.matches("compile_error").count(), 1, "{errors}");
+    }
+
+    #[test]
+    fn a_class_can_introduce_a_category_and_nobody_can_misspell_one() {
+        for (subject, tokens, mistakes) in [
+            (Subject::Class, quote!(new_category = "GPU devices"), 0),
+            (Subject::Class, quote!(category = "GPU devices"), 1),
+            (Subject::Class, quote!(new_category = "CPU devices"), 1),
+            (Subject::Class, quote!(category = "CPU devices", new_category = "Oddities"), 1),
+            (Subject::Struct, quote!(category = "CPU devices"), 0),
+            (Subject::Struct, quote!(category = "cpu devices"), 1),
+            (Subject::Struct, quote!(new_category = "Oddities"), 1),
+            (Subject::Interface, quote!(new_category = "Oddities"), 1),
+        ] {
+            let parent =
+                if subject == Subject::Interface { quote!() } else { quote!(, parent = A) };
+            let (_, errors) = read(subject, quote!(#tokens #parent));
+            assert_eq!(errors.matches("compile_error").count(), mistakes, "{tokens}: {errors}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ fn third_party(options: &str) -> Vmm {
 #[test]
 fn a_named_crate_without_types_is_an_error_before_anything_else() {
     let error = "crate 'empty_vmm' was named for its types but registered none: it was not \
-                 linked, or defines no type";
+                 linked, defines no type, or calls itself by another name";
     for options in ["", "-machine none", "types", "-machine help", "-kernl"] {
         let vmm = Vmm::of(empty_vmm(), options.split_whitespace());
         vmm.run().refuses_to_start(error);

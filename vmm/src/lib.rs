@@ -23,6 +23,9 @@ pub use device_model;
 
 /// The `main` function of a monitor with the types of the crates named, each of which must register
 /// at least one.
+///
+/// Each is named as it calls itself. One that the program's manifest renames gets its own name back
+/// first, with `extern crate renamed as its_own_name;`.
 #[macro_export]
 macro_rules! main {
     ($($krate:ident),* $(,)?) => {

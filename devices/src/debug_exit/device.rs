@@ -23,7 +23,7 @@ pub struct IsaDebugExit {
     #[property(default = DEFAULT_IOBASE)]
     iobase: u16,
     /// Number of I/O ports
-    #[property(default = DEFAULT_IOSIZE, range = 1..=MAX_IOSIZE as i128)]
+    #[property(default = DEFAULT_IOSIZE, range = 1..=MAX_IOSIZE)]
     iosize: u8,
     /// The port never changes, so that no lock is needed.
     port: Realized<DebugExit>,

@@ -17,7 +17,7 @@ pub struct PvPanicDevice {
     #[property(default = DEFAULT_IOBASE)]
     ioport: u16,
     /// Mask of the events that are offered: 1 panic, 2 crash kernel loaded, 4 shutdown
-    #[property(default = ALL, range = 0..=ALL as i128)]
+    #[property(default = ALL, range = 0..=ALL)]
     events: u8,
     /// The port never changes, so that no lock is needed.
     port: Realized<PvPanic>,

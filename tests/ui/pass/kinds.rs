@@ -21,7 +21,7 @@ pub trait Device: Object {
 }
 
 /// The class of buses, which links back to devices.
-#[qom_type(abstract, parent = Object, unstable)]
+#[qom_type(abstract, parent = Object, unstable, new_category = "Buses")]
 pub trait Bus: Object {
     /// The device that owns the bus.
     #[property(link = dyn Device, required)]
@@ -54,6 +54,10 @@ pub struct Facts {
 
 static FACTS: Facts = Facts { vendor: 0x1af4 };
 
+const LAST_PORT: u16 = 0xfff8;
+const PAGE: Size = Size(4096);
+const LARGEST: u64 = 1 << 20;
+
 /// A serial port.
 #[qom_type(
     insecure,
@@ -72,7 +76,7 @@ static FACTS: Facts = Facts { vendor: 0x1af4 };
 #[derive(Debug)]
 pub struct Serial {
     /// First port.
-    #[property(required, range = 0..=0xffff)]
+    #[property(required, range = 0..=LAST_PORT)]
     iobase: u16,
     /// How data is echoed.
     #[property(insecure, reason = "It echoes.")]
@@ -84,7 +88,7 @@ pub struct Serial {
     #[property(name = "first-words", default = "hello", insecure_when = suspicious, reason = "It is rude.")]
     greeting: String,
     /// Bytes of the buffer.
-    #[property(default = Size(4096), insecure_when(suspicious, reason = "It is big."))]
+    #[property(default = Size(4096), range = PAGE..=Size(LARGEST), insecure_when(suspicious, reason = "It is big."))]
     buffer_size: Size,
     #[property(description = "Twice the rate", get = Self::twice)]
     twice: Computed<u64>,

@@ -140,6 +140,7 @@ pub(super) mod tests {
     const fn class(name: &'static str, kind: TypeKind, parent: Option<&'static str>) -> TypeInfo {
         let statement = Statement {
             crate_name: "some-devices",
+            crate_ident: "some_devices",
             crate_version: "1.2.3",
             file: "devices/src/some.rs",
             line: 7,

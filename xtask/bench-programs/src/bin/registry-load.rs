@@ -20,6 +20,7 @@ const TYPES: usize = 10_000;
 const fn type_info(name: &'static str, kind: TypeKind, parent: &'static str) -> TypeInfo {
     let statement = Statement {
         crate_name: env!("CARGO_PKG_NAME"),
+        crate_ident: env!("CARGO_CRATE_NAME"),
         crate_version: env!("CARGO_PKG_VERSION"),
         file: file!(),
         line: line!(),
