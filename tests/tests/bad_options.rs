@@ -246,9 +246,9 @@ fn memory_is_a_size_that_the_host_can_give() {
     let scratch = Scratch::new();
     let vmm = Vmm::new(["-kernel"]).args([scratch.guest(guest::power_off(""))]);
     for (size, parts) in [
-        ("64T", ["70368744177664 bytes of guest memory", "more than the host's"]),
-        ("5000000B", ["0x4c4b40", "not a multiple of the page size"]),
-        ("1M", ["0x100000", "below the board's least size of 0x200000"]),
+        ("64T", ["64 TiB of guest memory", "more than the host's"]),
+        ("5000000B", ["RAM of 5000000 bytes", "not a multiple of the page size"]),
+        ("1M", ["RAM of 1 MiB", "below the board's least size of 2 MiB"]),
     ] {
         let start = format!("-m {size}: ");
         let refused = vmm.clone().and("-m").and(size).run();

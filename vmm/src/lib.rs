@@ -11,11 +11,14 @@ extern crate self as vmm;
 
 pub mod accelerator;
 pub mod boot;
+mod byte_count;
+mod causes;
 pub mod cpu;
 pub mod kvm;
 pub mod loader;
 pub mod machine;
 pub mod options;
+mod regular_file;
 pub mod session;
 pub mod vcpu;
 

@@ -5,7 +5,7 @@ use vm_memory::{Bytes, GuestAddress, GuestMemoryError, GuestMemoryMmap};
 
 /// A structure that a guest is to find has no memory to be in.
 #[derive(Debug, Error)]
-#[error("{what} of {size:#x} bytes cannot be written to guest memory at {address:#x}")]
+#[error("{what} of {size} bytes cannot be written to guest memory at {address:#x}")]
 pub struct StructureError {
     /// Which structure.
     pub what: &'static str,

@@ -1,11 +1,11 @@
 //! The configuration file of `-readconfig`: sections of `key = "value"` lines.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
 
 use super::excerpt::excerpt;
 use super::keyval::has_key_form;
+use crate::regular_file::{self, OpenError};
 use device_model::qom_core::Suggestion;
 
 /// The largest file that is read, in bytes.
@@ -45,15 +45,17 @@ pub struct Section {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigFileError {
     /// The system could not read it.
-    #[error("{file}: cannot be read: {reason}")]
+    #[error("-readconfig {file}: {reason}")]
     Read {
         /// The file's name as given.
         file: String,
         /// Why.
-        reason: io::Error,
+        reason: OpenError,
     },
     /// It is larger than [`MAX_FILE_SIZE`].
-    #[error("{file}: expected a configuration file of at most 1 MiB, given a larger one")]
+    #[error(
+        "-readconfig {file}: expected a configuration file of at most 1 MiB, given a larger one"
+    )]
     TooLarge {
         /// The file's name as given.
         file: String,
@@ -120,8 +122,8 @@ pub enum LineProblem {
 pub fn read(path: &Path) -> Result<Vec<Section>, ConfigFileError> {
     let name = excerpt(&path.to_string_lossy());
     let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_FILE_SIZE + 1).read_to_end(&mut bytes))
+    regular_file::open(path)
+        .and_then(|file| Ok(file.take(MAX_FILE_SIZE + 1).read_to_end(&mut bytes)?))
         .map_err(|reason| ConfigFileError::Read { file: name.clone(), reason })?;
     parse(&name, &bytes)
 }
@@ -334,9 +336,14 @@ mod tests {
         file.write_all(EXAMPLE.as_bytes()).unwrap();
         assert_eq!(read(file.path()).unwrap().len(), 3);
         let missing = read(Path::new("/nonexistent/vm.conf")).unwrap_err().to_string();
-        assert!(missing.starts_with("/nonexistent/vm.conf: cannot be read: "), "{missing}");
-        assert!(matches!(read(Path::new("/dev/zero")), Err(ConfigFileError::TooLarge { .. })));
-        assert!(matches!(read(Path::new("/")), Err(ConfigFileError::Read { .. })));
+        assert!(
+            missing.starts_with("-readconfig /nonexistent/vm.conf: can't open it: "),
+            "{missing}"
+        );
+        for other in ["/dev/zero", "/"] {
+            let refused = read(Path::new(other)).unwrap_err().to_string();
+            assert_eq!(refused, format!("-readconfig {other}: it is not a regular file"));
+        }
     }
 
     proptest! {

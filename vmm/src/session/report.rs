@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use device_model::qom_core::{Action, CreateError, Finding, PolicyStatement, Refusal};
 
 use super::{PROGRAM, error::StartError};
-use crate::loader::with_causes;
+use crate::causes::with_causes;
 
 /// Writes to standard output. A reader that has gone away wants no more, which is no error.
 ///

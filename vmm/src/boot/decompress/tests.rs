@@ -109,7 +109,7 @@ fn a_bomb_stops_at_the_limit() {
         let packed = compress(compression, &bytes);
         assert_eq!(
             unpack(compression, &packed, 1 << 20),
-            Err("unpacks to more than the guest's RAM of 0x100000 bytes".into()),
+            Err("unpacks to more than the guest's RAM of 1 MiB".into()),
             "{compression:?}"
         );
     }
