@@ -25,14 +25,20 @@ pub mod vcpu;
 pub use device_model;
 
 /// The `main` function of a monitor with the types of the crates named, each of which must register
-/// at least one.
+/// at least one. The monitor calls itself by the name and version of the package that it is in.
 #[macro_export]
 macro_rules! main {
     ($($krate:ident),* $(,)?) => {
         $(use $krate as _;)*
 
         fn main() -> ::std::process::ExitCode {
-            $crate::session::main(&[$(::core::stringify!($krate)),*])
+            $crate::session::main(
+                $crate::session::Program {
+                    name: ::core::env!("CARGO_PKG_NAME"),
+                    version: ::core::env!("CARGO_PKG_VERSION"),
+                },
+                &[$(::core::stringify!($krate)),*],
+            )
         }
     };
 }

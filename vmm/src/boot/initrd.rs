@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "initial RAM disk of 1048577 bytes does not fit: the kernel is at \
-             0x100000..0x300000 and allows addresses to 0x7fffffff, RAM below 3 GiB ends at \
+             0x100000 to 0x300000 and allows addresses to 0x7fffffff, RAM below 3 GiB ends at \
              0x400000"
         );
     }

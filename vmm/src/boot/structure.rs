@@ -75,7 +75,7 @@ mod tests {
         let error = write(&memory(0x1000), "zero page", 0xfff, &[0; 2]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "zero page of 0x2 bytes cannot be written to guest memory at 0xfff"
+            "zero page of 2 bytes cannot be written to guest memory at 0xfff"
         );
     }
 }

@@ -39,6 +39,8 @@ pub struct Section {
     pub line: usize,
     /// Keys and values in order.
     pub pairs: Vec<(String, String)>,
+    /// The line of each of them, from 1.
+    pub lines: Vec<usize>,
 }
 
 /// A file that cannot be read or understood. Lines count from 1.
@@ -164,7 +166,7 @@ fn parse_line(bytes: &[u8], line: usize, sections: &mut Vec<Section>) -> Result<
         let header = header.strip_suffix(']').ok_or_else(malformed)?;
         let (group, id) = split_header(header).ok_or_else(malformed)?;
         let option = option_of(group)?;
-        sections.push(Section { option, id, line, pairs: Vec::new() });
+        sections.push(Section { option, id, line, pairs: Vec::new(), lines: Vec::new() });
         return Ok(());
     }
     let (key, value) = text.split_once('=').ok_or_else(malformed)?;
@@ -173,7 +175,10 @@ fn parse_line(bytes: &[u8], line: usize, sections: &mut Vec<Section>) -> Result<
         return Err(LineProblem::Key { given: excerpt(key) });
     }
     match sections.last_mut() {
-        Some(section) => section.pairs.push((key.to_owned(), value.to_owned())),
+        Some(section) => {
+            section.pairs.push((key.to_owned(), value.to_owned()));
+            section.lines.push(line);
+        }
         None => {
             return Err(LineProblem::OutsideSection { key: key.to_owned() });
         }
@@ -244,18 +249,21 @@ mod tests {
                 id: None,
                 line: 3,
                 pairs: pairs(&[("type", "q35"), ("require-secure", "yes")]),
+                lines: vec![4, 5],
             },
             Section {
                 option: "device",
                 id: Some("exit".to_owned()),
                 line: 7,
                 pairs: pairs(&[("driver", "isa-debug-exit"), ("iobase", "0x501")]),
+                lines: vec![8, 9],
             },
             Section {
                 option: "chardev",
                 id: Some("con".to_owned()),
                 line: 10,
                 pairs: pairs(&[("backend", "file"), ("path", "/tmp/a,b = c"), ("empty", "")]),
+                lines: vec![11, 12, 13],
             },
         ];
         assert_eq!(parse("vm.conf", EXAMPLE.as_bytes()).unwrap(), expected);
