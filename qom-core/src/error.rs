@@ -146,6 +146,8 @@ pub enum PlanError {
     Global {
         /// The setting.
         global: String,
+        /// Who made it, if somebody said.
+        origin: Option<Origin>,
         /// What is wrong with it.
         source: Box<Self>,
     },

@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use crate::{class::Class, registry::Registry, value::Given};
+use crate::{class::Class, registry::Registry, request::Origin, value::Given};
 
 /// One global setting: `driver.property=value`.
 #[derive(Debug)]
@@ -16,6 +16,7 @@ pub struct Global {
     pub property: String,
     /// The value.
     pub value: Given,
+    origin: Option<Origin>,
     used: AtomicBool,
 }
 
@@ -30,8 +31,22 @@ impl Global {
             driver: driver.into(),
             property: property.into(),
             value: value.into(),
+            origin: None,
             used: AtomicBool::new(false),
         }
+    }
+
+    /// Says who makes the setting, so that messages about it name that one.
+    #[must_use]
+    pub fn from(mut self, origin: Origin) -> Self {
+        self.origin = Some(origin);
+        self
+    }
+
+    /// Who makes the setting, if somebody said.
+    #[must_use]
+    pub const fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
     }
 }
 

@@ -134,11 +134,11 @@ impl<'a> Planner<'a> {
         path: String,
         parent: ParentRef,
         properties: Vec<(String, Given)>,
-        origins: Origins,
+        mut origins: Origins,
         requested: bool,
     ) -> Result<(), CreateError> {
         let position = self
-            .place(type_name, path, parent, properties, &origins, requested)
+            .place(type_name, path, parent, properties, &mut origins, requested)
             .map_err(|error| located(&origins, error))?;
         for child in self.announced(position).map_err(|error| located(&origins, error))? {
             let child_origins = Origins::all(origins.of(child.because_of).clone());
@@ -163,7 +163,7 @@ impl<'a> Planner<'a> {
         path: String,
         parent: ParentRef,
         properties: Vec<(String, Given)>,
-        origins: &Origins,
+        origins: &mut Origins,
         requested: bool,
     ) -> Result<usize, PlanError> {
         if self.objects.len() >= MOST_OBJECTS {
@@ -191,7 +191,7 @@ impl<'a> Planner<'a> {
                 parent: self.class_of(&parent).name(),
             });
         }
-        let mut settings = self.settings(&class, properties)?;
+        let mut settings = self.settings(&class, properties, origins)?;
         let links = self.links(&class, &path, &mut settings)?;
         let position = self.objects.len();
         self.by_path.insert(path.clone(), position);
@@ -220,7 +220,10 @@ impl<'a> Planner<'a> {
         &self,
         class: &Arc<Class>,
         properties: Vec<(String, Given)>,
+        origins: &mut Origins,
     ) -> Result<BTreeMap<&'static str, Setting>, PlanError> {
+        // Whoever gives a value is named for it, even if a global setting is for it too.
+        let given_by = origins.clone();
         let mut settings: BTreeMap<&'static str, Setting> = class
             .properties()
             .filter(|(info, _)| info.access != Access::Computed)
@@ -230,11 +233,17 @@ impl<'a> Planner<'a> {
             .collect();
         for (global, given) in self.globals.of(class) {
             let (info, value) = checked(class, &global.property, given).map_err(|source| {
-                PlanError::Global { global: global.to_string(), source: Box::new(source) }
+                let origin = global.origin().cloned();
+                PlanError::Global { global: global.to_string(), origin, source: Box::new(source) }
             })?;
+            match global.origin() {
+                Some(origin) => origins.set(info.name, origin.clone()),
+                None => origins.clear(info.name),
+            }
             settings.insert(info.name, Setting { value, source: Source::Global });
         }
         for (property, given) in &properties {
+            origins.set(property, given_by.of(Some(property)).clone());
             let (info, value) = checked(class, property, given)?;
             settings.insert(info.name, Setting { value, source: Source::Given });
         }
@@ -340,6 +349,9 @@ fn canonical(path: &str) -> String {
 
 /// An error with who asked for what it is about.
 fn located(origins: &Origins, error: PlanError) -> CreateError {
+    if let PlanError::Global { origin: Some(origin), source, .. } = error {
+        return CreateError::Plan { origin, error: *source };
+    }
     CreateError::Plan { origin: origins.of(error.property()).clone(), error }
 }
 

@@ -43,6 +43,16 @@ impl Origins {
         &self.object
     }
 
+    /// Says who asked for a property.
+    pub(crate) fn set(&mut self, property: &str, origin: Origin) {
+        self.properties.insert(property.to_owned(), origin);
+    }
+
+    /// Says that whoever asked for the object asked for a property.
+    pub(crate) fn clear(&mut self, property: &str) {
+        self.properties.remove(property);
+    }
+
     /// Who asked for a property.
     pub(crate) fn of(&self, property: Option<&str>) -> &Origin {
         property.and_then(|property| self.properties.get(property)).unwrap_or(&self.object)

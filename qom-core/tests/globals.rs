@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use qom_core::{
-    Computed, Global, Globals, NoCompletion, Object, Policy, Registry, Request, Tree, qom_type,
+    Computed, Global, Globals, NoCompletion, Object, Origin, Policy, Registry, Request, Tree,
+    qom_type,
 };
 use serde_json::{Value, json};
 
@@ -131,6 +132,39 @@ fn a_bad_value_fails_the_creation_in_these_words_and_nothing_else() {
     );
     assert_eq!(tree.walk().len(), 1);
     create(&tree, Request::new("cousin", "/", "c")).expect("it has no such property");
+}
+
+#[test]
+fn a_mistake_is_told_of_whoever_made_the_setting() {
+    let from = |property: &str, value: &str| {
+        Global::new("member", property, value).from(Origin::new("-global member"))
+    };
+    let told = |globals: Vec<Global>, request: Request| {
+        let refused = tree(globals).create([request], &mut NoCompletion).expect_err("a mistake");
+        (refused.origin().map(ToString::to_string).unwrap_or_default(), refused.to_string())
+    };
+    let asker = || Origin::new("-device member");
+    let by_global = |problem: &str| ("-global member".to_owned(), problem.to_owned());
+    assert_eq!(
+        told(vec![from("prop2", "1001")], member().from(asker())),
+        by_global("Parameter 'prop2' expects a value from 0 to 1000, got '1001'")
+    );
+    assert_eq!(
+        told(vec![from("prop3", "1")], member().from(asker())),
+        by_global("Property 'member.prop3' not found; did you mean 'prop1'?")
+    );
+    let insecure = "Property 'member.secret' with value 'true' is declared as insecure";
+    assert_eq!(told(vec![from("secret", "on")], member().from(asker())), by_global(insecure));
+    // Whoever gives the property has it over the setting, and the later setting over the earlier.
+    let by_asker = ("-device member".to_owned(), insecure.to_owned());
+    for globals in [
+        vec![from("secret", "off")],
+        vec![Global::new("member", "secret", "off"), from("secret", "off")],
+    ] {
+        assert_eq!(told(globals, member().set("secret", "on").from(asker())), by_asker);
+    }
+    let nobodys = vec![from("secret", "off"), Global::new("member", "secret", "on")];
+    assert_eq!(told(nobodys, member().from(asker())), by_asker);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::{fmt, os::unix::process::ExitStatusExt, process::ExitStatus};
 
+use crate::programs::PALISADE;
+
 /// How a process ended and what it wrote. Its checks end the test, telling all of it.
 #[derive(Debug)]
 pub struct Finished {
@@ -76,11 +78,22 @@ impl Finished {
         self
     }
 
+    /// What the monitor calls itself: by the name of its file.
+    fn program(&self) -> &str {
+        match self.command.split_whitespace().next().unwrap_or_default() {
+            // It limits the monitor and then becomes it.
+            "sh" => PALISADE,
+            name => name,
+        }
+    }
+
     /// Checks that the start was refused with this one line, after the program's name, and that
     /// nothing ran.
     #[track_caller]
     pub fn refuses_to_start(self, line: &str) -> Self {
-        self.code(1).says_only("").complains_only(&[&format!("palisade: {line}")])
+        let this = self.code(1).says_only("");
+        let line = format!("{}: {line}", this.program());
+        this.complains_only(&[&line])
     }
 
     /// Checks that the start was refused with one line that has all of `parts`, the first of them
@@ -90,7 +103,7 @@ impl Finished {
         let this = self.code(1).says_only("");
         let lines = this.lines();
         assert_eq!(lines.len(), 1, "expected one line\n{this}");
-        let start = format!("palisade: {}", parts.first().copied().unwrap_or_default());
+        let start = format!("{}: {}", this.program(), parts.first().copied().unwrap_or_default());
         assert!(lines[0].starts_with(&start), "expected {start:?} first\n{this}");
         for part in parts {
             assert!(lines[0].contains(part), "expected {part:?}\n{this}");

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Packages, and the programs in them.
-const PALISADE: &str = "palisade";
+pub(crate) const PALISADE: &str = "palisade";
 const THIRD_PARTY_VMM: &str = "third-party-vmm";
 const EMPTY_VMM: &str = "empty-vmm";
 

@@ -22,22 +22,22 @@ fn a_kernel_that_cannot_be_read_is_refused() {
     scratch.file("cut-bzimage", &bz[..bz.len() / 2]);
     scratch.file("broken", bzimage(b"\x1f\x8b\x08\0nonsense of some length"));
     for (file, problem) in [
-        ("missing", "No such file or directory"),
+        ("missing", "can't open it: No such file or directory"),
         ("empty", "it is empty"),
         ("text", "it starts with 6e 6f 74 20 61 20 6b 65"),
         ("elf", ""),
         ("cut", ""),
         ("i386", ""),
         ("cut-bzimage", "outside the file of"),
-        ("broken", ""),
+        ("broken", "gzip payload"),
         (".", "not a regular file"),
         ("/dev/zero", "not a regular file"),
     ] {
         let vmm = Vmm::line("-m 16M").within(scratch.path()).kernel(file);
-        let start = format!("-kernel {file}: '{file}'");
-        let start =
-            if file == "missing" { "-kernel missing: can't open 'missing'" } else { &start };
-        vmm.run().refuses_to_start_with(&[start, problem]);
+        let start = format!("-kernel {file}: ");
+        let refused = vmm.run().refuses_to_start_with(&[&start, problem]);
+        // Once is enough.
+        assert_eq!(refused.stderr().matches(&format!("'{file}'")).count(), 0, "{refused}");
     }
 }
 
@@ -52,11 +52,9 @@ fn a_pipe_that_nobody_writes_to_is_refused_and_not_waited_for() {
         Vmm::line("-bios pipe"),
         Vmm::line("-initrd pipe -kernel").args([kernel]),
     ] {
-        vmm.within(scratch.path()).run().refuses_to_start_with(&[
-            "-",
-            "'pipe'",
-            "not a regular file",
-        ]);
+        vmm.within(scratch.path())
+            .run()
+            .refuses_to_start_with(&["-", "pipe: it is not a regular file"]);
     }
 }
 
@@ -68,14 +66,10 @@ fn a_kernel_larger_than_memory_is_refused() {
     let kernel = scratch.file("big", big.to_bytes());
     let vmm = Vmm::line("-no-reboot").kernel(&kernel);
     let refused = vmm.clone().and("-m 2M").run();
-    refused.refuses_to_start_with(&[
-        "-kernel ",
-        "big'",
-        "outside the guest's RAM of 0x200000 bytes",
-    ]);
+    refused.refuses_to_start_with(&["-kernel ", "big: ", "outside the guest's RAM of 2 MiB"]);
     let unpacked = scratch.file("unpacked", bzimage(&big.to_bytes()));
     let refused = Vmm::line("-m 2M").kernel(unpacked).run();
-    refused.refuses_to_start_with(&["-kernel ", "unpacked'", "0x200000 bytes"]);
+    refused.refuses_to_start_with(&["-kernel ", "unpacked: ", "2 MiB"]);
 }
 
 /// 256 MiB of zeros after `start`, which come to little when they are compressed.
@@ -95,15 +89,14 @@ fn bomb(start: &[u8]) -> Vec<u8> {
 fn a_kernel_that_unpacks_without_end_is_refused_before_it_takes_the_hosts_memory() {
     let scratch = Scratch::new();
     let good = guest::power_off("").expect("it can be assembled");
-    for (start, problem) in [
-        (good.as_slice(), "more than the guest's RAM of 0x2000000 bytes"),
-        (b"", "not an ELF file"),
-    ] {
+    for (start, problem) in
+        [(good.as_slice(), "more than the guest's RAM of 32 MiB"), (b"", "not an ELF file")]
+    {
         let bomb = scratch.file("bomb", bzimage(&bomb(start)));
         // In less memory than the bomb comes to.
         let limited = ["-c", "ulimit -v 200000 && exec \"$0\" \"$@\""];
         let vmm = Vmm::of("/bin/sh", limited).args([palisade()]).and("-m 32M").kernel(bomb);
-        vmm.run().refuses_to_start_with(&["-kernel ", "bomb'", problem]);
+        vmm.run().refuses_to_start_with(&["-kernel ", "bomb: ", problem]);
     }
 }
 
@@ -114,15 +107,13 @@ fn an_initrd_is_read_as_carefully() {
     let vmm = Vmm::line("-m 16M").within(scratch.path()).kernel(kernel);
     scratch.file("large", vec![1; 16 << 20]);
     scratch.file("small", "a RAM disk");
-    for (file, problem) in
-        [("missing", "No such file or directory"), (".", "not a regular file"), ("large", "large")]
-    {
+    for (file, problem) in [
+        ("missing", "No such file or directory"),
+        (".", "not a regular file"),
+        ("large", "initial RAM disk of 16 MiB does not fit"),
+    ] {
         let refused = vmm.clone().and("-initrd").and(file).run();
-        refused.refuses_to_start_with(&[
-            &format!("-initrd {file}: "),
-            &format!("'{file}'"),
-            problem,
-        ]);
+        refused.refuses_to_start_with(&[&format!("-initrd {file}: "), problem]);
     }
     vmm.and("-initrd small").run().code(0).says_only("ran").complains_only(&[]);
     Vmm::line("-initrd x").run().refuses_to_start_with(&["-initrd x: ", "give -kernel"]);
@@ -135,16 +126,26 @@ fn firmware_has_a_size_that_firmware_has() {
     for size in [0, 1, 65535, 65537, (16 << 20) + 65536] {
         let bios = scratch.file("bios", vec![0xf4; size]);
         let refused = Vmm::line("-m 16M -bios").args([bios]).run();
-        refused.refuses_to_start_with(&["-bios ", "bios'", &format!("it has {size} bytes")]);
+        refused.refuses_to_start_with(&[
+            "-bios ",
+            "bios: ",
+            &format!("it has {size} bytes"),
+            "64 KiB, up to 16 MiB",
+        ]);
     }
     for (file, problem) in [("/nonexistent", "No such file"), ("/dev/zero", "not a regular file")] {
         let refused = Vmm::line("-bios").args([file]).run();
-        refused.refuses_to_start_with(&[&format!("-bios {file}: "), &format!("'{file}'"), problem]);
+        refused.refuses_to_start_with(&[&format!("-bios {file}: "), problem]);
     }
     let bios = scratch.file("bios", guest::firmware(""));
     let kernel = scratch.guest(guest::power_off(""));
     let both = Vmm::line("-m 16M -bios").args([bios]).kernel(kernel).run();
-    both.refuses_to_start_with(&["-kernel ", "give -kernel or -bios, not both"]);
+    both.refuses_to_start_with(&[
+        "-kernel ",
+        "guest.elf: firmware '",
+        "bios' finds no kernel here",
+        "give -kernel or -bios, not both",
+    ]);
 }
 
 #[test]
@@ -203,7 +204,15 @@ fn an_accelerator_that_the_user_may_not_use_is_refused_with_what_to_do() {
     if rustix::process::geteuid().is_root() {
         vmm = vmm.user(NOBODY);
     }
-    vmm.run().refuses_to_start_with(&[&format!("{option}: "), "no permission to open", "kvm\""]);
+    let problem = format!("{option}: no permission to open {node:?} for reading and writing");
+    let reason = "Permission denied (os error 13)";
+    vmm.run().refuses_to_start(&format!("{problem}: {reason}"));
+    // Where a group may, it is the group to be in.
+    fs::set_permissions(&node, fs::Permissions::from_mode(0o060)).expect("it is ours");
+    if rustix::process::geteuid().is_root() {
+        let group = "(members of group 'root' have it; ask to be added to it)";
+        vmm.run().refuses_to_start(&format!("{problem} {group}: {reason}"));
+    }
 }
 
 #[test]
@@ -225,16 +234,28 @@ fn a_configuration_file_is_wrong_at_a_line() {
         ),
         (
             "[machine]\n  type = \"none\"\n[device \"a\"]\n  driver = \"pvpanic\"\n  iopot = \"1\"\n",
-            "vm.cfg:3: Property 'pvpanic.iopot' not found; did you mean 'ioport'?",
+            "vm.cfg:5: Property 'pvpanic.iopot' not found; did you mean 'ioport'?",
         ),
         (
             "[memory]\n  size = \"5Q\"\n",
-            "vm.cfg:1: size: expected a number and optionally B, K, M, \
+            "vm.cfg:2: size: expected a number and optionally B, K, M, \
           G, T, P or E (such as 512M or 1.5G), given '5Q'",
         ),
         (
             "[compat]\n  insecure-types = \"no\"\n",
-            "vm.cfg:1: Parameter 'insecure-types' does not accept value 'no'",
+            "vm.cfg:2: Parameter 'insecure-types' does not accept value 'no'",
+        ),
+        (
+            "[machine]\n  rtc = \"on\"\n  pit = \"maybe\"\n",
+            "vm.cfg:3: Parameter 'pit' expects 'on' or 'off', got 'maybe'",
+        ),
+        (
+            "[machine]\n  rtc = \"on\"\n  kernel = \"missing\"\n",
+            "vm.cfg:3: 'missing': can't open it: No such file or directory (os error 2)",
+        ),
+        (
+            "[device]\n\n  driver = \"pvpanc\"\n",
+            "vm.cfg:3: 'pvpanc' is not a valid device model name; did you mean 'pvpanic'?",
         ),
         ("[device \"a\"]\n", "vm.cfg:1: driver: expected the name of a type, given none"),
     ] {
@@ -246,8 +267,14 @@ fn a_configuration_file_is_wrong_at_a_line() {
     let refused = Vmm::line("-readconfig vm.cfg").within(scratch.path()).run().code(1);
     let first = "palisade: vm.cfg:3: Type 'isa-debug-exit' is declared as insecure";
     assert_eq!(refused.lines()[0], first, "{refused}");
-    for (file, problem) in [("missing", "No such file or directory"), (".", "s a directory")] {
+    let pipe = scratch.path().join("pipe");
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("pipes can be made");
+    for (file, problem) in [
+        ("missing", "can't open it: No such file or directory (os error 2)"),
+        (".", "it is not a regular file"),
+        ("pipe", "it is not a regular file"),
+    ] {
         let vmm = Vmm::line("-readconfig").within(scratch.path()).and(file);
-        vmm.run().refuses_to_start_with(&[&format!("{file}: cannot be read: "), problem]);
+        vmm.run().refuses_to_start(&format!("-readconfig {file}: {problem}"));
     }
 }

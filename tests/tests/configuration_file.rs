@@ -25,6 +25,7 @@ fn a_configuration_file_is_as_good_as_the_options() {
         .lines()
         .into_iter()
         .map(|line| line.replace("-device isa-debug-exit,id=exit: ", "vm.cfg:11: "))
+        .map(|line| line.replacen("palisade: ", "palisade[a guest]: ", 1))
         .collect();
     assert_eq!(by_file.lines(), said);
     assert_eq!(said.len(), 2, "{by_options}");

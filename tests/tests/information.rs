@@ -88,16 +88,42 @@ fn the_properties_of_a_type_are_listed_with_type_description_and_default() {
         shown("-device pvpanic,help"),
         "pvpanic options:\n  \
          events=<uint8>         - Mask of the events that are offered: 1 panic, 2 crash kernel \
-         loaded, 4 shutdown (default: 7)\n  \
+         loaded, 4 shutdown (0 to 7; default: 7)\n  \
          ioport=<uint16>        - I/O port (default: 1285)\n"
     );
     for (option, property) in [
         ("-machine microvm,help", "  rtc=<bool>             - Whether it has the clock"),
         ("-accel kvm,help", "  device=<str>           - Node through which KVM is reached"),
+        (
+            "-accel kvm,help",
+            "  kernel-irqchip=<KernelIrqchip> - Where the interrupt chips are: the local APICs alone \
+             in the kernel, or all (split or on; default: \"split\")",
+        ),
+        (
+            "-machine microvm,help",
+            "  cores=<uint32>         - Cores of each socket (1 to 255; default: 1)",
+        ),
         ("-chardev stdio,id=a,help", "  signal=<bool>          - Whether keys"),
     ] {
         let help = shown(option);
         assert!(help.lines().any(|line| line.starts_with(property)), "{option}:\n{help}");
+    }
+}
+
+#[test]
+fn what_is_computed_cannot_be_given_and_is_no_option() {
+    for (option, type_name) in [
+        ("-accel kvm,help", "kvm-accel"),
+        ("-device isa-serial,help", "isa-serial"),
+        ("-device pvpanic,help", "pvpanic"),
+    ] {
+        let described = json(&format!("types --json {type_name}"));
+        let properties = described[0]["properties"].as_array().expect("it has some");
+        for property in properties {
+            let row = format!("\n  {}=<", property["name"].as_str().expect("each has a name"));
+            let listed = shown(option).contains(&row);
+            assert_eq!(listed, property["access"] != "computed", "{option}: {property}");
+        }
     }
 }
 

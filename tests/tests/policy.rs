@@ -91,6 +91,18 @@ fn a_warning_is_a_line_of_its_own_beside_the_taint() {
 }
 
 #[test]
+fn what_is_said_of_a_guest_with_a_name_starts_with_it() {
+    let insecure = Insecure::new(5);
+    let named = |line: &str| line.replacen("palisade: ", "palisade[web\\n1]: ", 1);
+    // The name can't break the line.
+    let ran = insecure.with("-compat insecure-types=warn").args(["-name", "web\n1"]).run().code(11);
+    let warning = REFUSED.replace("palisade: ", "palisade: warning: ");
+    ran.says_only("ran").complains_only(&[&named(&warning), &named(TAINTED)]);
+    // What never was has no name.
+    insecure.with("-name web").run().code(1).complains_only(&[REFUSED, EXPLAINED]);
+}
+
+#[test]
 fn of_several_statements_the_strictest_holds_in_whatever_order_they_come() {
     let insecure = Insecure::new(5);
     for options in [

@@ -17,13 +17,22 @@ fn a_named_crate_without_types_is_an_error_before_anything_else() {
 }
 
 #[test]
+fn a_monitor_calls_itself_by_the_name_of_its_own_package() {
+    let shown = |option| Vmm::of(third_party_vmm(), [option]).run().code(0).stdout();
+    assert!(shown("--help").starts_with("Usage: third-party-vmm [OPTION]..."));
+    assert_eq!(shown("--version"), format!("third-party-vmm {}\n", env!("CARGO_PKG_VERSION")));
+    let refused = Vmm::of(third_party_vmm(), ["-kernl"]).run().code(1);
+    refused.complains_only(&["third-party-vmm: -kernl: unknown option; did you mean '-kernel'?"]);
+}
+
+#[test]
 fn an_undeclared_device_is_refused_by_default_and_told_apart_from_an_insecure_one() {
     let scratch = Scratch::new();
     let kernel = scratch.guest(guest::port_keeps(0x600, 0x5a));
     let vmm = third_party("-device undeclared-device -no-reboot").kernel(kernel);
-    let refused = "palisade: -device undeclared-device: Type 'undeclared-device' is not declared \
+    let refused = "third-party-vmm: -device undeclared-device: Type 'undeclared-device' is not declared \
                    as secure";
-    let explained = "palisade: boundary: guest; reason: nobody has declared it secure yet; to \
+    let explained = "third-party-vmm: boundary: guest; reason: nobody has declared it secure yet; to \
                      allow it: -machine prohibit-insecure=yes";
     vmm.run().code(1).says_only("").complains_only(&[refused, explained]);
     for options in ["-machine require-secure=yes", "-compat insecure-types=reject"] {
@@ -31,7 +40,7 @@ fn an_undeclared_device_is_refused_by_default_and_told_apart_from_an_insecure_on
         assert_eq!(by_statement.lines()[0], refused, "{by_statement}");
         assert!(by_statement.lines()[1].starts_with(explained), "{by_statement}");
     }
-    let tainted = "palisade: tainted: '/machine/peripheral-anon/device[0]': Type \
+    let tainted = "third-party-vmm: tainted: '/machine/peripheral-anon/device[0]': Type \
                    'undeclared-device' is not declared as secure: nobody has declared it secure yet";
     for options in [
         "-machine prohibit-insecure=yes",
@@ -58,10 +67,10 @@ fn a_value_can_be_insecure_where_the_type_is_not() {
     for value in ["open", "ajar"] {
         let device = format!("-device conditional-device,door={value}");
         let refused = format!(
-            "palisade: {device}: Property 'conditional-device.door' with value '{value}' is \
+            "third-party-vmm: {device}: Property 'conditional-device.door' with value '{value}' is \
              declared as insecure"
         );
-        let explained = "palisade: boundary: guest; reason: anybody comes in; to allow it: -compat \
+        let explained = "third-party-vmm: boundary: guest; reason: anybody comes in; to allow it: -compat \
                          insecure-types=accept";
         vmm.clone().and(&device).run().code(1).complains_only(&[&refused, explained]);
         // A value is judged as an insecure type, which this permits no more than that.

@@ -11,18 +11,21 @@ extern crate self as vmm;
 
 pub mod accelerator;
 pub mod boot;
+mod byte_count;
+mod causes;
 pub mod cpu;
 pub mod kvm;
 pub mod loader;
 pub mod machine;
 pub mod options;
+mod regular_file;
 pub mod session;
 pub mod vcpu;
 
 pub use device_model;
 
 /// The `main` function of a monitor with the types of the crates named, each of which must register
-/// at least one.
+/// at least one. The monitor calls itself by the name and version of the package that it is in.
 ///
 /// Each is named as it calls itself. One that the program's manifest renames gets its own name back
 /// first, with `extern crate renamed as its_own_name;`.
@@ -32,7 +35,13 @@ macro_rules! main {
         $(use $krate as _;)*
 
         fn main() -> ::std::process::ExitCode {
-            $crate::session::main(&[$(::core::stringify!($krate)),*])
+            $crate::session::main(
+                $crate::session::Program {
+                    name: ::core::env!("CARGO_PKG_NAME"),
+                    version: ::core::env!("CARGO_PKG_VERSION"),
+                },
+                &[$(::core::stringify!($krate)),*],
+            )
         }
     };
 }

@@ -91,7 +91,7 @@ pub enum AcpiError {
         found: u8,
     },
     /// More tables than there is room for.
-    #[error("ACPI tables of {size:#x} bytes, expected at most {room:#x}")]
+    #[error("ACPI tables of {size} bytes, expected at most {room}")]
     TooLarge {
         /// Bytes they take.
         size: u64,

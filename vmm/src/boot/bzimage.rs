@@ -11,6 +11,7 @@ use super::layout::KERNEL_MIN;
 use super::ram::{self, CopyError};
 use super::setup_header::{SETUP_HEADER_END, SetupHeader, SetupHeaderError};
 use super::source::{self, BootFile, StreamSource};
+use crate::byte_count::ByteCount;
 
 /// The 64-bit entry point, bytes past the start of the protected-mode code
 /// (`Documentation/arch/x86/boot.rst`, "64-bit Boot Protocol").
@@ -23,7 +24,7 @@ const MAGIC_SIZE: u64 = 6;
 pub enum BzImageError {
     /// Too short to have a 64-bit entry.
     #[error(
-        "{length} bytes of protected-mode code, and the 64-bit entry is {ENTRY_64:#x} bytes into it"
+        "{length} bytes of protected-mode code, and the 64-bit entry is {ENTRY_64} bytes into it"
     )]
     NoEntry {
         /// Bytes that there are.
@@ -37,8 +38,9 @@ pub enum BzImageError {
     Header(#[from] SetupHeaderError),
     /// The compressed kernel is not all in the file.
     #[error(
-        "payload at {start:#x} to {end:#x} ({} bytes) is outside the file of {length:#x} bytes",
-        end - start
+        "payload at {start:#x} to {end:#x} ({}) is outside the file of {}",
+        ByteCount(end.saturating_sub(*start)),
+        ByteCount(*length)
     )]
     PayloadOutside {
         /// First offset.
@@ -52,7 +54,7 @@ pub enum BzImageError {
     #[error("payload cannot be unpacked")]
     Decompress(#[from] DecompressError),
     /// What came out is not a kernel that can be loaded; or the decoder found damage on the way.
-    #[error("kernel unpacked from the {compression:?} payload cannot be loaded")]
+    #[error("kernel unpacked from the {compression} payload cannot be loaded")]
     Payload {
         /// How it was compressed.
         compression: Compression,
@@ -61,7 +63,7 @@ pub enum BzImageError {
         source: ElfError,
     },
     /// Damage after the last byte that was loaded.
-    #[error("{compression:?} payload is damaged")]
+    #[error("{compression} payload is damaged")]
     Damaged {
         /// How it was compressed.
         compression: Compression,
@@ -86,7 +88,9 @@ pub enum BzImageError {
     },
     /// No room for the kernel to unpack itself.
     #[error(
-        "kernel needs {size:#x} bytes at {address:#x}, outside the guest's RAM of {ram:#x} bytes"
+        "kernel needs {} at {address:#x}, outside the guest's RAM of {}",
+        ByteCount(*size),
+        ByteCount(*ram)
     )]
     OutsideRam {
         /// Guest-physical.
@@ -97,7 +101,7 @@ pub enum BzImageError {
         ram: u64,
     },
     /// The file became shorter while the kernel was copied.
-    #[error("protected-mode code of {length:#x} bytes ends {missing:#x} bytes early")]
+    #[error("protected-mode code of {} ends {} early", ByteCount(*length), ByteCount(*missing))]
     Ended {
         /// Bytes there should be.
         length: u64,
@@ -105,7 +109,7 @@ pub enum BzImageError {
         missing: u64,
     },
     /// The guest's memory failed.
-    #[error("protected-mode code of {length:#x} bytes cannot be copied to {address:#x}")]
+    #[error("protected-mode code of {} cannot be copied to {address:#x}", ByteCount(*length))]
     Memory {
         /// Guest-physical.
         address: u64,

@@ -2,13 +2,17 @@
 
 mod lz4_legacy;
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::{
+    fmt,
+    io::{self, BufRead, BufReader, Read},
+};
 
 use lzma_rust2::{LzmaReader, XzReader};
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 use thiserror::Error;
 
 use self::lz4_legacy::Lz4LegacyReader;
+use crate::byte_count::ByteCount;
 
 /// Greatest window of a zstd frame, bytes: that of Linux's own boot decoder
 /// (`lib/decompress_unzstd.c`, `ZSTD_WINDOWSIZE_MAX`).
@@ -85,11 +89,24 @@ impl Compression {
     }
 }
 
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "uncompressed",
+            Self::Gzip => "gzip",
+            Self::Lz4Legacy => "lz4",
+            Self::Zstd => "zstd",
+            Self::Xz => "xz",
+            Self::Lzma => "lzma",
+        })
+    }
+}
+
 /// Why a payload cannot be unpacked. Errors found while reading come inside an [`io::Error`].
 #[derive(Debug, Error)]
 pub enum DecompressError {
     /// Its header.
-    #[error("bad {compression:?} header")]
+    #[error("bad {compression} header")]
     Header {
         /// What it was recognised as.
         compression: Compression,
@@ -98,13 +115,13 @@ pub enum DecompressError {
         source: io::Error,
     },
     /// It unpacks to more than the guest could hold.
-    #[error("unpacks to more than the guest's RAM of {limit:#x} bytes")]
+    #[error("unpacks to more than the guest's RAM of {}", ByteCount(*limit))]
     TooLarge {
         /// Bytes allowed.
         limit: u64,
     },
     /// A checksum over the contents.
-    #[error("{compression:?} checksum {found:#x}, expected {expected:#x}")]
+    #[error("{compression} checksum {found:#x}, expected {expected:#x}")]
     Checksum {
         /// What it is compressed with.
         compression: Compression,

@@ -9,6 +9,7 @@ use vm_memory::{Bytes, GuestAddress, GuestMemoryError, GuestMemoryMmap};
 use super::layout::{KERNEL_MIN, LOW_RAM_END};
 use super::ram;
 use super::source::{self, BootFile};
+use crate::byte_count::ByteCount;
 
 /// Bytes of a page, to which the disk is aligned.
 const PAGE: u64 = 4096;
@@ -33,8 +34,11 @@ pub enum InitrdError {
     Empty,
     /// There is no room for it.
     #[error(
-        "initial RAM disk of {size:#x} bytes does not fit: the kernel is at {kernel:#x?} and \
-         allows addresses to {max:#x}, RAM below 3 GiB ends at {ram_end:#x}"
+        "initial RAM disk of {} does not fit: the kernel is at {:#x} to {:#x} and allows addresses \
+         to {max:#x}, RAM below 3 GiB ends at {ram_end:#x}",
+        ByteCount(*size),
+        kernel.start,
+        kernel.end
     )]
     NoRoom {
         /// Bytes of the disk.
@@ -47,7 +51,7 @@ pub enum InitrdError {
         ram_end: u64,
     },
     /// The guest's memory failed, or the file shrank.
-    #[error("initial RAM disk of {size:#x} bytes cannot be copied to {address:#x}")]
+    #[error("initial RAM disk of {} cannot be copied to {address:#x}", ByteCount(*size))]
     Copy {
         /// Guest-physical.
         address: u64,
@@ -143,8 +147,8 @@ mod tests {
         .unwrap_err();
         assert_eq!(
             error.to_string(),
-            "initial RAM disk of 0x100001 bytes does not fit: the kernel is at \
-             0x100000..0x300000 and allows addresses to 0x7fffffff, RAM below 3 GiB ends at \
+            "initial RAM disk of 1048577 bytes does not fit: the kernel is at \
+             0x100000 to 0x300000 and allows addresses to 0x7fffffff, RAM below 3 GiB ends at \
              0x400000"
         );
     }

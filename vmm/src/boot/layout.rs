@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::byte_count::ByteCount;
 use thiserror::Error;
 
 /// One kibibyte, in bytes.
@@ -74,7 +75,7 @@ pub const LAPIC: u32 = 0xfee0_0000;
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum RamSizeError {
     /// Less than the structures below 1 MiB and a page for a kernel take.
-    #[error("RAM of {size:#x} bytes is below the board's least size of {min:#x} bytes")]
+    #[error("RAM of {} is below the board's least size of {}", ByteCount(*size), ByteCount(*min))]
     TooSmall {
         /// Bytes asked for.
         size: u64,
@@ -82,7 +83,7 @@ pub enum RamSizeError {
         min: u64,
     },
     /// Would end past the addressable range.
-    #[error("RAM of {size:#x} bytes is above the board's greatest size of {max:#x} bytes")]
+    #[error("RAM of {} is above the board's greatest size of {}", ByteCount(*size), ByteCount(*max))]
     TooLarge {
         /// Bytes asked for.
         size: u64,
@@ -90,7 +91,7 @@ pub enum RamSizeError {
         max: u64,
     },
     /// Not a multiple of the page size.
-    #[error("RAM of {size:#x} bytes is not a multiple of the page size, 0x1000 bytes")]
+    #[error("RAM of {} is not a multiple of the page size, 4 KiB", ByteCount(*size))]
     Unaligned {
         /// Bytes asked for.
         size: u64,

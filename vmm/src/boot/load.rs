@@ -23,6 +23,7 @@ use super::ram;
 use super::setup_header::SetupHeader;
 use super::source::{self, BootFile};
 use super::structure::StructureError;
+use crate::byte_count::ByteCount;
 
 /// Highest address of an initial RAM disk's last byte for kernels that do not say: what Linux
 /// says of itself on x86-64 (`arch/x86/boot/header.S`, `initrd_addr_max`).
@@ -64,7 +65,7 @@ pub enum BootError {
     #[error(transparent)]
     RamSize(#[from] RamSizeError),
     /// RAM that the memory map would tell of is not there.
-    #[error("board RAM at {start:#x} to {end:#x} is not in guest memory of {memory:#x} bytes")]
+    #[error("board RAM at {start:#x} to {end:#x} is not in guest memory of {}", ByteCount(*memory))]
     RamMissing {
         /// First guest-physical address.
         start: u64,

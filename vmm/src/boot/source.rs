@@ -6,6 +6,7 @@ use thiserror::Error;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryError, GuestMemoryMmap, ReadVolatile};
 
 use super::ram::{self, CopyError};
+use crate::byte_count::ByteCount;
 
 /// A file that a guest is booted from: read at any place, and straight into guest memory.
 ///
@@ -21,7 +22,7 @@ pub enum SourceError {
     #[error("reading failed")]
     Read(#[source] io::Error),
     /// It ends too early.
-    #[error("truncated: {length:#x} bytes at offset {offset:#x} are not all there")]
+    #[error("truncated: {} at offset {offset:#x} are not all there", ByteCount(*length))]
     Truncated {
         /// Where the bytes should start.
         offset: u64,

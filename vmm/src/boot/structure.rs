@@ -5,7 +5,7 @@ use vm_memory::{Bytes, GuestAddress, GuestMemoryError, GuestMemoryMmap};
 
 /// A structure that a guest is to find has no memory to be in.
 #[derive(Debug, Error)]
-#[error("{what} of {size:#x} bytes cannot be written to guest memory at {address:#x}")]
+#[error("{what} of {size} bytes cannot be written to guest memory at {address:#x}")]
 pub struct StructureError {
     /// Which structure.
     pub what: &'static str,
@@ -75,7 +75,7 @@ mod tests {
         let error = write(&memory(0x1000), "zero page", 0xfff, &[0; 2]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "zero page of 0x2 bytes cannot be written to guest memory at 0xfff"
+            "zero page of 2 bytes cannot be written to guest memory at 0xfff"
         );
     }
 }

@@ -4,6 +4,7 @@ use std::ffi::{CString, NulError};
 use std::io;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -48,10 +49,12 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// This process may not open it for reading and writing.
-    #[error("no permission to open {path:?} for reading and writing")]
+    #[error("no permission to open {path:?} for reading and writing{}", advice(group.as_deref()))]
     PermissionDenied {
         /// The path given.
         path: PathBuf,
+        /// The group whose members may, if it has one.
+        group: Option<String>,
         /// The kernel's answer.
         source: io::Error,
     },
@@ -91,6 +94,34 @@ pub enum OpenError {
         /// The capabilities it lacks, as the kernel names them.
         missing: Vec<&'static str>,
     },
+}
+
+/// What a user without permission can do.
+fn advice(group: Option<&str>) -> String {
+    match group {
+        Some(group) => format!(" (members of group '{group}' have it; ask to be added to it)"),
+        None => String::new(),
+    }
+}
+
+/// The group whose members may read and write that file: its name, or its number if it has none.
+fn group_of(path: &Path) -> Option<String> {
+    const READ_AND_WRITE: u32 = 0o060;
+    let node = std::fs::metadata(path).ok()?;
+    if node.mode() & READ_AND_WRITE != READ_AND_WRITE {
+        return None;
+    }
+    let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    Some(group_name(&groups, node.gid()).unwrap_or_else(|| node.gid().to_string()))
+}
+
+/// The name of a group by the system's list of them (`group(5)`).
+fn group_name(groups: &str, gid: u32) -> Option<String> {
+    groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(gid)).then(|| name.to_owned())
+    })
 }
 
 /// The capabilities that [`System::open`] insists on, by the kernel's names
@@ -135,7 +166,7 @@ impl System {
             match Errno::from_io_error(&source) {
                 Some(Errno::NOENT) => OpenError::Missing { path: given() },
                 Some(Errno::ACCESS | Errno::PERM) => {
-                    OpenError::PermissionDenied { path: given(), source }
+                    OpenError::PermissionDenied { path: given(), group: group_of(path), source }
                 }
                 Some(Errno::NXIO | Errno::NODEV) => OpenError::NoDriver { path: given() },
                 _ => OpenError::Open { path: given(), source },
@@ -224,6 +255,14 @@ fn missing_capabilities(offers: impl Fn(Cap) -> bool) -> Vec<&'static str> {
 mod tests {
     use super::*;
     use crate::kvm::guest_tests::system_or_skip;
+
+    #[test]
+    fn a_group_is_found_by_its_number() {
+        let groups = "root:x:0:\nodd\nkvm:x:109:me,you\n";
+        assert_eq!(group_name(groups, 109).as_deref(), Some("kvm"));
+        assert_eq!(group_name(groups, 0).as_deref(), Some("root"));
+        assert_eq!(group_name(groups, 10), None);
+    }
 
     #[test]
     fn a_missing_node_is_told_from_every_other_failure() {

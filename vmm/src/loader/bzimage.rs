@@ -5,8 +5,11 @@ use device_model::{
     qom_core::{BoxedError, qom_type},
 };
 
-use super::{KernelFormat, KernelLoader, LoadError, Loaded, Loader, open, with_causes};
-use crate::boot::{self, KernelKind, LoadedKernel, setup_header::SetupHeader};
+use super::{KernelFormat, KernelLoader, LoadError, Loaded, Loader, open};
+use crate::{
+    boot::{self, KernelKind, LoadedKernel, setup_header::SetupHeader},
+    causes::with_causes,
+};
 
 /// Loader of Linux bzImages, which it unpacks on the host
 #[qom_type(secure, name = "bzimage-loader", parent = KernelLoader, class_data = FORMAT)]
@@ -35,13 +38,12 @@ pub(super) fn load_kernel(
     kind: KernelKind,
     platform: &Platform,
 ) -> Result<LoadedKernel, LoadError> {
-    let memory = platform.memory().ok_or_else(|| LoadError::NoMemory { file: file.to_owned() })?;
-    let problem = |problem| LoadError::Contents { file: file.to_owned(), problem };
+    let memory = platform.memory().ok_or(LoadError::NoMemory)?;
     let mut opened = open(file)?;
-    let loaded =
-        boot::load_kernel(&mut opened, memory).map_err(|error| problem(with_causes(&error)))?;
+    let loaded = boot::load_kernel(&mut opened, memory)
+        .map_err(|error| LoadError::Contents(with_causes(&error)))?;
     if loaded.kind != kind {
-        return Err(problem("it changed while the machine was planned".to_owned()));
+        return Err(LoadError::Contents("it changed while the machine was planned".to_owned()));
     }
     Ok(loaded)
 }

@@ -9,6 +9,7 @@ use device_model::{
 use vm_memory::{Bytes, GuestAddress};
 
 use super::{LoadError, Loader, open};
+use crate::byte_count::ByteCount;
 
 /// Where firmware ends: a processor's first instruction is 16 bytes below (Intel SDM volume 3,
 /// section 10.1.4).
@@ -30,20 +31,17 @@ impl Loader for FirmwareLoader {
     fn load(&self, platform: &Platform) -> Result<(), BoxedError> {
         let file = self.file();
         let range = place(&file)?;
-        let memory = platform.memory().ok_or_else(|| LoadError::NoMemory { file: file.clone() })?;
-        let read = |source| LoadError::File { action: "read", file: file.clone(), source };
-        let memory_error = |error: vm_memory::GuestMemoryError| LoadError::Contents {
-            file: file.clone(),
-            problem: error.to_string(),
-        };
+        let memory = platform.memory().ok_or(LoadError::NoMemory)?;
+        let memory_error =
+            |error: vm_memory::GuestMemoryError| LoadError::Contents(error.to_string());
         let mut opened = open(&file)?;
         let size = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
         memory
             .read_exact_volatile_from(GuestAddress(range.start), &mut opened, size)
             .map_err(memory_error)?;
         // A byte more means that the file has grown since its size decided where it goes.
-        if opened.read(&mut [0]).map_err(read)? != 0 {
-            return Err(LoadError::Contents { file, problem: "it grows".to_owned() }.into());
+        if opened.read(&mut [0]).map_err(LoadError::Read)? != 0 {
+            return Err(LoadError::Contents("it grows".to_owned()).into());
         }
         let shadow = (range.end - range.start).min(SHADOW_LARGEST);
         let mut page = [0; 4096];
@@ -64,17 +62,13 @@ impl Loader for FirmwareLoader {
 /// # Errors
 /// If the file can't be read, or is of a size that firmware can't have.
 pub(crate) fn place(file: &str) -> Result<Range<u64>, LoadError> {
-    let size = open(file)?
-        .metadata()
-        .map_err(|source| LoadError::File { action: "read", file: file.to_owned(), source })?
-        .len();
+    let size = open(file)?.metadata()?.len();
     if size == 0 || size % UNIT != 0 || size > LARGEST {
-        return Err(LoadError::Contents {
-            file: file.to_owned(),
-            problem: format!(
-                "it has {size} bytes, and firmware has a multiple of {UNIT}, up to {LARGEST}"
-            ),
-        });
+        return Err(LoadError::Contents(format!(
+            "it has {size} bytes, and firmware has a multiple of {}, up to {}",
+            ByteCount(UNIT),
+            ByteCount(LARGEST)
+        )));
     }
     Ok(END - size..END)
 }

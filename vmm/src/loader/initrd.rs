@@ -5,8 +5,11 @@ use device_model::{
     qom_core::{BoxedError, Link, qom_type},
 };
 
-use super::{KernelLoader, LoadError, Loaded, Loader, open, with_causes};
-use crate::boot::{self, initrd::Initrd};
+use super::{KernelLoader, LoadError, Loaded, Loader, open};
+use crate::{
+    boot::{self, initrd::Initrd},
+    causes::with_causes,
+};
 
 /// Loader of an initial RAM disk
 #[qom_type(secure, parent = Loader)]
@@ -26,15 +29,13 @@ impl InitrdLoader {
 
 impl Loader for InitrdLoader {
     fn load(&self, platform: &Platform) -> Result<(), BoxedError> {
-        let file = self.file();
-        let problem =
-            |problem: &str| LoadError::Contents { file: file.clone(), problem: problem.to_owned() };
         let kernel = self.kernel.get().and_then(|kernel| kernel.loaded().get());
-        let kernel = kernel.ok_or_else(|| problem("there is no kernel to load it for"))?;
-        let memory = platform.memory().ok_or_else(|| LoadError::NoMemory { file: file.clone() })?;
-        let mut opened = open(&file)?;
+        let kernel = kernel
+            .ok_or_else(|| LoadError::Contents("there is no kernel to load it for".to_owned()))?;
+        let memory = platform.memory().ok_or(LoadError::NoMemory)?;
+        let mut opened = open(&self.file())?;
         let initrd = boot::load_initrd(&mut opened, memory, &kernel)
-            .map_err(|error| problem(&with_causes(&error)))?;
+            .map_err(|error| LoadError::Contents(with_causes(&error)))?;
         self.loaded.set(initrd);
         Ok(())
     }

@@ -8,6 +8,7 @@ pub mod initrd;
 use std::{
     fs::File,
     io::{Read, Seek},
+    path::Path,
 };
 
 use device_model::{
@@ -15,12 +16,14 @@ use device_model::{
     qom_core::{BoxedError, Object, Registry, qom_type},
 };
 use parking_lot::Mutex;
-use rustix::fs::{Mode, OFlags};
 use thiserror::Error;
 
 pub(crate) use initrd::InitrdLoader;
 
-use crate::boot::LoadedKernel;
+use crate::{
+    boot::LoadedKernel,
+    regular_file::{self, OpenError},
+};
 
 /// What puts a file that a guest starts from into its memory
 #[qom_type(abstract, parent = Object, boundary(file), category = "Loaders")]
@@ -76,70 +79,33 @@ impl<T: Clone> Loaded<T> {
     }
 }
 
-/// Why a file was not loaded.
+/// Why a file was not loaded. The file itself is named by whoever asked for it, which a message
+/// starts with.
 #[derive(Debug, Error)]
 pub enum LoadError {
-    /// It can't be opened or read.
-    #[error("can't {action} '{file}': {source}")]
-    File {
-        /// `open` or `read`.
-        action: &'static str,
-        /// The file.
-        file: String,
-        /// What the host says.
-        source: std::io::Error,
-    },
+    /// It can't be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It can't be read.
+    #[error("can't read it: {0}")]
+    Read(#[from] std::io::Error),
     /// It is none that any loader knows.
-    #[error("'{file}' is no kernel: {problem}")]
+    #[error("it is no kernel: {problem}")]
     NotAKernel {
-        /// The file.
-        file: String,
         /// What it is instead.
         problem: String,
     },
     /// Its contents.
-    #[error("'{file}': {problem}")]
-    Contents {
-        /// The file.
-        file: String,
-        /// What is wrong.
-        problem: String,
-    },
+    #[error("{0}")]
+    Contents(String),
     /// The machine has no memory.
-    #[error("the machine has no memory to load '{file}' into")]
-    NoMemory {
-        /// The file.
-        file: String,
-    },
+    #[error("the machine has no memory to load it into")]
+    NoMemory,
 }
 
-/// An error with its causes, on one line. Some errors tell their cause themselves.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    std::iter::successors(error.source(), |error| error.source()).map(ToString::to_string).fold(
-        error.to_string(),
-        |line, cause| match line.ends_with(&cause) {
-            true => line,
-            false => format!("{line}: {cause}"),
-        },
-    )
-}
-
-/// Opens a file for loading. What is no regular file has no end that a loader could rely on.
-pub(crate) fn open(file: &str) -> Result<File, LoadError> {
-    let problem = |source| LoadError::File { action: "open", file: file.to_owned(), source };
-    // Without waiting for somebody at the other end of a pipe.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let opened =
-        rustix::fs::open(file, flags, Mode::empty()).map_err(|errno| problem(errno.into()))?;
-    let opened = File::from(opened);
-    let kind = opened.metadata().map_err(problem)?.file_type();
-    if !kind.is_file() {
-        return Err(LoadError::Contents {
-            file: file.to_owned(),
-            problem: "it is not a regular file".to_owned(),
-        });
-    }
-    Ok(opened)
+/// Opens a file for loading.
+pub(crate) fn open(file: &str) -> Result<File, OpenError> {
+    regular_file::open(Path::new(file))
 }
 
 /// The type of the loader that knows this kernel's format.
@@ -149,10 +115,7 @@ pub(crate) fn open(file: &str) -> Result<File, LoadError> {
 pub fn kernel_loader(registry: &Registry, file: &str) -> Result<&'static str, LoadError> {
     let mut opened = open(file)?;
     let mut start = Vec::with_capacity(PROBE_LENGTH);
-    opened
-        .rewind()
-        .and_then(|()| opened.take(PROBE_LENGTH as u64).read_to_end(&mut start))
-        .map_err(|source| LoadError::File { action: "read", file: file.to_owned(), source })?;
+    opened.rewind().and_then(|()| opened.take(PROBE_LENGTH as u64).read_to_end(&mut start))?;
     let loader = registry.classes().find(|class| {
         !class.is_abstract()
             && class.data::<KernelFormat>().is_some_and(|format| (format.recognise)(&start))
@@ -163,26 +126,6 @@ pub fn kernel_loader(registry: &Registry, file: &str) -> Result<&'static str, Lo
             true => "it is empty".to_owned(),
             false => format!("it starts with {}, as no format that is known", shown.join(" ")),
         };
-        LoadError::NotAKernel { file: file.to_owned(), problem }
+        LoadError::NotAKernel { problem }
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, Error)]
-    #[error("can't think")]
-    struct Silent(#[source] LoadError);
-
-    #[test]
-    fn each_cause_is_told_once() {
-        let open = || LoadError::File {
-            action: "open",
-            file: "x".to_owned(),
-            source: std::io::Error::other("no such luck"),
-        };
-        assert_eq!(with_causes(&open()), "can't open 'x': no such luck");
-        assert_eq!(with_causes(&Silent(open())), "can't think: can't open 'x': no such luck");
-    }
 }

@@ -6,11 +6,13 @@ use device_model::platform::GuestMemory;
 use thiserror::Error;
 use vm_memory::GuestAddress;
 
+use crate::byte_count::ByteCount;
+
 /// Why a guest can't have the memory that it was to have.
 #[derive(Debug, Error)]
 pub enum MemoryError {
     /// More than there is.
-    #[error("{size} bytes of guest memory are more than the host's {host}")]
+    #[error("{} of guest memory are more than the host's {}", ByteCount(*size), ByteCount(*host))]
     MoreThanHost {
         /// Asked for, in bytes.
         size: u64,
@@ -18,7 +20,7 @@ pub enum MemoryError {
         host: u64,
     },
     /// The host refuses.
-    #[error("the host can't give {size} bytes of guest memory: {source}")]
+    #[error("the host can't give {} of guest memory: {source}", ByteCount(*size))]
     Mapping {
         /// Asked for, in bytes.
         size: u64,

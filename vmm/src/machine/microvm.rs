@@ -4,8 +4,8 @@ use device_model::{
     chardev::Chardev,
     platform::Platform,
     qom_core::{
-        BoxedError, Children, Class, ClassType, Configuration, Given, Link, Obj, PlanError, Size,
-        qom_type,
+        BoxedError, Children, Class, ClassType, Configuration, Given, Link, Obj, PlanError,
+        Registry, Size, Suggestion, qom_type,
     },
 };
 
@@ -21,8 +21,9 @@ use crate::{
         entry::Entry,
         layout,
     },
-    cpu::Cpu,
-    loader::{InitrdLoader, KernelLoader, firmware, kernel_loader, with_causes},
+    causes::with_causes,
+    cpu::{self, Cpu},
+    loader::{InitrdLoader, KernelLoader, firmware, kernel_loader},
 };
 
 /// Machine with a serial port, a clock and no bus to probe
@@ -153,7 +154,7 @@ fn processors(
     let of_cpu = <dyn Cpu as ClassType>::NAME;
     let is_cpu = |class: &Class| class.is_a(of_cpu) && !class.is_abstract();
     if !config.registry().class(&cpu_type).is_some_and(|class| is_cpu(class)) {
-        let suggestion = config.registry().suggest(&cpu_type, of_cpu);
+        let suggestion = suggest_cpu(config.registry(), &cpu_type);
         let problem = format!("'{cpu_type}' is no type of processor{suggestion}");
         return Err(PlanError::refused("cpu-type", problem));
     }
@@ -168,6 +169,19 @@ fn processors(
         }
     }
     Ok(())
+}
+
+/// The type of processor most like one that is none: users know the types without their suffix.
+fn suggest_cpu(registry: &Registry, given: &str) -> Suggestion {
+    let of_cpu = <dyn Cpu as ClassType>::NAME;
+    let short = registry
+        .classes()
+        .filter(|class| class.is_a(of_cpu) && !class.is_abstract())
+        .filter_map(|class| class.name().strip_suffix(cpu::TYPE_SUFFIX));
+    match Suggestion::of(given, short) {
+        Suggestion(Some(name)) => Suggestion(Some(format!("{name}{}", cpu::TYPE_SUFFIX))),
+        Suggestion(None) => registry.suggest(given, of_cpu),
+    }
 }
 
 fn devices(
@@ -215,7 +229,9 @@ fn files(config: &Configuration<'_>, children: &mut Children) -> Result<(), Plan
         if !kernel.is_empty() {
             return Err(PlanError::refused(
                 "kernel",
-                "firmware finds no kernel here: give -kernel or -bios, not both",
+                format!(
+                    "firmware '{firmware}' finds no kernel here: give -kernel or -bios, not both"
+                ),
             ));
         }
         firmware::place(&firmware).map_err(|error| PlanError::refused("bios", error))?;

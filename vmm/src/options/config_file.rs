@@ -1,11 +1,11 @@
 //! The configuration file of `-readconfig`: sections of `key = "value"` lines.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
 
 use super::excerpt::excerpt;
 use super::keyval::has_key_form;
+use crate::regular_file::{self, OpenError};
 use device_model::qom_core::Suggestion;
 
 /// The largest file that is read, in bytes.
@@ -39,21 +39,25 @@ pub struct Section {
     pub line: usize,
     /// Keys and values in order.
     pub pairs: Vec<(String, String)>,
+    /// The line of each of them, from 1.
+    pub lines: Vec<usize>,
 }
 
 /// A file that cannot be read or understood. Lines count from 1.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigFileError {
     /// The system could not read it.
-    #[error("{file}: cannot be read: {reason}")]
+    #[error("-readconfig {file}: {reason}")]
     Read {
         /// The file's name as given.
         file: String,
         /// Why.
-        reason: io::Error,
+        reason: OpenError,
     },
     /// It is larger than [`MAX_FILE_SIZE`].
-    #[error("{file}: expected a configuration file of at most 1 MiB, given a larger one")]
+    #[error(
+        "-readconfig {file}: expected a configuration file of at most 1 MiB, given a larger one"
+    )]
     TooLarge {
         /// The file's name as given.
         file: String,
@@ -120,8 +124,8 @@ pub enum LineProblem {
 pub fn read(path: &Path) -> Result<Vec<Section>, ConfigFileError> {
     let name = excerpt(&path.to_string_lossy());
     let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_FILE_SIZE + 1).read_to_end(&mut bytes))
+    regular_file::open(path)
+        .and_then(|file| Ok(file.take(MAX_FILE_SIZE + 1).read_to_end(&mut bytes)?))
         .map_err(|reason| ConfigFileError::Read { file: name.clone(), reason })?;
     parse(&name, &bytes)
 }
@@ -162,7 +166,7 @@ fn parse_line(bytes: &[u8], line: usize, sections: &mut Vec<Section>) -> Result<
         let header = header.strip_suffix(']').ok_or_else(malformed)?;
         let (group, id) = split_header(header).ok_or_else(malformed)?;
         let option = option_of(group)?;
-        sections.push(Section { option, id, line, pairs: Vec::new() });
+        sections.push(Section { option, id, line, pairs: Vec::new(), lines: Vec::new() });
         return Ok(());
     }
     let (key, value) = text.split_once('=').ok_or_else(malformed)?;
@@ -171,7 +175,10 @@ fn parse_line(bytes: &[u8], line: usize, sections: &mut Vec<Section>) -> Result<
         return Err(LineProblem::Key { given: excerpt(key) });
     }
     match sections.last_mut() {
-        Some(section) => section.pairs.push((key.to_owned(), value.to_owned())),
+        Some(section) => {
+            section.pairs.push((key.to_owned(), value.to_owned()));
+            section.lines.push(line);
+        }
         None => {
             return Err(LineProblem::OutsideSection { key: key.to_owned() });
         }
@@ -242,18 +249,21 @@ mod tests {
                 id: None,
                 line: 3,
                 pairs: pairs(&[("type", "q35"), ("require-secure", "yes")]),
+                lines: vec![4, 5],
             },
             Section {
                 option: "device",
                 id: Some("exit".to_owned()),
                 line: 7,
                 pairs: pairs(&[("driver", "isa-debug-exit"), ("iobase", "0x501")]),
+                lines: vec![8, 9],
             },
             Section {
                 option: "chardev",
                 id: Some("con".to_owned()),
                 line: 10,
                 pairs: pairs(&[("backend", "file"), ("path", "/tmp/a,b = c"), ("empty", "")]),
+                lines: vec![11, 12, 13],
             },
         ];
         assert_eq!(parse("vm.conf", EXAMPLE.as_bytes()).unwrap(), expected);
@@ -334,9 +344,14 @@ mod tests {
         file.write_all(EXAMPLE.as_bytes()).unwrap();
         assert_eq!(read(file.path()).unwrap().len(), 3);
         let missing = read(Path::new("/nonexistent/vm.conf")).unwrap_err().to_string();
-        assert!(missing.starts_with("/nonexistent/vm.conf: cannot be read: "), "{missing}");
-        assert!(matches!(read(Path::new("/dev/zero")), Err(ConfigFileError::TooLarge { .. })));
-        assert!(matches!(read(Path::new("/")), Err(ConfigFileError::Read { .. })));
+        assert!(
+            missing.starts_with("-readconfig /nonexistent/vm.conf: can't open it: "),
+            "{missing}"
+        );
+        for other in ["/dev/zero", "/"] {
+            let refused = read(Path::new(other)).unwrap_err().to_string();
+            assert_eq!(refused, format!("-readconfig {other}: it is not a regular file"));
+        }
     }
 
     proptest! {

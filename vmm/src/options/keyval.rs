@@ -40,7 +40,7 @@ pub struct Syntax {
     pub implied_key: Option<&'static str>,
     /// What later words without a value mean.
     pub words: Words,
-    /// Whether text that starts with `{` is JSON.
+    /// Whether text that starts with `{` or `[` is JSON, of which only an object will do.
     pub json: bool,
 }
 
@@ -125,7 +125,7 @@ impl OptionArgs {
     /// # Errors
     /// [`KeyvalError`], with the column, for anything outside the syntax.
     pub fn parse(text: &str, syntax: Syntax) -> Result<Self, KeyvalError> {
-        if syntax.json && text.starts_with('{') {
+        if syntax.json && text.starts_with(['{', '[']) {
             let members = json::parse_object(text)?;
             let pairs = members.into_iter().map(|(key, value)| (key, Given::Json(value)));
             return Self::assemble(text.to_owned(), syntax.implied_key, pairs.collect(), false);
@@ -321,7 +321,7 @@ fn format_pairs(implied_key: Option<&'static str>, pairs: &[(String, Given)]) ->
             && implied_key == Some(key)
             && !value.is_empty()
             && !value.contains('=')
-            && !value.starts_with('{')
+            && !value.starts_with(['{', '['])
             && !matches!(value.as_str(), "help" | "?");
         if !stands_alone {
             text.push_str(key);

@@ -8,7 +8,7 @@ pub mod choice;
 pub mod command_line;
 pub mod config_file;
 pub mod cpu_model;
-mod excerpt;
+pub(crate) mod excerpt;
 pub mod globals;
 pub mod identifier;
 pub mod json;

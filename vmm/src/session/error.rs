@@ -58,13 +58,32 @@ pub enum StartError {
 pub enum OptionError {
     /// No such machine.
     #[error(
-        "unsupported machine type: \"{name}\"{suggestion}\nUse -machine help to list supported machines"
+        "unsupported machine type: \"{name}\"{suggestion} (use -machine help to list supported \
+         machines)"
     )]
     Machine {
         /// What was asked for.
         name: String,
         /// What may have been meant.
         suggestion: Suggestion,
+    },
+    /// Neither a property of the machine nor anything else that `-machine` takes.
+    #[error("Property '{class}.{property}' not found{suggestion}")]
+    MachineProperty {
+        /// The machine's type.
+        class: String,
+        /// What was given.
+        property: String,
+        /// What may have been meant.
+        suggestion: Suggestion,
+    },
+    /// Two options that contradict each other.
+    #[error("'{other}' gives '{property}' another value")]
+    Contradiction {
+        /// The property that both give.
+        property: String,
+        /// The other option.
+        other: String,
     },
     /// No such accelerator.
     #[error("invalid accelerator {name}{suggestion}")]

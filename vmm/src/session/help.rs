@@ -2,7 +2,7 @@
 
 use device_model::{
     device::{Device, Plug},
-    qom_core::{Class, ClassType, PropertyInfo, Registry, SecurityStatus},
+    qom_core::{Access, Class, ClassType, PropertyInfo, Registry, SecurityStatus},
 };
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
 use crate::{
     cpu,
     machine::{self, MachineClass},
-    options::command_line::HelpTopic,
+    options::{choice::phrase, command_line::HelpTopic},
 };
 
 /// ` (secure)`, ` (insecure)`, or nothing for what is undeclared.
@@ -149,7 +149,9 @@ pub(super) fn properties(
         .filter(|class| !class.is_abstract() && class.is_a(parent))
         .ok_or_else(|| refuse(unknown(registry, topic, name)))?;
     let mut text = format!("{name} options:\n");
-    for (property, _) in class.properties() {
+    // What is computed can't be given.
+    let given = |property: &PropertyInfo| property.access != Access::Computed;
+    for (property, _) in class.properties().filter(|(property, _)| given(property)) {
         text += &row(property);
     }
     Ok(text)
@@ -192,14 +194,24 @@ fn unknown(registry: &Registry, topic: HelpTopic, name: &str) -> OptionError {
     }
 }
 
-/// `  name=<type>` padded to 24, then description and default.
+/// `  name=<type>` padded to 24, then description, what is accepted, and default.
 fn row(property: &PropertyInfo) -> String {
     let head = format!("  {}=<{}>", property.name, property.type_name());
+    let mut details = Vec::new();
+    let words = (property.value_type)().words;
+    if !words.is_empty() {
+        details.push(phrase(words.iter().copied()));
+    }
+    if let Some((least, greatest)) = property.range {
+        details.push(format!("{least} to {greatest}"));
+    }
     let default = property.default_value();
-    let default = if default.is_null() || default == "" {
-        String::new()
-    } else {
-        format!(" (default: {default})")
+    if !default.is_null() && default != "" {
+        details.push(format!("default: {default}"));
+    }
+    let details = match details.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", details.join("; ")),
     };
-    format!("{head:<24} - {}{default}\n", property.description)
+    format!("{head:<24} - {}{details}\n", property.description)
 }

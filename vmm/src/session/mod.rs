@@ -13,7 +13,7 @@ mod vm;
 
 use std::{ffi::OsString, process::ExitCode, sync::Arc};
 
-use device_model::qom_core::{Global, Policy, PolicyStatement, Registry};
+use device_model::qom_core::{Global, Origin, Policy, PolicyStatement, Registry};
 
 pub use error::{OptionError, StartError};
 pub use run::Exit;
@@ -21,14 +21,21 @@ pub use vm::Vm;
 
 use crate::options::command_line::{CommandLine, HelpRequest, Subcommand, usage};
 
-/// The start of each line that the program writes of itself, and the name in its usage.
-pub const PROGRAM: &str = "palisade";
+/// What a monitor calls itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// The start of each line that it writes of itself, and the name in its usage.
+    pub name: &'static str,
+    /// What `--version` tells.
+    pub version: &'static str,
+}
 
 /// The body of [`vmm::main!`](crate::main!): runs the monitor with the arguments of the process and
 /// the types of the crates named.
 #[must_use]
-pub fn main(crates: &[&str]) -> ExitCode {
-    match run(crates, std::env::args_os().skip(1)) {
+pub fn main(program: Program, crates: &[&str]) -> ExitCode {
+    report::call(program.name);
+    match run(program, crates, std::env::args_os().skip(1)) {
         Ok(exit) => exit.code(),
         Err(error) => {
             report::start_error(&error);
@@ -44,7 +51,11 @@ fn registry(crates: &[&str]) -> Result<&'static Arc<Registry>, StartError> {
     Ok(registry)
 }
 
-fn run(crates: &[&str], arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, StartError> {
+fn run(
+    program: Program,
+    crates: &[&str],
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<Exit, StartError> {
     let registry = registry(crates)?;
     let line = CommandLine::parse(arguments)?;
     match line.subcommand() {
@@ -54,9 +65,9 @@ fn run(crates: &[&str], arguments: impl IntoIterator<Item = OsString>) -> Result
     }
     if let Some((_, request)) = line.help_requests().next() {
         match request {
-            HelpRequest::Usage => report::out(&usage(PROGRAM))?,
+            HelpRequest::Usage => report::out(&usage(program.name))?,
             HelpRequest::Version => {
-                report::out(&format!("{PROGRAM} {}\n", env!("CARGO_PKG_VERSION")))?;
+                report::out(&format!("{} {}\n", program.name, program.version))?;
             }
             HelpRequest::Types(topic) => report::out(&help::types(registry, *topic))?,
             HelpRequest::Properties(topic, name) => {
@@ -77,8 +88,9 @@ fn policy(line: &CommandLine) -> (Policy, Vec<PolicyStatement>) {
 
 fn globals(line: &CommandLine) -> Vec<Global> {
     line.globals()
-        .map(|(_, global)| {
+        .map(|(entry, global)| {
             Global::new(global.driver.clone(), global.property.clone(), global.value.clone())
+                .from(Origin::new(entry.to_string()))
         })
         .collect()
 }

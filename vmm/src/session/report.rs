@@ -1,11 +1,30 @@
 //! What the program says of itself: errors, warnings, taint.
 
-use std::io::{ErrorKind, Write};
+use std::{
+    io::{ErrorKind, Write},
+    sync::OnceLock,
+};
 
 use device_model::qom_core::{Action, CreateError, Finding, PolicyStatement, Refusal};
 
-use super::{PROGRAM, error::StartError};
-use crate::loader::with_causes;
+use super::error::StartError;
+use crate::{causes::with_causes, options::excerpt::excerpt};
+
+/// The start of each line: the program's name.
+static PROGRAM: OnceLock<&str> = OnceLock::new();
+/// The guest's name, once there is one.
+static GUEST: OnceLock<String> = OnceLock::new();
+
+/// Says what the program is called.
+pub(super) fn call(program: &'static str) {
+    // There is one program in a process.
+    let _ = PROGRAM.set(program);
+}
+
+/// Says whom all further lines are about, for somebody who reads those of many.
+pub(super) fn name_guest(guest: &str) {
+    let _ = GUEST.set(excerpt(guest));
+}
 
 /// Writes to standard output. A reader that has gone away wants no more, which is no error.
 ///
@@ -23,7 +42,9 @@ pub(crate) fn out(text: &str) -> Result<(), StartError> {
 
 /// Writes a line about the program's own work to standard error.
 pub(crate) fn line(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{PROGRAM}: {text}");
+    let program = PROGRAM.get().unwrap_or(&env!("CARGO_PKG_NAME"));
+    let guest = GUEST.get().map(|guest| format!("[{guest}]")).unwrap_or_default();
+    let _ = writeln!(std::io::stderr().lock(), "{program}{guest}: {text}");
 }
 
 pub(crate) fn warning(text: &str) {

@@ -1,16 +1,20 @@
 //! From options to requests: what a command line asks the tree to create.
 
+mod agreement;
+mod streams;
+
 use device_model::{
     device::Plug,
-    qom_core::{Class, Given, Origin, PropertyType, Registry, Request, Suggestion},
+    qom_core::{Class, Given, Origin, Registry, Request, Suggestion},
 };
 use serde_json::Value;
 
+use self::streams::FirstSerial;
 use super::error::{OptionError, StartError};
 use crate::{
     machine::{self, MachineClass},
     options::{
-        command_line::{CommandLine, Entry, Serial},
+        command_line::{CommandLine, Entry, MACHINE_KEYS},
         keyval::OptionArgs,
         smp::Topology,
     },
@@ -20,15 +24,14 @@ use crate::{
 const ACCELERATOR: &str = "/accel";
 /// Where the machine stands.
 pub(super) const MACHINE: &str = "/machine";
-/// Where character devices stand.
-const CHARDEVS: &str = "/chardevs";
 /// What the accelerator is, unless the user names another.
 const DEFAULT_ACCELERATOR: &str = "kvm";
-/// What users say of the machine, as QEMU's do, and what is the accelerator's: which it is, and
-/// where its interrupt chips are.
-const OF_THE_ACCELERATOR: [&str; 2] = ["accel", "kernel-irqchip"];
-/// The character device behind the first serial port, unless the user names one.
-const SERIAL0: &str = "serial0";
+/// Where the interrupt chips are, which users say of machine or accelerator, as QEMU's do.
+const IRQCHIP: &str = "kernel-irqchip";
+/// What users say of the machine and is the accelerator's.
+const OF_THE_ACCELERATOR: [&str; 2] = ["accel", IRQCHIP];
+/// The machine's properties that name files.
+const FILES: [&str; 3] = ["kernel", "initrd", "bios"];
 
 /// Everything that the command line asks for, in the order of creation.
 pub(super) fn requests(
@@ -54,17 +57,6 @@ struct Chosen<'a> {
     origin: Origin,
 }
 
-/// What becomes of the first serial port.
-enum FirstSerial {
-    Absent,
-    To {
-        path: String,
-        origin: Origin,
-    },
-    /// `-machine serial0=` says it.
-    AsGiven,
-}
-
 struct Builder<'a> {
     line: &'a CommandLine,
     registry: &'a Registry,
@@ -75,8 +67,28 @@ fn refuse(entry: &Entry, problem: OptionError) -> StartError {
     StartError::Option { place: entry.to_string(), problem }
 }
 
+/// As [`refuse`], for one key of the option.
+fn refuse_key(entry: &Entry, key: &str, problem: OptionError) -> StartError {
+    StartError::Option { place: entry.place_of(key), problem }
+}
+
 fn origin(entry: &Entry) -> Origin {
     Origin::new(entry.to_string())
+}
+
+/// Who gives a property: in a configuration file the line of it.
+fn origin_of(entry: &Entry, key: &str) -> Origin {
+    Origin::new(entry.place_of(key))
+}
+
+/// Who names a file, with the file: messages about it do not name it once more.
+fn origin_of_file(entry: &Entry, key: &str, file: &str) -> Origin {
+    let (place, file) = (entry.place_of(key), file.escape_debug().to_string());
+    match place.contains(&file) {
+        true => Origin::new(place),
+        // A line of a configuration file, or an option too long to be shown whole.
+        false => Origin::new(format!("{place}: '{file}'")),
+    }
 }
 
 /// Names of the concrete types below a class, without the suffix or prefix that users leave out.
@@ -118,8 +130,9 @@ impl<'a> Builder<'a> {
             else {
                 let suggestion =
                     self.suggest(name, "machine", |name| name.strip_suffix(machine::TYPE_SUFFIX));
-                return Err(refuse(
+                return Err(refuse_key(
                     entry,
+                    "type",
                     OptionError::Machine { name: name.to_owned(), suggestion },
                 ));
             };
@@ -155,7 +168,8 @@ impl<'a> Builder<'a> {
             }
             (Some((entry, arguments)), None) => {
                 let name = arguments.implied.as_deref().unwrap_or_default();
-                with_arguments(self.named_accelerator(entry, name)?, arguments, &[])
+                self.agree_on_irqchip(entry, name, arguments)?;
+                with_arguments(self.named_accelerator(entry, name)?, entry, arguments)
             }
             (None, Some((entry, name))) => {
                 let name = name.as_text().map_or_else(|| name.to_string(), str::to_owned);
@@ -165,10 +179,16 @@ impl<'a> Builder<'a> {
                 request(&format!("{DEFAULT_ACCELERATOR}-accel"), ACCELERATOR)
                     .from(Origin::new(format!("-accel {DEFAULT_ACCELERATOR}")))
             }
-            (None, None) => return Ok(()),
+            (None, None) => {
+                let Some((entry, _)) = self.machine_property(IRQCHIP) else { return Ok(()) };
+                let machine = machine.name.clone();
+                return Err(refuse_key(entry, IRQCHIP, OptionError::NoGuest { machine }));
+            }
         };
-        let request = match self.machine_property("kernel-irqchip") {
-            Some((entry, value)) => request.set_by(origin(entry), "kernel-irqchip", value.clone()),
+        let request = match self.machine_property(IRQCHIP) {
+            Some((entry, value)) => {
+                request.set_by(origin_of(entry, IRQCHIP), IRQCHIP, value.clone())
+            }
             None => request,
         };
         self.requests.push(request);
@@ -180,7 +200,7 @@ impl<'a> Builder<'a> {
         if self.class(&type_name, "accelerator").is_none() {
             let suggestion = self.suggest(name, "accelerator", |name| name.strip_suffix("-accel"));
             let name = name.to_owned();
-            return Err(refuse(entry, OptionError::Accelerator { name, suggestion }));
+            return Err(refuse_key(entry, "accel", OptionError::Accelerator { name, suggestion }));
         }
         Ok(request(&type_name, ACCELERATOR).from(origin(entry)))
     }
@@ -192,83 +212,22 @@ impl<'a> Builder<'a> {
             .find_map(|(entry, (key, value))| (key == name).then_some((entry, value)))
     }
 
-    fn chardevs(&mut self) -> Result<(), StartError> {
-        let mut ids: Vec<String> = Vec::new();
-        for (entry, arguments) in self.line.chardevs() {
-            let name = arguments.implied.as_deref().unwrap_or_default();
-            let type_name = format!("chardev-{name}");
-            if self.class(&type_name, "chardev").is_none() {
-                let suggestion =
-                    self.suggest(name, "chardev", |name| name.strip_prefix("chardev-"));
-                let name = name.to_owned();
-                return Err(refuse(entry, OptionError::Chardev { name, suggestion }));
-            }
-            let id = text(arguments, "id").unwrap_or_default();
-            if ids.contains(&id) {
-                return Err(refuse(entry, OptionError::DuplicateId { what: "chardev", id }));
-            }
-            let request = Request::new(type_name, CHARDEVS, &id);
-            self.requests.push(with_arguments(request, arguments, &["id"]).from(origin(entry)));
-            ids.push(id);
-        }
-        Ok(())
-    }
-
-    /// Creates what the first serial port leads to.
-    fn serial(&mut self, machine: &Chosen<'_>) -> Result<FirstSerial, StartError> {
-        let mut given = self.line.serials();
-        let first = given.next();
-        let too_many = if machine.data.has_serial { given.next() } else { first };
-        if let Some((entry, _)) = too_many {
-            let ports = if machine.data.has_serial { "one serial port" } else { "no serial port" };
-            let machine = machine.name.clone();
-            return Err(refuse(entry, OptionError::SerialPort { machine, ports }));
-        }
-        if !machine.data.has_serial {
-            return Ok(FirstSerial::Absent);
-        }
-        let (backend, origin) = match first {
-            Some((_, Serial::None)) => return Ok(FirstSerial::Absent),
-            Some((entry, Serial::Chardev(id))) => {
-                let ids: Vec<_> =
-                    self.line.chardevs().filter_map(|(_, given)| text(given, "id")).collect();
-                if !ids.contains(id) {
-                    let suggestion = Suggestion::of(id, ids.iter().map(String::as_str));
-                    return Err(refuse(
-                        entry,
-                        OptionError::NoChardev { id: id.clone(), suggestion },
-                    ));
-                }
-                return Ok(FirstSerial::To {
-                    path: format!("{CHARDEVS}/{id}"),
-                    origin: origin(entry),
-                });
-            }
-            Some((entry, Serial::Stdio)) => ("stdio", origin(entry)),
-            Some((entry, Serial::Null)) => ("null", origin(entry)),
-            None if self.machine_property("serial0").is_some() => return Ok(FirstSerial::AsGiven),
-            None if self.machine_property("isa-serial").is_some_and(|(_, value)| is_off(value)) => {
-                return Ok(FirstSerial::Absent);
-            }
-            None if self.line.has_no_defaults() && !self.line.is_nographic() => {
-                return Ok(FirstSerial::Absent);
-            }
-            None => ("stdio", Origin::new("-serial stdio")),
-        };
-        self.requests.push(
-            Request::new(format!("chardev-{backend}"), CHARDEVS, SERIAL0).from(origin.clone()),
-        );
-        Ok(FirstSerial::To { path: format!("{CHARDEVS}/{SERIAL0}"), origin })
-    }
-
-    fn machine(&mut self, machine: &Chosen<'_>, serial: FirstSerial) -> Result<(), StartError> {
+    fn machine(&mut self, machine: &Chosen<'_>, serial: FirstSerial<'_>) -> Result<(), StartError> {
         let line = self.line;
         let mut machine_request =
             request(machine.class.name(), MACHINE).from(machine.origin.clone());
         for (entry, (key, value)) in line.machine().properties {
-            if !OF_THE_ACCELERATOR.contains(&key) {
-                machine_request = machine_request.set_by(origin(entry), key, value.clone());
+            if OF_THE_ACCELERATOR.contains(&key) {
+                continue;
             }
+            if machine.class.property(key).is_none() {
+                return Err(refuse_key(entry, key, unknown_property(machine.class, key)));
+            }
+            let origin = match value.as_text().filter(|_| FILES.contains(&key)) {
+                Some(file) => origin_of_file(entry, key, file),
+                None => origin_of(entry, key),
+            };
+            machine_request = machine_request.set_by(origin, key, value.clone());
         }
         let no_guest = || OptionError::NoGuest { machine: machine.name.clone() };
         let for_guest = [
@@ -297,8 +256,8 @@ impl<'a> Builder<'a> {
         }
         machine_request = machine_request.set("accel", ACCELERATOR);
         if let Some((entry, bytes)) = line.memory() {
-            machine_request =
-                machine_request.set_by(origin(entry), "memory-size", Value::from(bytes));
+            let set = self.agreed(machine, entry, "memory-size", Value::from(bytes))?;
+            machine_request = set.apply(machine_request);
         }
         if let Some((entry, topology)) = line.topology() {
             let (cpus, maxcpus) = (topology.cpus, topology.maxcpus);
@@ -312,27 +271,37 @@ impl<'a> Builder<'a> {
             let numbers =
                 [("cpus", cpus), ("sockets", sockets), ("cores", cores), ("threads", threads)];
             for (property, number) in numbers {
-                machine_request =
-                    machine_request.set_by(origin(entry), property, Value::from(number));
+                let set = self.agreed(machine, entry, property, Value::from(number))?;
+                machine_request = set.apply(machine_request);
             }
         }
         machine_request = self.cpu_model(machine, machine_request)?;
-        let files = [("kernel", line.kernel()), ("initrd", line.initrd()), ("bios", line.bios())];
-        for (property, given) in files {
+        for (property, given) in FILES.into_iter().zip([line.kernel(), line.initrd(), line.bios()])
+        {
             if let Some((entry, path)) = given {
                 let path = path.to_string_lossy().into_owned();
-                machine_request =
-                    machine_request.set_by(origin(entry), property, Value::from(path));
+                let mut set = self.agreed(machine, entry, property, Value::from(&*path))?;
+                set.origin = origin_of_file(entry, property, &path);
+                machine_request = set.apply(machine_request);
             }
         }
         if let Some((entry, words)) = line.append() {
-            machine_request = machine_request.set_by(origin(entry), "append", Value::from(words));
+            let set = self.agreed(machine, entry, "append", Value::from(words))?;
+            machine_request = set.apply(machine_request);
         }
         machine_request = match serial {
             FirstSerial::Absent => machine_request.set("isa-serial", Value::from(false)),
-            FirstSerial::To { path, origin } => {
-                machine_request.set_by(origin, "serial0", Value::from(path))
+            FirstSerial::AbsentBy(entry) => {
+                let set = self.agreed(machine, entry, "isa-serial", Value::from(false))?;
+                set.apply(machine_request)
             }
+            FirstSerial::To { path, by } => match by {
+                Some(entry) => {
+                    let set = self.agreed(machine, entry, "serial0", Value::from(path))?;
+                    set.apply(machine_request)
+                }
+                None => machine_request.set_by(self.default_serial(), "serial0", Value::from(path)),
+            },
             FirstSerial::AsGiven => machine_request,
         };
         self.requests.push(machine_request);
@@ -356,18 +325,21 @@ impl<'a> Builder<'a> {
             .iter()
             .map(|(name, on)| format!("{}{name}", if *on { '+' } else { '-' }))
             .collect();
-        Ok(request.set_by(origin(entry), "cpu-type", Value::from(type_name)).set_by(
-            origin(entry),
-            "cpu-features",
-            Value::from(features.join(",")),
-        ))
+        let mut request =
+            self.agreed(machine, entry, "cpu-type", Value::from(type_name))?.apply(request);
+        if !features.is_empty() {
+            let features = Value::from(features.join(","));
+            request = self.agreed(machine, entry, "cpu-features", features)?.apply(request);
+        }
+        Ok(request)
     }
 
     fn devices(&mut self) -> Result<(), StartError> {
         let mut ids: Vec<String> = Vec::new();
         for (anonymous, (entry, arguments)) in self.line.devices().enumerate() {
             let driver = arguments.implied.as_deref().unwrap_or_default();
-            check_pluggable(self.registry, driver).map_err(|problem| refuse(entry, problem))?;
+            check_pluggable(self.registry, driver)
+                .map_err(|problem| refuse_key(entry, "driver", problem))?;
             let (container, name) = match text(arguments, "id") {
                 Some(id) if ids.contains(&id) => {
                     return Err(refuse(entry, OptionError::DuplicateId { what: "device", id }));
@@ -379,7 +351,7 @@ impl<'a> Builder<'a> {
                 None => ("peripheral-anon", format!("device[{anonymous}]")),
             };
             let request = Request::new(driver, format!("{MACHINE}/{container}"), name);
-            self.requests.push(with_arguments(request, arguments, &["id"]).from(origin(entry)));
+            self.requests.push(with_arguments(request, entry, arguments).from(origin(entry)));
         }
         Ok(())
     }
@@ -411,22 +383,31 @@ fn too_many_cpus(entry: &Entry, cpus: u32, machine: &Chosen<'_>) -> StartError {
     refuse(entry, OptionError::TooManyCpus { cpus, machine, max })
 }
 
-/// Whether a switch is off, in any of the ways to say so.
-fn is_off(value: &Given) -> bool {
-    bool::from_given(value) == Ok(false)
-}
-
 /// An object at a path of its own, right below the root.
 fn request(type_name: &str, path: &str) -> Request {
     Request::new(type_name, "/", path.trim_start_matches('/'))
 }
 
-fn with_arguments(request: Request, arguments: &OptionArgs, but: &[&str]) -> Request {
+/// The properties among the keys of an option.
+fn with_arguments(request: Request, entry: &Entry, arguments: &OptionArgs) -> Request {
     arguments
         .entries
         .iter()
-        .filter(|(key, _)| !but.contains(&key.as_str()))
-        .fold(request, |request, (key, value)| request.set(key, value.clone()))
+        .filter(|(key, _)| key != "id")
+        .fold(request, |request, (key, value)| {
+            request.set_by(origin_of(entry, key), key, value.clone())
+        })
+}
+
+/// That neither the machine nor `-machine` has something of that name.
+fn unknown_property(class: &Class, given: &str) -> OptionError {
+    let known = class.properties().map(|(property, _)| property.name);
+    let known = known.chain(OF_THE_ACCELERATOR).chain(MACHINE_KEYS);
+    OptionError::MachineProperty {
+        class: class.name().to_owned(),
+        property: given.to_owned(),
+        suggestion: Suggestion::of(given, known),
+    }
 }
 
 fn text(arguments: &OptionArgs, key: &str) -> Option<String> {

@@ -181,7 +181,7 @@ impl Vm {
                 Some(Exit::CantRun)
             }
             End::Failed(error) => {
-                report::line(&format!("processor {index}: {}", crate::loader::with_causes(error)));
+                report::line(&format!("processor {index}: {}", crate::causes::with_causes(error)));
                 Some(Exit::CantRun)
             }
         })

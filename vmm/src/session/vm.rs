@@ -25,6 +25,8 @@ pub struct Vm {
     pub(super) stated: Vec<PolicyStatement>,
     pub(super) reboots: bool,
     pub(super) paused: bool,
+    /// What the user calls the guest.
+    name: Option<String>,
     pub(super) signals: EndSignals,
 }
 
@@ -49,8 +51,13 @@ impl Vm {
             stated,
             reboots: !line.has_no_reboot(),
             paused: line.is_paused(),
+            name: line.guest_name().map(|(_, name)| name.guest.clone()),
             signals,
         };
+        if let Some(process) = line.guest_name().and_then(|(_, name)| name.process.as_deref()) {
+            name_process(process)
+                .map_err(|source| StartError::Host { action: "name the process", source })?;
+        }
         vm.create_objects(requests)?;
         for warning in vm.tree.globals().warnings(registry) {
             report::warning(&warning);
@@ -66,6 +73,9 @@ impl Vm {
         let created = self.tree.create(requests, &mut Realizer::new(&self.platform));
         match created {
             Ok(created) => {
+                if let Some(name) = &self.name {
+                    report::name_guest(name);
+                }
                 report::taints(&created.findings);
                 Ok(created.objects)
             }
@@ -100,8 +110,30 @@ impl Vm {
     }
 }
 
+/// Gives the process the name that tools list it by, of which the kernel keeps 15 bytes.
+fn name_process(name: &str) -> std::io::Result<()> {
+    // The name was checked to have no NUL.
+    let name = std::ffi::CString::new(name)?;
+    Ok(rustix::thread::set_name(&name)?)
+}
+
 impl Drop for Vm {
     fn drop(&mut self) {
         self.tree.clear(&mut Realizer::new(&self.platform));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_listed_by_its_name_as_far_as_the_kernel_keeps_it() {
+        // The kernel keeps the process's name as that of its first thread; this one has its own.
+        let named = std::thread::spawn(|| {
+            name_process("a-name-of-many-bytes").expect("any thread may");
+            std::fs::read_to_string("/proc/thread-self/comm").expect("it runs")
+        });
+        assert_eq!(named.join().expect("it ends"), "a-name-of-many-\n");
     }
 }

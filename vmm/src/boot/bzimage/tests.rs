@@ -147,7 +147,7 @@ fn a_bomb_is_refused() {
         let error = load_bytes(&packed(compression, &kernel)).unwrap_err();
         assert_eq!(
             root(&error),
-            "unpacks to more than the guest's RAM of 0x800000 bytes",
+            "unpacks to more than the guest's RAM of 8 MiB",
             "{compression:?}"
         );
     }
@@ -158,7 +158,7 @@ fn a_bomb_is_refused() {
         let error = load_bytes(&packed(compression, &kernel)).unwrap_err();
         assert_eq!(
             root(&error),
-            "unpacks to more than the guest's RAM of 0x800000 bytes",
+            "unpacks to more than the guest's RAM of 8 MiB",
             "{compression:?}"
         );
     }

@@ -20,9 +20,9 @@ const MAGIC: [u8; 4] = 0x184c_2102_u32.to_le_bytes();
 enum Lz4Error {
     #[error("starts with {found:02x?}, expected {MAGIC:02x?}")]
     Magic { found: [u8; 4] },
-    #[error("LZ4 block of {found:#x} bytes, expected 1 to {BLOCK_COMPRESSED_MAX:#x}")]
+    #[error("LZ4 block of {found} bytes, expected 1 to {BLOCK_COMPRESSED_MAX}")]
     BlockSize { found: u32 },
-    #[error("LZ4 block ends after {found:#x} of {expected:#x} bytes")]
+    #[error("LZ4 block ends after {found} of {expected} bytes")]
     BlockTruncated { found: usize, expected: usize },
     #[error("damaged LZ4 block")]
     Block(#[source] lz4_flex::block::DecompressError),

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::boot::layout::KERNEL_MIN;
 use crate::boot::source::SourceError;
+use crate::byte_count::ByteCount;
 
 /// Why an ELF executable cannot be loaded.
 #[derive(Debug, Error)]
@@ -82,7 +83,7 @@ pub enum ElfError {
         program_headers: u16,
     },
     /// More in the file than in memory.
-    #[error("segment {index} has {file_size:#x} bytes in the file but {memory_size:#x} in memory")]
+    #[error("segment {index} has {} in the file but {} in memory", ByteCount(*file_size), ByteCount(*memory_size))]
     FileLargerThanMemory {
         /// Number of the program header.
         index: usize,
@@ -92,7 +93,7 @@ pub enum ElfError {
         memory_size: u64,
     },
     /// An end that does not fit 64 bits.
-    #[error("segment {index} of {size:#x} bytes at {start:#x} ends past the 64-bit range")]
+    #[error("segment {index} of {} at {start:#x} ends past the 64-bit range", ByteCount(*size))]
     SegmentOverflow {
         /// Number of the program header.
         index: usize,
@@ -114,8 +115,9 @@ pub enum ElfError {
     },
     /// Not all in RAM.
     #[error(
-        "segment {index} at {start:#x} to {end:#x} ({size:#x} bytes) is outside the guest's RAM \
-         of {ram:#x} bytes"
+        "segment {index} at {start:#x} to {end:#x} ({}) is outside the guest's RAM of {}",
+        ByteCount(*size),
+        ByteCount(*ram)
     )]
     OutsideRam {
         /// Number of the program header.
@@ -138,7 +140,7 @@ pub enum ElfError {
         second: Range<u64>,
     },
     /// Too many bytes of notes.
-    #[error("note segment of {found:#x} bytes, expected at most {MAX_NOTE_SEGMENT:#x}")]
+    #[error("note segment of {}, expected at most {}", ByteCount(*found), ByteCount(MAX_NOTE_SEGMENT))]
     NoteSegmentTooLarge {
         /// `p_filesz`.
         found: u64,

@@ -150,8 +150,8 @@ fn a_segment_outside_ram_tells_the_sizes() {
     let error = load(&mut Cursor::new(small_kernel(None)), &memory(0x10_4000)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "segment 0 at 0x100000 to 0x105000 (0x5000 bytes) is outside the guest's RAM of \
-         0x104000 bytes"
+        "segment 0 at 0x100000 to 0x105000 (20 KiB) is outside the guest's RAM of \
+         1040 KiB"
     );
 }
 

@@ -160,7 +160,7 @@ fn an_error_tells_its_whole_cause() {
     let error = load_kernel(&mut Cursor::new(bytes), &memory(RAM)).unwrap_err();
     assert_eq!(
         format!("{:#}", anyhow::Error::from(error)),
-        "ELF kernel cannot be loaded: segment 0: truncated: 0x4000 bytes at offset 0x1000 are \
+        "ELF kernel cannot be loaded: segment 0: truncated: 16 KiB at offset 0x1000 are \
          not all there"
     );
 }

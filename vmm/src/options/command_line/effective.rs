@@ -18,7 +18,7 @@ use super::CommandLine;
 use super::entry::Entry;
 use super::help_request::HelpRequest;
 
-use super::value::{Display, OptionValue, Serial};
+use super::value::{Display, GuestName, OptionValue, Serial};
 
 /// Something and the option that said so.
 pub type Said<'a, T> = (&'a Entry, T);
@@ -85,8 +85,6 @@ impl CommandLine {
         bios: Bios -> Path;
         /// The last `-append`.
         append: Append -> str;
-        /// The last `-name`.
-        guest_name: Name -> str;
     }
 
     /// The last `-cpu`.
@@ -98,6 +96,14 @@ impl CommandLine {
     pub fn memory(&self) -> Option<Said<'_, u64>> {
         self.entries.iter().rev().find_map(|entry| match entry.value {
             OptionValue::Memory(bytes) => Some((entry, bytes)),
+            _ => None,
+        })
+    }
+
+    /// The last `-name`.
+    pub fn guest_name(&self) -> Option<Said<'_, &GuestName>> {
+        self.entries.iter().rev().find_map(|entry| match &entry.value {
+            OptionValue::Name(name) => Some((entry, name)),
             _ => None,
         })
     }

@@ -20,13 +20,14 @@ pub use effective::{MachineRequest, Said};
 pub use entry::{Entry, Origin};
 pub use error::CommandLineError;
 pub use help_request::{HelpRequest, HelpTopic};
+pub(crate) use policy::MACHINE_KEYS;
 pub use policy::PolicyError;
 pub use usage::usage;
-pub use value::{Display, OptionValue, Serial, ValueError};
+pub use value::{Display, GuestName, OptionValue, Serial, ValueError};
 
 use super::config_file;
 use super::smp::{SmpRequest, Topology};
-use entry::place;
+use entry::{place, place_of};
 use rewrite::Rewritten;
 
 /// A word that stands first and asks for something else than a machine, with the arguments after
@@ -127,10 +128,12 @@ impl CommandLine {
     fn push_file(&mut self, file: &str) -> Result<(), CommandLineError> {
         for section in config_file::read(Path::new(file))? {
             let name = section.option;
-            let origin = Origin::ConfigFile { file: file.to_owned(), line: section.line };
+            let keys = section.pairs.iter().map(|(key, _)| key.clone());
+            let keys = keys.zip(section.lines.iter().copied()).collect();
+            let origin = Origin::ConfigFile { file: file.to_owned(), line: section.line, keys };
             let value =
                 value::from_section(section).map_err(|problem| CommandLineError::Value {
-                    place: place(name, None, &origin),
+                    place: place_of(name, None, &origin, problem.key()),
                     problem: Box::new(problem),
                 })?;
             self.entries.push(Entry { name: name.to_owned(), text: None, origin, value });

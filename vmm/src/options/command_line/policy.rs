@@ -13,7 +13,8 @@ use crate::options::keyval::{Given, OptionArgs, Syntax, Words, unquoted};
 pub(super) const COMPAT_SYNTAX: Syntax =
     Syntax { implied_key: None, words: Words::Refused, json: true };
 
-const MACHINE_KEYS: [&str; 2] = ["require-secure", "prohibit-insecure"];
+/// Those that stand in `-machine`, beside its properties.
+pub(crate) const MACHINE_KEYS: [&str; 2] = ["require-secure", "prohibit-insecure"];
 const COMPAT_KEYS: [&str; 2] = ["insecure-types", "insecure-input"];
 
 /// Takes the statements out of the value of `-machine`; what is left are the machine's properties.
@@ -45,7 +46,8 @@ pub(super) fn from_compat(mut args: OptionArgs) -> Result<Vec<PolicyStatement>, 
 /// One statement; its key is one of those that make some.
 fn statement((key, value): &(String, Given)) -> Result<PolicyStatement, PolicyError> {
     // A JSON switch is `true`, which is a switch's word too.
-    PolicyStatement::parse(key, &excerpt(&unquoted(value)))?
+    PolicyStatement::parse(key, &excerpt(&unquoted(value)))
+        .map_err(|source| PolicyError::Value { key: key.clone(), source })?
         .ok_or_else(|| not_among("key", &excerpt(key), PolicyStatement::OPTIONS.into_iter()).into())
 }
 
@@ -56,8 +58,13 @@ pub enum PolicyError {
     #[error(transparent)]
     Key(#[from] ChoiceError),
     /// No such value.
-    #[error(transparent)]
-    Value(#[from] PolicyWordError),
+    #[error("{source}")]
+    Value {
+        /// The key.
+        key: String,
+        /// What is wrong with its value.
+        source: PolicyWordError,
+    },
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ fn every_option_is_read_as_what_it_is() {
         "-nodefaults",
         "-no-reboot",
         "-name",
-        "guest=web",
+        "guest=web,process=vm-web",
         "-S",
     ]);
     assert_eq!(line.accelerators().count(), 1);
@@ -102,7 +102,8 @@ fn every_option_is_read_as_what_it_is() {
     let serials: Vec<_> = line.serials().map(|(_, serial)| serial.clone()).collect();
     assert_eq!(serials, [Serial::Stdio, Serial::Chardev("con".to_owned())]);
     assert_eq!(line.display().unwrap().1, Display::None);
-    assert_eq!(line.guest_name().unwrap().1, "web");
+    let name = line.guest_name().unwrap().1;
+    assert_eq!((name.guest.as_str(), name.process.as_deref()), ("web", Some("vm-web")));
     assert!(line.is_nographic() && line.has_no_defaults());
     assert!(line.has_no_reboot() && line.is_paused());
 }
@@ -263,9 +264,10 @@ fn errors_start_with_the_option_as_written() {
         (["-kernel", ""], "-kernel: expected a file name, given an empty value"),
         (
             ["-name", "gest=x"],
-            "-name gest=x: gest: unknown key, expected guest; did you mean 'guest'?",
+            "-name gest=x: gest: unknown key, expected guest or process; did you mean 'guest'?",
         ),
         (["-name", "guest="], "-name guest=: guest: expected a name, given none"),
+        (["-name", "x,process="], "-name x,process=: process: expected a name, given none"),
         (["-accel", ""], "-accel: accel: expected the name of an accelerator, given none"),
         (
             ["-serial", "chardev:"],
@@ -334,8 +336,17 @@ fn a_file_gives_the_same_values_as_the_command_line() {
 #[test]
 fn mistakes_in_a_file_name_file_and_line() {
     for (text, expected) in [
-        ("\n[memory]\nsize = \"0\"\n", ":2: size: expected a size above zero, given '0'"),
+        ("\n[memory]\nsize = \"0\"\n", ":3: size: expected a size above zero, given '0'"),
         ("[device]\n", ":1: driver: expected the name of a type, given none"),
+        (
+            "[compat]\ninsecure-types=\"warn\"\ninsecure-input=\"no\"\n",
+            ":3: Parameter 'insecure-input' does not accept value 'no'",
+        ),
+        (
+            "[smp-opts]\ncpus=\"1\"\n\ncors=\"2\"\n",
+            ":4: cors: unknown key, expected cpus, maxcpus, sockets, cores or threads; did you \
+             mean 'cores'?",
+        ),
         ("[machine \"m\"]\n", ":1: 'm': expected a section without an id"),
         (
             "[smp-opts]\ncpus=\"3\"\nsockets=\"2\"\n",
@@ -351,7 +362,8 @@ fn mistakes_in_a_file_name_file_and_line() {
         message(&["-readconfig", ""]),
         "-readconfig: expected a file name, given an empty value"
     );
-    assert!(message(&["-readconfig", "/nonexistent"]).starts_with("/nonexistent: cannot be read"));
+    let missing = message(&["-readconfig", "/nonexistent"]);
+    assert!(missing.starts_with("-readconfig /nonexistent: can't open it: "), "{missing}");
 }
 
 #[test]
@@ -365,7 +377,13 @@ fn every_defined_option_can_be_read() {
         assert!(!unread, "-{id} is defined and has no reader");
     }
     for (group, option) in config_file::GROUPS {
-        let section = config_file::Section { option, id: None, line: 1, pairs: Vec::new() };
+        let section = config_file::Section {
+            option,
+            id: None,
+            line: 1,
+            pairs: Vec::new(),
+            lines: Vec::new(),
+        };
         assert_ne!(value::from_section(section), Err(ValueError::Unread), "[{group}]");
     }
 }

@@ -20,7 +20,9 @@ pub fn usage(program: &str) -> String {
          {program} demo [ARGUMENT]...    run the built-in demonstration\n       \
          {program} types [ARGUMENT]...   list types and what they declare\n\n\
          Options take one dash or two. A value that ends in [,...] goes on with\n\
-         key=value pairs; 'help' as the value, or after it, lists what there is.\n"
+         key=value pairs. The value 'help' of -machine, -accel, -cpu, -device and\n\
+         -chardev lists what there is; after a TYPE, as in -device TYPE,help, what\n\
+         can be set of it, but for -cpu.\n"
     );
     let command = definitions::command();
     let mut heading = None;

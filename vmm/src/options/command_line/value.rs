@@ -43,7 +43,7 @@ pub enum OptionValue {
     /// `-smp`.
     Smp(SmpRequest),
     /// `-name`.
-    Name(String),
+    Name(GuestName),
     /// `-kernel`.
     Kernel(PathBuf),
     /// `-initrd`.
@@ -74,6 +74,15 @@ pub enum OptionValue {
     Compat(Vec<PolicyStatement>),
     /// `--help`, `--version`, or `help` as a value.
     Help(HelpRequest),
+}
+
+/// What the user calls guest and process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuestName {
+    /// The guest, in what the program says of it.
+    pub guest: String,
+    /// The process, as tools list it.
+    pub process: Option<String>,
 }
 
 /// Where a serial port leads.
@@ -156,6 +165,24 @@ pub enum ValueError {
     /// An option that exists but has no reader; the definitions and the readers have parted.
     #[error("this option cannot be read")]
     Unread,
+}
+
+impl ValueError {
+    /// The key that it is about, if it is about one.
+    pub(super) fn key(&self) -> Option<&str> {
+        match self {
+            Self::Memory(MemoryError::Size { .. } | MemoryError::Zero { .. }) => Some("size"),
+            Self::Memory(MemoryError::Hotplug { key } | MemoryError::UnknownKey { key, .. })
+            | Self::Smp(SmpError::UnknownKey { key, .. } | SmpError::Number { key, .. })
+            | Self::Global(GlobalError::UnknownKey { key, .. })
+            | Self::Policy(PolicyError::Value { key, .. })
+            | Self::UnknownKey { key, .. } => Some(key),
+            Self::Policy(PolicyError::Key(unknown)) => Some(&unknown.given),
+            Self::Identifier(_) => Some("id"),
+            Self::Missing { key, .. } => Some(key),
+            _ => None,
+        }
+    }
 }
 
 /// Reads the value of the option called `name` (without dashes) on the command line. Options
@@ -285,14 +312,20 @@ fn require(args: &OptionArgs, key: &'static str, expected: &'static str) -> Resu
     }
 }
 
-fn guest_name(args: OptionArgs) -> Result<String, ValueError> {
+fn guest_name(mut args: OptionArgs) -> Result<GuestName, ValueError> {
+    let process = args.take_all(|key| key == "process").pop().map(|(_, name)| unquoted(&name));
     if let Some((key, _)) = args.entries.first() {
-        let suggestion = Suggestion::of(key, ["guest"]);
-        return Err(ValueError::UnknownKey { key: excerpt(key), expected: "guest", suggestion });
+        let suggestion = Suggestion::of(key, ["guest", "process"]);
+        let expected = "guest or process";
+        return Err(ValueError::UnknownKey { key: excerpt(key), expected, suggestion });
     }
-    args.implied
-        .filter(|name| !name.is_empty())
-        .ok_or(ValueError::Missing { key: "guest", expected: "a name" })
+    let named = |name: &String| !name.is_empty() && !name.contains('\0');
+    let expected = "a name";
+    if process.as_ref().is_some_and(|process| !named(process)) {
+        return Err(ValueError::Missing { key: "process", expected });
+    }
+    let guest = args.implied.filter(named).ok_or(ValueError::Missing { key: "guest", expected })?;
+    Ok(GuestName { guest, process })
 }
 
 fn serial(text: &str) -> Result<Serial, ValueError> {
