@@ -35,8 +35,9 @@ const AP_START: (u32, u32) = (0x8000, 8);
 const SHARED: u16 = 0x8f00;
 /// Memory of no file, which keeps what it has when the machine starts over.
 const KEPT: u32 = 0x80_0000;
-/// What a pipe holds that nobody reads (`pipe(7)`).
-const PIPE_CAPACITY: u32 = 64 << 10;
+/// What fills a pipe that nobody reads: 64 KiB (`pipe(7)`), less a page that single bytes start and
+/// that counts as taken then.
+const PIPE_FULL: u32 = 60 << 10;
 
 /// Does nothing, for ever.
 fn spin(code: &mut CodeAssembler) -> Result<(), GuestError> {
@@ -221,23 +222,25 @@ pub fn two_processors(first: &str, second: &str) -> Image {
 }
 
 /// Writes more than a pipe holds. Once that has filled one, the second processor resets the machine,
-/// which then writes a text.
+/// which then has a triple fault, which shows without output; and then writes a text.
 pub fn reset_while_held_up(then: &str) -> Image {
     let mut second = vec![0x31, 0xc0, 0x8e, 0xd8]; // xor ax, ax; mov ds, ax
-    // wait: cmp dword [SHARED], PIPE_CAPACITY; jb wait
+    // wait: cmp dword [SHARED], PIPE_FULL; jb wait
     second.extend([0x66, 0x81, 0x3e]);
     second.extend(SHARED.to_le_bytes());
-    second.extend(PIPE_CAPACITY.to_le_bytes());
+    second.extend(PIPE_FULL.to_le_bytes());
     second.extend([0x72, 0xf5]);
     // mov ecx, 0x10000; wait: dec ecx; jnz wait
     second.extend([0x66, 0xb9, 0x00, 0x00, 0x01, 0x00, 0x66, 0x49, 0x75, 0xfc]);
     second.extend([0xb0, I8042_RESET.1, 0xe6, 0x64]); // mov al, RESET; out 0x64, al
     second.extend([0xfa, 0xf4, 0xeb, 0xfc]); // cli; hlt; jmp to the cli
     assemble(|code| {
-        let (mut flood, mut again) = (code.create_label(), code.create_label());
-        code.cmp(dword_ptr(KEPT), 1)?;
-        code.je(again)?;
-        code.mov(dword_ptr(KEPT), 1)?;
+        let mut flood = code.create_label();
+        let (mut second_time, mut third_time) = (code.create_label(), code.create_label());
+        code.inc(dword_ptr(KEPT))?;
+        code.cmp(dword_ptr(KEPT), 2)?;
+        code.je(second_time)?;
+        code.ja(third_time)?;
         code.mov(dword_ptr(u32::from(SHARED)), 0)?;
         start_second(code, &second)?;
         code.mov(dx, i32::from(COM1))?;
@@ -246,7 +249,9 @@ pub fn reset_while_held_up(then: &str) -> Image {
         code.out(dx, al)?;
         code.inc(dword_ptr(u32::from(SHARED)))?;
         code.jmp(flood)?;
-        code.set_label(&mut again)?;
+        code.set_label(&mut second_time)?;
+        triple_fault(code)?;
+        code.set_label(&mut third_time)?;
         print(code, then)?;
         spin(code)
     })
