@@ -6,18 +6,24 @@
 use std::{
     fs::File,
     io::{BufRead, BufReader, Read, Seek, Write},
-    os::fd::{AsFd, OwnedFd},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::process::ExitStatusExt,
+    },
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
 
 use device_model::{
+    chardev::Chardev,
     qom_core::SecurityStatus,
     testing::{Machine, wait_until},
 };
 use devices::serial::spec::{DEFAULT_IOBASE, FCR, FCR_ENABLE, LSR, LSR_DATA_READY, RBR, THR};
 use rustix::{
+    event::{PollFd, PollFlags, poll},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    stdio::stdin,
     termios::{LocalModes, OutputModes, Termios, tcgetattr},
     time::{ClockId, clock_gettime},
 };
@@ -120,6 +126,57 @@ fn talkative_vmm() {
     std::process::exit(if held_up { HELD_UP } else { 1 });
 }
 
+/// Not a test, but a VMM that has its guest not wait for a while.
+#[test]
+#[ignore = "is started by another"]
+fn interrupted_vmm() {
+    if std::env::var(SIGNAL).is_err() {
+        return;
+    }
+    let (machine, _) = Machine::with_controller();
+    let object = machine.add("chardev-stdio", "stdio", &[]);
+    let stdio = object.cast::<dyn Chardev>().unwrap();
+    machine.add("isa-serial", "com1", &[("chardev", "/stdio")]);
+    let write = |count: u32| (0..count).for_each(|_| machine.outb(port(THR), b'x'));
+    let first = std::thread::scope(|scope| {
+        let guest = scope.spawn(|| write(1 << 17));
+        std::thread::sleep(Duration::from_millis(500));
+        let held_up = !guest.is_finished();
+        stdio.set_nonblocking(true);
+        guest.join().unwrap();
+        held_up
+    });
+    stdio.set_nonblocking(false);
+    // It was only for a while: the next writer waits for somebody to read.
+    let second = std::thread::scope(|scope| {
+        let guest = scope.spawn(|| write(1 << 13));
+        std::thread::sleep(Duration::from_millis(500));
+        let held_up = !guest.is_finished();
+        stdio.close();
+        held_up
+    });
+    // The harness could not print its result.
+    std::process::exit(if first && second { HELD_UP } else { 1 });
+}
+
+/// Not a test, but a VMM of which a thread panics where that ends the process without more ado.
+#[test]
+#[ignore = "is started by another"]
+fn panicking_vmm() {
+    if std::env::var(SIGNAL).is_err() {
+        return;
+    }
+    let (machine, _) = Machine::with_controller();
+    machine.add("chardev-stdio", "stdio", &[]);
+    wait_until("a key", || {
+        let mut ready = [PollFd::from_borrowed_fd(stdin(), PollFlags::IN)];
+        poll(&mut ready, None) == Ok(1)
+    });
+    let panicked = std::thread::spawn(|| panic!("as it is told to")).join();
+    assert!(panicked.is_err());
+    std::process::abort();
+}
+
 /// Status of a VMM whose guest was held up, and went on when the stream was closed.
 const HELD_UP: i32 = 42;
 
@@ -175,6 +232,9 @@ impl Terminal {
         }
     }
 }
+
+/// What ends a process that aborts.
+const SIGABRT: i32 = 6;
 
 /// What of a terminal's modes the stream changes.
 fn raw_parts(modes: &Termios) -> (LocalModes, OutputModes) {
@@ -274,4 +334,22 @@ fn a_reader_that_takes_nothing_holds_the_guest_up_until_the_stream_is_closed() {
     let (_reader, writer) = std::io::pipe().unwrap();
     let mut vmm = start_as("talkative_vmm", "on", Stdio::null(), writer);
     assert_eq!(vmm.wait().unwrap().code(), Some(HELD_UP));
+}
+
+#[test]
+fn a_writer_that_waits_gives_up_when_it_is_told_to_and_only_then() {
+    let (_reader, writer) = std::io::pipe().unwrap();
+    let mut vmm = start_as("interrupted_vmm", "on", Stdio::null(), writer);
+    assert_eq!(vmm.wait().unwrap().code(), Some(HELD_UP));
+}
+
+#[test]
+fn a_panic_leaves_the_terminal_as_it_was() {
+    let terminal = Terminal::new();
+    let before = format!("{:?}", terminal.modes());
+    let mut vmm = start_as("panicking_vmm", "on", terminal.device(), terminal.device());
+    wait_until("raw mode", || !terminal.modes().local_modes.contains(LocalModes::ICANON));
+    terminal.press(b"k");
+    assert_eq!(vmm.wait().unwrap().signal(), Some(SIGABRT));
+    assert_eq!(format!("{:?}", terminal.modes()), before);
 }

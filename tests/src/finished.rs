@@ -34,11 +34,21 @@ impl Finished {
         self.stderr.lines().collect()
     }
 
+    /// Whether it wrote what a Rust program says that panics: "thread 'main' panicked at". A guest's
+    /// kernel may panic too, which is no flaw of the program.
+    fn panicked(&self) -> bool {
+        let says_so = |line: &str| {
+            let thread = line.split_once("thread '").map(|(_, thread)| thread);
+            thread.is_some_and(|thread| thread.contains("panicked at"))
+        };
+        self.stderr.lines().any(says_so)
+    }
+
     /// Checks that it ended with this status, and did not panic on the way.
     #[track_caller]
     pub fn code(self, code: i32) -> Self {
         assert_eq!(self.status.code(), Some(code), "exit status\n{self}");
-        assert!(!self.stderr.contains("panicked at"), "a panic\n{self}");
+        assert!(!self.panicked(), "a panic\n{self}");
         self
     }
 
@@ -46,7 +56,7 @@ impl Finished {
     #[track_caller]
     pub fn killed_by(self, signal: i32) -> Self {
         assert_eq!(self.status.signal(), Some(signal), "signal\n{self}");
-        assert!(!self.stderr.contains("panicked at"), "a panic\n{self}");
+        assert!(!self.panicked(), "a panic\n{self}");
         self
     }
 
@@ -116,5 +126,27 @@ impl fmt::Display for Finished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (stdout, stderr) = (self.stdout(), &self.stderr);
         write!(f, "of: {}\n{}\nstdout:\n{stdout}\nstderr:\n{stderr}", self.command, self.status)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(stderr: &str) -> Finished {
+        Finished {
+            command: String::new(),
+            status: ExitStatus::from_raw(0),
+            stdout: Vec::new(),
+            stderr: stderr.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_panic_of_the_program_is_told_from_one_of_the_guest() {
+        assert!(said("thread 'main' panicked at src/main.rs:1:1:\noh\n").panicked());
+        assert!(said("x\nthread 'vcpu0' (7) panicked at a.rs:1:1:\n").panicked());
+        assert!(!said("palisade: warning: the guest's kernel has panicked\n").panicked());
+        assert!(!said("palisade: the guest panicked at once\n").panicked());
     }
 }

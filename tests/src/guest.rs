@@ -1,7 +1,7 @@
 //! Guests that end, or don't, in each way there is.
 
 use guests::{
-    GuestError, assemble,
+    COM1, GuestError, assemble, assemble_with_bss,
     iced_x86::code_asm::{CodeAssembler, al, byte_ptr, dword_ptr, dx, eax},
     print, triple_fault,
 };
@@ -14,6 +14,8 @@ const POWER: (u32, u32) = (0xfea0_0000, 0xfea0_0002);
 const LOCAL_APIC: u32 = 0xfee0_0000;
 /// First port of pvpanic, and the event "panicked".
 const PANIC: (u16, u8) = (0x505, 1);
+/// The same, and the event "crashed, and goes on with a crash kernel".
+const CRASH_LOADED: (u16, u8) = (0x505, 2);
 /// The port of isa-debug-exit.
 const DEBUG_EXIT: u16 = 0x501;
 /// "Sleep now, type 5" for the sleep control register (ACPI 6.5, section 4.8.3.7).
@@ -29,6 +31,13 @@ const NOTHING: u32 = 0xd000_0000;
 const ICR: (u32, u32) = (LOCAL_APIC + 0x300, LOCAL_APIC + 0x310);
 /// Page at which another processor starts, and the vector that names it.
 const AP_START: (u32, u32) = (0x8000, 8);
+/// Memory below 64 KiB that processors talk to each other by.
+const SHARED: u16 = 0x8f00;
+/// Memory of no file, which keeps what it has when the machine starts over.
+const KEPT: u32 = 0x80_0000;
+/// What fills a pipe that nobody reads: 64 KiB (`pipe(7)`), less a page that single bytes start and
+/// that counts as taken then.
+const PIPE_FULL: u32 = 60 << 10;
 
 /// Does nothing, for ever.
 fn spin(code: &mut CodeAssembler) -> Result<(), GuestError> {
@@ -86,6 +95,48 @@ pub fn reset_by_keyboard_controller(text: &str) -> Image {
         print(code, text)?;
         out_port(code, I8042_RESET)?;
         spin(code)
+    })
+}
+
+/// How a guest has its machine start over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reset {
+    /// By the keyboard controller.
+    KeyboardController,
+    /// By a triple fault.
+    TripleFault,
+}
+
+/// Writes as digits a number that its file has, and one in its zeroed memory, which are both zero,
+/// and a line's end; adds one to each; resets the machine.
+pub fn count_resets(reset: Reset) -> Image {
+    assemble_with_bss(0x1000, |code, zeroed| {
+        code.mov(dx, i32::from(COM1))?;
+        // The file ends with the byte before.
+        for number in [zeroed - 1, zeroed] {
+            code.mov(al, byte_ptr(number))?;
+            code.add(al, u32::from(b'0'))?;
+            code.out(dx, al)?;
+            code.inc(byte_ptr(number))?;
+        }
+        print(code, "\n")?;
+        match reset {
+            Reset::KeyboardController => out_port(code, I8042_RESET)?,
+            Reset::TripleFault => triple_fault(code)?,
+        }
+        spin(code)
+    })
+}
+
+/// Writes a text and says for ever that its kernel has crashed.
+pub fn crash_for_ever(text: &str) -> Image {
+    assemble(|code| {
+        print(code, text)?;
+        let mut again = code.create_label();
+        code.set_label(&mut again)?;
+        out_port(code, CRASH_LOADED)?;
+        code.jmp(again)?;
+        Ok(())
     })
 }
 
@@ -147,20 +198,61 @@ fn real_mode_print(text: &str) -> Vec<u8> {
     code
 }
 
+/// Has the second processor start with that real-mode code.
+fn start_second(code: &mut CodeAssembler, second: &[u8]) -> Result<(), GuestError> {
+    for (address, byte) in (AP_START.0..).zip(second) {
+        write_register(code, address, *byte)?;
+    }
+    // To the processor of APIC id 1: INIT, then its start, twice, as the SDM's section 9.4.4 has
+    // it. Waiting in between is for processors of metal.
+    for command in [0x4500, 0x4600 | AP_START.1, 0x4600 | AP_START.1] {
+        code.mov(dword_ptr(ICR.1), 1 << 24)?;
+        code.mov(dword_ptr(ICR.0), command)?;
+    }
+    Ok(())
+}
+
 /// Writes a text, and lets the second processor write another.
 pub fn two_processors(first: &str, second: &str) -> Image {
     assemble(|code| {
-        for (address, byte) in (AP_START.0..).zip(real_mode_print(second)) {
-            code.mov(eax, u32::from(byte))?;
-            code.mov(byte_ptr(address), al)?;
-        }
         print(code, first)?;
-        // To the processor of APIC id 1: INIT, then its start, twice, as the SDM's section 9.4.4
-        // has it. Waiting in between is for processors of metal.
-        for command in [0x4500, 0x4600 | AP_START.1, 0x4600 | AP_START.1] {
-            code.mov(dword_ptr(ICR.1), 1 << 24)?;
-            code.mov(dword_ptr(ICR.0), command)?;
-        }
+        start_second(code, &real_mode_print(second))?;
+        spin(code)
+    })
+}
+
+/// Writes more than a pipe holds. Once that has filled one, the second processor resets the machine,
+/// which then has a triple fault, which shows without output; and then writes a text.
+pub fn reset_while_held_up(then: &str) -> Image {
+    let mut second = vec![0x31, 0xc0, 0x8e, 0xd8]; // xor ax, ax; mov ds, ax
+    // wait: cmp dword [SHARED], PIPE_FULL; jb wait
+    second.extend([0x66, 0x81, 0x3e]);
+    second.extend(SHARED.to_le_bytes());
+    second.extend(PIPE_FULL.to_le_bytes());
+    second.extend([0x72, 0xf5]);
+    // mov ecx, 0x10000; wait: dec ecx; jnz wait
+    second.extend([0x66, 0xb9, 0x00, 0x00, 0x01, 0x00, 0x66, 0x49, 0x75, 0xfc]);
+    second.extend([0xb0, I8042_RESET.1, 0xe6, 0x64]); // mov al, RESET; out 0x64, al
+    second.extend([0xfa, 0xf4, 0xeb, 0xfc]); // cli; hlt; jmp to the cli
+    assemble(|code| {
+        let mut flood = code.create_label();
+        let (mut second_time, mut third_time) = (code.create_label(), code.create_label());
+        code.inc(dword_ptr(KEPT))?;
+        code.cmp(dword_ptr(KEPT), 2)?;
+        code.je(second_time)?;
+        code.ja(third_time)?;
+        code.mov(dword_ptr(u32::from(SHARED)), 0)?;
+        start_second(code, &second)?;
+        code.mov(dx, i32::from(COM1))?;
+        code.mov(al, i32::from(b'x'))?;
+        code.set_label(&mut flood)?;
+        code.out(dx, al)?;
+        code.inc(dword_ptr(u32::from(SHARED)))?;
+        code.jmp(flood)?;
+        code.set_label(&mut second_time)?;
+        triple_fault(code)?;
+        code.set_label(&mut third_time)?;
+        print(code, then)?;
         spin(code)
     })
 }

@@ -1,7 +1,7 @@
 //! A monitor that has been started.
 
 use std::{
-    io::Write,
+    io::{PipeReader, Write},
     process::{Child, ChildStdin, ChildStdout, ExitStatus},
     thread,
     time::{Duration, Instant},
@@ -27,6 +27,8 @@ pub struct Running {
     child: Child,
     stdin: Option<ChildStdin>,
     unread: Option<ChildStdout>,
+    /// The end of standard error that nobody reads.
+    unheard: Option<PipeReader>,
     stdout: Output,
     stderr: Output,
 }
@@ -35,8 +37,10 @@ impl Running {
     pub(crate) fn new(command: String, mut child: Child) -> Self {
         let stdin = child.stdin.take();
         let stdout = child.stdout.take().map(Output::of).unwrap_or_default();
-        let stderr = child.stderr.take().map(Output::of).unwrap_or_default();
-        Self { command, child, stdin, unread: None, stdout, stderr }
+        // What the test does not hold it does not wait for.
+        let nothing = || Output::of(std::io::empty());
+        let stderr = child.stderr.take().map_or_else(nothing, Output::of);
+        Self { command, child, stdin, unread: None, unheard: None, stdout, stderr }
     }
 
     pub(crate) fn unread(command: String, child: Child, unread: ChildStdout) -> Self {
@@ -52,10 +56,21 @@ impl Running {
         running
     }
 
+    pub(crate) fn unheard(command: String, child: Child, unheard: PipeReader) -> Self {
+        let mut running = Self::new(command, child);
+        running.unheard = Some(unheard);
+        running
+    }
+
     pub(crate) fn on(command: String, child: Child, terminal: &Terminal) -> Self {
         let mut running = Self::new(command, child);
         running.stdout = terminal.output();
         running
+    }
+
+    /// Reads from now on what nobody read.
+    pub fn read_at_last(&mut self) {
+        self.stdout = Output::of(self.unread.take().expect("nobody reads it"));
     }
 
     /// Waits until it has written `text` to standard output.

@@ -3,9 +3,12 @@
 use std::{
     ffi::{OsStr, OsString},
     fmt,
+    io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use crate::{finished::Finished, palisade, running::Running, terminal::Terminal};
 
@@ -105,6 +108,19 @@ impl Vmm {
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{self}: {error}"));
         let unread = child.stdout.take().expect("standard output is a pipe");
         Running::unread(self.to_string(), child, unread)
+    }
+
+    /// Starts it with a standard error that is full from the start, and that nobody reads.
+    pub fn start_unheard(&self) -> Running {
+        let (unheard, full) = std::io::pipe().expect("there are descriptors");
+        let flags = fcntl_getfl(&full).expect("it is open");
+        fcntl_setfl(&full, flags | OFlags::NONBLOCK).expect("it is ours");
+        while (&full).write(&[b'.'; 4096]).is_ok() {}
+        fcntl_setfl(&full, flags).expect("it is ours");
+        let mut command = self.command();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(full);
+        let child = command.spawn().unwrap_or_else(|error| panic!("{self}: {error}"));
+        Running::unheard(self.to_string(), child, unheard)
     }
 
     /// Starts it with a terminal for standard input and output.

@@ -1,7 +1,12 @@
 //! How a run ends, and with which exit status.
 
+use std::{ffi::OsStr, time::Duration};
+
 use rustix::process::Signal;
-use tests::{Scratch, Vmm, guest};
+use tests::{
+    Scratch, Vmm,
+    guest::{self, Reset},
+};
 
 #[test]
 fn a_guest_that_switches_itself_off_ends_the_run_well() {
@@ -54,7 +59,86 @@ fn a_triple_fault_starts_the_machine_over() {
     let ended = running.finish().code(0);
     let faults = ended.lines().into_iter().filter(|line| line.ends_with("triple fault")).count();
     assert!(faults >= 2, "{ended}");
-    assert_eq!(ended.lines().last(), Some(&"palisade: terminating on signal 15"), "{ended}");
+    ended.complains("palisade: terminating on signal 15\n");
+}
+
+#[test]
+fn a_reset_starts_over_with_what_the_files_have() {
+    let scratch = Scratch::new();
+    let initrd = scratch.file("initrd", [0x55; 4096]);
+    for reset in [Reset::KeyboardController, Reset::TripleFault] {
+        let kernel = scratch.guest(guest::count_resets(reset));
+        for beside in [vec![], vec![OsStr::new("-initrd"), initrd.as_os_str()]] {
+            let running = Vmm::line("-m 16M").kernel(&kernel).args(beside).start();
+            running.wait_until("four lines", |so_far| so_far.lines().count() >= 4);
+            running.signal(Signal::TERM);
+            let ended = running.finish().code(0);
+            let lines: Vec<_> = ended.bytes().chunks_exact(3).collect();
+            assert!(lines.iter().all(|line| line == b"00\n"), "{reset:?}: {ended}");
+        }
+    }
+}
+
+#[test]
+fn a_reset_whose_files_are_gone_ends_the_run() {
+    let scratch = Scratch::new();
+    let kernel = scratch.guest(guests::echo("ready\n", b'q'));
+    let mut running = Vmm::line("-m 16M").kernel(&kernel).start();
+    running.wait_for("ready\n");
+    std::fs::remove_file(&kernel).expect("it is ours");
+    running.give(b"q".to_vec());
+    running.finish().code(1).complains("palisade: can't open '").complains("guest.elf");
+}
+
+#[test]
+fn a_storm_of_resets_is_told_a_few_times_and_counted() {
+    let scratch = Scratch::new();
+    let kernel = scratch.guest(guests::hello("again\n"));
+    let running = Vmm::line("-m 16M").kernel(kernel).start();
+    running.wait_until("20 resets", |so_far| so_far.lines().count() > 20);
+    running.signal(Signal::TERM);
+    let ended = running.finish().code(0);
+    let faults = ended.lines().into_iter().filter(|line| line.ends_with("triple fault")).count();
+    assert_eq!(faults, 5, "{ended}");
+    let last = ended.lines().last().copied().unwrap_or_default();
+    assert!(last.starts_with("palisade: warning: "), "{ended}");
+    assert!(last.ends_with(" more warnings that the guest caused"), "{ended}");
+}
+
+#[test]
+fn a_storm_of_crashes_is_told_a_few_times_and_counted() {
+    let scratch = Scratch::new();
+    let kernel = scratch.guest(guest::crash_for_ever("crashing\n"));
+    let running = Vmm::line("-m 16M -device pvpanic").kernel(kernel).start();
+    running.wait_for("crashing\n");
+    running.wait_for_error("its crash kernel\n");
+    std::thread::sleep(Duration::from_millis(500));
+    running.signal(Signal::TERM);
+    let ended = running.finish().code(0);
+    assert_eq!(ended.lines().len(), 7, "{ended}");
+    ended.complains("palisade: terminating on signal 15\n");
+}
+
+#[test]
+fn a_signal_ends_a_storm_of_resets_whose_log_nobody_reads() {
+    let scratch = Scratch::new();
+    let kernel = scratch.guest(guests::hello("again\n"));
+    let running = Vmm::line("-m 16M").kernel(kernel).start_unheard();
+    running.wait_for("again\nagain\nagain\n");
+    running.signal(Signal::TERM);
+    running.finish().code(0);
+}
+
+#[test]
+fn a_reset_does_not_wait_for_a_reader_of_the_output_and_output_goes_on() {
+    let scratch = Scratch::new();
+    let kernel = scratch.guest(guest::reset_while_held_up("again\n"));
+    let mut running = Vmm::line("-m 16M -smp 2").kernel(kernel).start_unread();
+    running.wait_for_error("triple fault");
+    running.read_at_last();
+    running.wait_for("again\n");
+    running.signal(Signal::TERM);
+    running.finish().code(0).complains("palisade: terminating on signal 15\n");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::{io::Write, thread, time::Duration};
 
 use flate2::{Compression, write::GzEncoder};
 use rustix::process::Signal;
-use tests::{Scratch, Vmm, bzimage::bzimage, guest, terminal::Terminal};
+use tests::{Scratch, Vmm, bzimage::bzimage, guest, palisade, terminal::Terminal};
 
 #[test]
 fn keys_reach_the_guest_one_by_one_and_the_terminal_is_restored_when_it_is_done() {
@@ -35,6 +35,26 @@ fn a_signal_leaves_the_terminal_as_it_was() {
         assert_ne!(terminal.settings(), before);
         running.signal(signal);
         running.finish().code(0);
+        assert_eq!(terminal.settings(), before);
+    }
+}
+
+#[test]
+fn the_signals_of_a_terminal_leave_it_as_it_was() {
+    let scratch = Scratch::new();
+    let kernel = scratch.guest(guests::print_and_spin("ready\n"));
+    // Whoever runs the tests may have them ignored, or blocked.
+    let start = ["--default-signal=HUP,QUIT", "--block-signal=HUP,QUIT"];
+    for (signal, number) in [(Signal::HUP, 1), (Signal::QUIT, 3)] {
+        let terminal = Terminal::new();
+        let before = terminal.settings();
+        let vmm = Vmm::of("/usr/bin/env", start).args([palisade()]).and("-m 16M");
+        let running = vmm.kernel(&kernel).start_on(&terminal);
+        running.wait_for("ready");
+        assert_ne!(terminal.settings(), before);
+        running.signal(signal);
+        let ended = running.finish().code(0);
+        ended.complains_only(&[&format!("palisade: terminating on signal {number}")]);
         assert_eq!(terminal.settings(), before);
     }
 }

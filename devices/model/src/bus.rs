@@ -7,6 +7,11 @@ use parking_lot::Mutex;
 use qom_core::{Obj, Object, TreeId, qom_interface};
 use thiserror::Error;
 
+/// Whether an object stands in its tree: what was removed answers no more, whoever has its handle.
+pub(crate) fn is_attached(object: &Obj) -> bool {
+    object.path().is_some()
+}
+
 /// A device that answers at I/O ports
 ///
 /// A device may claim several regions; it numbers them itself and is told the number at each
@@ -177,6 +182,12 @@ pub enum ClaimError {
         /// The object's type.
         type_name: &'static str,
     },
+    /// The object has left the tree, or never stood in it.
+    #[error("the object of type '{type_name}' stands in no object tree")]
+    Detached {
+        /// The object's type.
+        type_name: &'static str,
+    },
 }
 
 impl<S: AddressSpace> Bus<S> {
@@ -194,11 +205,15 @@ impl<S: AddressSpace> Bus<S> {
     /// Lets `device` answer at `size` addresses from `first` on; it calls that region `number`.
     ///
     /// # Errors
-    /// If the addresses are taken or don't exist, or the device can't answer or is another tree's.
+    /// If the addresses are taken or don't exist, or the device can't answer, is another tree's or
+    /// has left its tree.
     pub fn claim(&self, device: &Obj, number: u8, first: u64, size: u64) -> Result<(), ClaimError> {
         let type_name = device.class().name();
         if device.tree() != self.tree {
             return Err(ClaimError::Foreign { type_name });
+        }
+        if !is_attached(device) {
+            return Err(ClaimError::Detached { type_name });
         }
         let last = size
             .checked_sub(1)

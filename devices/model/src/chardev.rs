@@ -1,7 +1,7 @@
 //! Character devices: streams of bytes between a device and something on the host.
 
 use std::{
-    io,
+    fmt, io,
     sync::{Arc, Weak},
 };
 
@@ -28,17 +28,65 @@ pub trait Chardev: Object {
     /// has no use for an error here.
     fn write(&self, bytes: &[u8]);
 
+    /// While `true`, no write waits for the host: those that wait give up, and what the host does
+    /// not take at once is lost. The processors of a machine that starts over are stopped so, as
+    /// each may be held up in a write. A stream whose writes never wait has nothing to do here.
+    fn set_nonblocking(&self, _nonblocking: bool) {}
+
     /// Connects the one device that reads from the stream. False if there is one already.
     ///
-    /// The reference is weak, since the device keeps the stream. A device calls
-    /// [`RealizeContext::connect`](crate::realize::RealizeContext::connect) instead of this.
-    fn connect(&self, frontend: Weak<dyn ChardevFrontend>) -> bool;
+    /// A device calls [`RealizeContext::connect`](crate::realize::RealizeContext::connect), which
+    /// alone makes a [`Frontend`], instead of this.
+    fn connect(&self, frontend: Frontend) -> bool;
 
     /// Takes away what [`Chardev::connect`] connected.
     fn disconnect(&self);
 
     /// The device has room again.
     fn accept_input(&self);
+}
+
+/// The device that reads from a character device, for the latter to keep. The reference is weak,
+/// since the device keeps the stream.
+///
+/// Only [`RealizeContext::connect`](crate::realize::RealizeContext::connect) makes one, for a device
+/// of the machine's tree:
+///
+/// ```compile_fail,E0308
+/// use device_model::prelude::*;
+/// use std::sync::Weak;
+///
+/// fn smuggle(stream: &dyn Chardev, reader: Weak<dyn ChardevFrontend>) -> bool {
+///     stream.connect(reader)
+/// }
+/// ```
+///
+/// ```compile_fail,E0423
+/// use device_model::{chardev::Frontend, prelude::*};
+/// use std::sync::Weak;
+///
+/// fn forge(reader: Weak<dyn ChardevFrontend>) -> Frontend {
+///     Frontend(reader)
+/// }
+/// ```
+pub struct Frontend(Weak<dyn ChardevFrontend>);
+
+impl Frontend {
+    pub(crate) fn new(device: Weak<dyn ChardevFrontend>) -> Self {
+        Self(device)
+    }
+
+    /// The device, unless it has gone.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Arc<dyn ChardevFrontend>> {
+        self.0.upgrade()
+    }
+}
+
+impl fmt::Debug for Frontend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Frontend")
+    }
 }
 
 /// The device's end of a character device.

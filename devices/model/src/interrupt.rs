@@ -12,6 +12,8 @@ use parking_lot::Mutex;
 use qom_core::{Obj, Object, TreeId, qom_interface};
 use thiserror::Error;
 
+use crate::bus::is_attached;
+
 /// Something with pins that devices' interrupt lines lead to
 ///
 /// A device drives its line with its own lock held, so that levels come in order. A controller may
@@ -107,17 +109,26 @@ pub enum LineError {
         /// The object's type.
         type_name: &'static str,
     },
+    /// The object has left the tree, or never stood in it.
+    #[error("the object of type '{type_name}' stands in no object tree")]
+    Detached {
+        /// The object's type.
+        type_name: &'static str,
+    },
 }
 
 impl InterruptLine {
     /// Lays a line to a pin of a controller of the tree.
     ///
     /// # Errors
-    /// If the object is no controller, lacks the pin, or is another tree's.
+    /// If the object is no controller, lacks the pin, is another tree's or has left its tree.
     pub fn new(tree: TreeId, controller: &Obj, pin: u32) -> Result<Self, LineError> {
         let type_name = controller.class().name();
         if controller.tree() != tree {
             return Err(LineError::Foreign { type_name });
+        }
+        if !is_attached(controller) {
+            return Err(LineError::Detached { type_name });
         }
         let target = controller
             .cast::<dyn InterruptController>()

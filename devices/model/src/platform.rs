@@ -2,7 +2,7 @@
 
 use std::{
     fmt, io,
-    sync::{Arc, OnceLock, Weak},
+    sync::{Arc, OnceLock},
 };
 
 use parking_lot::Mutex;
@@ -10,8 +10,8 @@ use qom_core::{Obj, TreeId};
 use thiserror::Error;
 
 use crate::{
-    bus::{MemoryBus, PortBus},
-    chardev::{Chardev, ChardevFrontend},
+    bus::{MemoryBus, PortBus, is_attached},
+    chardev::{Chardev, Frontend},
     event_loop::EventLoop,
     interrupt::{InterruptController, InterruptLine, LineError, MsiSink},
     request::VmRequests,
@@ -56,6 +56,12 @@ pub enum RoleError {
     /// The handle is of another tree.
     #[error("the object of type '{type_name}' belongs to another object tree")]
     Foreign {
+        /// The object's type.
+        type_name: &'static str,
+    },
+    /// The object has left the tree, or never stood in it.
+    #[error("the object of type '{type_name}' stands in no object tree")]
+    Detached {
         /// The object's type.
         type_name: &'static str,
     },
@@ -137,7 +143,8 @@ impl Platform {
     /// Makes an object the one that interrupt lines lead to, until it is released.
     ///
     /// # Errors
-    /// If there is one, or the object is no [`InterruptController`] or another tree's.
+    /// If there is one, or the object is no [`InterruptController`], another tree's, or has left its
+    /// tree.
     pub fn set_interrupts(&self, controller: &Obj) -> Result<(), RoleError> {
         let can = controller.is::<dyn InterruptController>();
         self.give("an interrupt controller", &self.interrupts, controller, can)
@@ -152,7 +159,7 @@ impl Platform {
     /// Makes an object the one that takes message-signalled interrupts, until it is released.
     ///
     /// # Errors
-    /// If there is one, or the object is no [`MsiSink`] or another tree's.
+    /// If there is one, or the object is no [`MsiSink`], another tree's, or has left its tree.
     pub fn set_msi(&self, sink: &Obj) -> Result<(), RoleError> {
         self.give("a sink of messages", &self.msi, sink, sink.is::<dyn MsiSink>())
     }
@@ -167,6 +174,9 @@ impl Platform {
         let type_name = object.class().name();
         if object.tree() != self.tree {
             return Err(RoleError::Foreign { type_name });
+        }
+        if !is_attached(object) {
+            return Err(RoleError::Detached { type_name });
         }
         if !can {
             return Err(RoleError::Unable { role, type_name });
@@ -186,10 +196,15 @@ impl Platform {
     /// Lays the interrupt line of a device.
     ///
     /// # Errors
-    /// If there is no controller or no such pin, the pin is taken, or the device is another tree's.
+    /// If there is no controller or no such pin, the pin is taken, or the device is another tree's
+    /// or has left its tree.
     pub fn line(&self, device: &Obj, pin: u32) -> Result<InterruptLine, LineError> {
+        let type_name = device.class().name();
         if device.tree() != self.tree {
-            return Err(LineError::Foreign { type_name: device.class().name() });
+            return Err(LineError::Foreign { type_name });
+        }
+        if !is_attached(device) {
+            return Err(LineError::Detached { type_name });
         }
         let controller = self.interrupts().ok_or(LineError::NoController)?;
         let line = InterruptLine::new(self.tree, &controller, pin)?;
@@ -205,13 +220,13 @@ impl Platform {
         Ok(line)
     }
 
-    /// Connects a device to the character device that it reads from, until it is released. False if
-    /// another reads from that.
+    /// Connects a device, which is one of this tree, to the character device that it reads from,
+    /// until it is released. False if another reads from that.
     pub(crate) fn connect(
         &self,
         device: &Obj,
         chardev: &Arc<dyn Chardev>,
-        frontend: Weak<dyn ChardevFrontend>,
+        frontend: Frontend,
     ) -> bool {
         let connected = chardev.connect(frontend);
         if connected {

@@ -9,8 +9,8 @@ use qom_core::{BoxedError, Completion, Link, Obj};
 use thiserror::Error;
 
 use crate::{
-    bus::ClaimError,
-    chardev::{Chardev, ChardevFrontend},
+    bus::{ClaimError, is_attached},
+    chardev::{Chardev, ChardevFrontend, Frontend},
     device::Device,
     event_loop::{EventLoop, Timer},
     interrupt::{InterruptLine, LineError, MsiSink},
@@ -39,6 +39,18 @@ pub enum DeviceError {
     BackendInUse {
         /// Path of the backend.
         backend: String,
+    },
+    /// A handle of another tree.
+    #[error("the object of type '{type_name}' belongs to another object tree")]
+    Foreign {
+        /// The object's type.
+        type_name: &'static str,
+    },
+    /// A handle of an object that has left the tree.
+    #[error("the object of type '{type_name}' stands in no object tree")]
+    Detached {
+        /// The object's type.
+        type_name: &'static str,
     },
     /// The host refuses something.
     #[error("can't {action}: {source}")]
@@ -197,14 +209,22 @@ impl<'a> RealizeContext<'a> {
     /// after what it needs for that.
     ///
     /// # Errors
-    /// If another device reads from it, or `device` is not the device that is being realized.
+    /// If another device reads from it, or `device` is not the device that is being realized, is
+    /// another tree's or has left its tree.
     pub fn connect<T: Device + ChardevFrontend>(
         &mut self,
         device: &T,
         chardev: &Link<dyn Chardev>,
     ) -> Result<(), DeviceError> {
         let Some(stream) = chardev.get() else { return Ok(()) };
-        if self.platform.connect(self.object, stream, self.this(device)?) {
+        let type_name = self.object.class().name();
+        if self.object.tree() != self.platform.tree() {
+            return Err(DeviceError::Foreign { type_name });
+        }
+        if !is_attached(self.object) {
+            return Err(DeviceError::Detached { type_name });
+        }
+        if self.platform.connect(self.object, stream, Frontend::new(self.this(device)?)) {
             return Ok(());
         }
         let backend = chardev.handle().and_then(Obj::path).unwrap_or_default();

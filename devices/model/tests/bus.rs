@@ -304,3 +304,15 @@ fn a_device_can_leave_the_bus_in_the_middle_of_an_access_to_it() {
     bus.write(0, &[0]);
     assert_eq!(read(&bus, 0, 2), [0xff, 0xff]);
 }
+
+#[test]
+fn a_bus_takes_no_handle_of_an_object_that_has_left_the_tree() {
+    let tree = tree();
+    let gone = create(&tree, "probe", "p");
+    tree.remove(&gone, &mut NoCompletion).expect("it is not in use");
+    let bus = MemoryBus::new(tree.id());
+    let error = bus.claim(&gone, 0, 0, 16).unwrap_err();
+    assert_eq!(error, ClaimError::Detached { type_name: "probe" });
+    assert_eq!(error.to_string(), "the object of type 'probe' stands in no object tree");
+    assert!(bus.regions().is_empty());
+}

@@ -230,3 +230,22 @@ fn a_line_needs_a_controller_with_that_pin() {
         assert_eq!(error, LineError::NoPin { pin, controller: "pic", last: 15 });
     }
 }
+
+#[test]
+fn a_platform_takes_no_handle_of_an_object_that_has_left_the_tree() {
+    let (tree, platform, pic) = machine();
+    let device = create(&tree, &platform, card("c")).expect("all is free");
+    tree.remove(&device, &mut DeviceRealizer::new(&platform)).expect("it is not in use");
+    let detached = LineError::Detached { type_name: "card" };
+    assert_eq!(platform.line(&device, 3).unwrap_err(), detached);
+    assert_eq!(detached.to_string(), "the object of type 'card' stands in no object tree");
+    let realized = DeviceRealizer::new(&platform).complete(&device).unwrap_err();
+    assert_eq!(realized.to_string(), "the object of type 'card' stands in no object tree");
+    assert_eq!(claimed(&platform), (0, 0));
+    tree.remove(&pic, &mut DeviceRealizer::new(&platform)).expect("it is not in use");
+    let line = InterruptLine::new(tree.id(), &pic, 3);
+    assert_eq!(line.unwrap_err(), LineError::Detached { type_name: "pic" });
+    let detached = Err(RoleError::Detached { type_name: "pic" });
+    assert_eq!(platform.set_interrupts(&pic), detached);
+    assert_eq!(platform.set_msi(&pic), detached);
+}

@@ -158,3 +158,23 @@ fn a_device_can_only_ask_for_itself() {
         "a device of type 'impostor' asked for something in the name of another object"
     );
 }
+
+#[test]
+fn only_a_device_of_the_tree_connects_to_its_streams() {
+    let (ours, theirs) = (Machine::new(), Machine::new());
+    let host = ours.add("test-chardev", "host", &[]);
+    let is_connected = || host.cast::<TestChardev>().expect("it is one").is_connected();
+    theirs.add("test-chardev", "host", &[]);
+    let foreign = theirs.add("clock", "clock", &[("chardev", "/host")]);
+    let mut realizer = DeviceRealizer::new(&ours.platform);
+    let error = realizer.complete(&foreign).unwrap_err();
+    let error: &DeviceError = error.downcast_ref().expect("a device's");
+    assert!(matches!(error, DeviceError::Foreign { type_name: "clock" }), "{error}");
+    let gone = ours.add("clock", "clock", &[("chardev", "/host")]);
+    assert!(is_connected());
+    ours.remove(&gone);
+    let error = realizer.complete(&gone).unwrap_err();
+    let error: &DeviceError = error.downcast_ref().expect("a device's");
+    assert!(matches!(error, DeviceError::Detached { type_name: "clock" }), "{error}");
+    assert!(!is_connected());
+}

@@ -3,7 +3,7 @@
 use std::{
     io,
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -26,7 +26,7 @@ impl Chardev for ChardevNull {
 
     fn write(&self, _bytes: &[u8]) {}
 
-    fn connect(&self, _frontend: Weak<dyn ChardevFrontend>) -> bool {
+    fn connect(&self, _frontend: Frontend) -> bool {
         !self.connected.swap(true, Ordering::AcqRel)
     }
 

@@ -4,7 +4,7 @@ use std::{
     io::{self, ErrorKind},
     os::fd::{AsFd, OwnedFd},
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -26,8 +26,12 @@ const MOST_READ: usize = 256;
 /// pipe has room for PIPE_BUF bytes (4096) then, a terminal for 256.
 const MOST_WRITTEN: usize = 256;
 
-/// How long a writer waits for the host before it looks whether the stream was closed.
+/// How long a writer waits for the host before it looks whether the stream was closed, or is not
+/// to be waited for any more.
 const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+
+/// How long it waits while it is to give up rather than wait.
+const NO_PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// How long a writer waits after the host broke its word that it would take something.
 const NAP: Duration = Duration::from_millis(1);
@@ -48,6 +52,8 @@ pub struct ChardevStdio {
     session: Mutex<Option<Session>>,
     /// Whether output is written. Apart from `session`, so that whoever waits for the host sees it.
     open: AtomicBool,
+    /// Whether a write gives up instead of waiting for the host.
+    nonblocking: AtomicBool,
 }
 
 /// What is held while the stream is open. Its fields are dropped in this order.
@@ -85,7 +91,7 @@ impl Drop for Claim {
 /// The way from standard input to the device, run by the main loop.
 #[derive(Default)]
 struct Input {
-    frontend: Mutex<Option<Weak<dyn ChardevFrontend>>>,
+    frontend: Mutex<Option<Frontend>>,
     ended: AtomicBool,
 }
 
@@ -99,14 +105,14 @@ impl std::fmt::Debug for Input {
 }
 
 impl Input {
-    fn frontend(&self) -> MutexGuard<'_, Option<Weak<dyn ChardevFrontend>>> {
+    fn frontend(&self) -> MutexGuard<'_, Option<Frontend>> {
         self.frontend.lock()
     }
 
     /// Passes on what there is, as far as the device has room for it.
     fn pass_on(&self, from: impl AsFd) -> Next {
         // The device is called without a lock of this stream's.
-        let frontend = self.frontend().as_ref().and_then(Weak::upgrade);
+        let frontend = self.frontend().as_ref().and_then(Frontend::upgrade);
         let Some(frontend) = frontend else {
             return Next::Pause;
         };
@@ -150,11 +156,11 @@ impl ChardevStdio {
         }
     }
 
-    /// Writes what the host takes of one piece: none if it takes none for as long as [`PATIENCE`].
-    fn write_some(bytes: &[u8]) -> Result<usize, Errno> {
+    /// Writes what the host takes of one piece: none if it takes none for that long.
+    fn write_some(bytes: &[u8], patience: &Timespec) -> Result<usize, Errno> {
         let output = stdout();
         let mut ready = [PollFd::new(&output, PollFlags::OUT)];
-        if poll(&mut ready, Some(&PATIENCE))? == 0 {
+        if poll(&mut ready, Some(patience))? == 0 {
             return Ok(0);
         }
         rustix::io::write(output, bytes)
@@ -201,13 +207,15 @@ impl Chardev for ChardevStdio {
         }
     }
 
-    /// A host that takes nothing holds the caller up until the stream is closed; what nobody can
-    /// read any more is lost. What several devices write at the same time may mix.
+    /// A host that takes nothing holds the caller up until the stream is closed or told not to wait;
+    /// what nobody can read any more is lost. What several devices write at the same time may mix.
     fn write(&self, bytes: &[u8]) {
         for piece in bytes.chunks(MOST_WRITTEN) {
             let mut rest = piece;
             while !rest.is_empty() && self.open.load(Ordering::Acquire) {
-                match Self::write_some(rest) {
+                let waits = !self.nonblocking.load(Ordering::Acquire);
+                match Self::write_some(rest, if waits { &PATIENCE } else { &NO_PATIENCE }) {
+                    Ok(0) | Err(Errno::AGAIN) if !waits => return,
                     Ok(written) => rest = rest.get(written..).unwrap_or_default(),
                     Err(Errno::INTR) => {}
                     // It said that it would take some, so that waiting for it is no use.
@@ -219,7 +227,11 @@ impl Chardev for ChardevStdio {
         }
     }
 
-    fn connect(&self, frontend: Weak<dyn ChardevFrontend>) -> bool {
+    fn set_nonblocking(&self, nonblocking: bool) {
+        self.nonblocking.store(nonblocking, Ordering::Release);
+    }
+
+    fn connect(&self, frontend: Frontend) -> bool {
         {
             let mut connected = self.input.frontend();
             if connected.is_some() {

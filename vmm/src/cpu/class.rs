@@ -100,7 +100,7 @@ macro_rules! processor {
             }
 
             fn unrealize(&self) {
-                self.slot.clear();
+                self.slot.clear(self.index());
             }
         }
 

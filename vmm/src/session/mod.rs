@@ -7,6 +7,7 @@ mod realizer;
 mod report;
 mod requests;
 mod run;
+mod run_log;
 mod signals;
 mod types;
 mod vm;

@@ -40,11 +40,16 @@ pub(crate) fn out(text: &str) -> Result<(), StartError> {
     }
 }
 
-/// Writes a line about the program's own work to standard error.
-pub(crate) fn line(text: &str) {
+/// What each line starts with: the program's name, and the guest's once there is one.
+pub(super) fn prefix() -> String {
     let program = PROGRAM.get().unwrap_or(&env!("CARGO_PKG_NAME"));
     let guest = GUEST.get().map(|guest| format!("[{guest}]")).unwrap_or_default();
-    let _ = writeln!(std::io::stderr().lock(), "{program}{guest}: {text}");
+    format!("{program}{guest}")
+}
+
+/// Writes a line about the program's own work to standard error.
+pub(crate) fn line(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{}: {text}", prefix());
 }
 
 pub(crate) fn warning(text: &str) {

@@ -1,21 +1,23 @@
 //! Running a VM: its processors on their threads, this thread for the rest, until it ends.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{collections::VecDeque, process::ExitCode, sync::Arc};
 
 use device_model::{
     chardev::Chardev,
     device::Device,
     event_loop::{EventLoop, Next},
-    qom_core::Obj,
+    platform::Platform,
+    qom_core::{Obj, Tree},
     request::VmRequest,
 };
 use parking_lot::Mutex;
 
-use super::{error::StartError, report, vm::Vm};
+use super::{error::StartError, run_log::RunLog, vm::Vm};
 use crate::{
+    causes::with_causes,
     cpu::Cpu,
     machine::Machine,
-    vcpu::{BusExits, End, EndSink},
+    vcpu::{End, EndSink},
 };
 
 /// How a run of the program ended, for whoever started it.
@@ -30,6 +32,9 @@ pub enum Exit {
     CantRun,
     /// The guest's kernel panicked.
     GuestPanicked,
+    /// A processor did not come out of the guest or of a device, so that the machine could not start
+    /// over.
+    Stuck,
     /// A device was told by the guest to end the process with this status.
     Guest(u8),
 }
@@ -43,14 +48,14 @@ impl Exit {
             Self::StartFailed => 1,
             Self::CantRun => 3,
             Self::GuestPanicked => 4,
+            Self::Stuck => 5,
             Self::Guest(status) => status,
         })
     }
 }
 
-/// What the main thread learns.
+/// What the main thread learns of the machine.
 enum News {
-    Signal(i32),
     Request(VmRequest),
     Ended(u32, End),
 }
@@ -58,18 +63,22 @@ enum News {
 /// What the callbacks of the loop leave for the main thread.
 #[derive(Clone)]
 struct Inbox {
-    news: Arc<Mutex<Vec<News>>>,
+    news: Arc<Mutex<VecDeque<News>>>,
     events: Arc<EventLoop>,
 }
 
 impl Inbox {
     fn put(&self, news: News) {
-        self.news.lock().push(news);
+        self.news.lock().push_back(news);
         self.events.stop();
     }
 
-    fn take(&self) -> Vec<News> {
-        std::mem::take(&mut *self.news.lock())
+    fn next(&self) -> Option<News> {
+        self.news.lock().pop_front()
+    }
+
+    fn clear(&self) {
+        self.news.lock().clear();
     }
 }
 
@@ -82,11 +91,12 @@ impl Vm {
         let host = |action| move |source| StartError::Host { action, source };
         let events = Arc::clone(self.platform.events());
         let inbox = Inbox { news: Arc::default(), events: Arc::clone(&events) };
-        for (signal, descriptor) in self.signals.descriptors() {
-            let inbox = inbox.clone();
+        for (_, descriptor) in self.signals.descriptors() {
+            // The loop only wakes up: it looks for signals itself.
+            let awake = Arc::clone(&events);
             events
                 .watch(descriptor, move || {
-                    inbox.put(News::Signal(signal));
+                    awake.stop();
                     Next::Pause
                 })
                 .map_err(host("wait for signals"))?;
@@ -100,129 +110,142 @@ impl Vm {
                 Next::Continue
             })
             .map_err(host("wait for requests of devices"))?;
-        let processors = Processors::of(&self, &inbox);
+        let processors = Processors::of(&self.tree, &self.platform, &inbox);
         processors.reset(&self)?;
         if !self.paused {
             processors.start()?;
         }
-        let exit = self.main_loop(&inbox, &processors);
+        let log = RunLog::new();
+        let exit = Running { vm: &self, inbox: &inbox, processors: &processors, log: &log }.run();
         // First, so that no processor waits for a reader of its output that takes none.
-        for object in self.tree.walk() {
-            if let Some(chardev) = object.cast::<dyn Chardev>() {
-                chardev.close();
-            }
+        for chardev in self.chardevs() {
+            chardev.close();
         }
-        processors.stop();
+        processors.stop(&log);
+        log.finish();
         exit
     }
 
-    fn main_loop(&self, inbox: &Inbox, processors: &Processors) -> Result<Exit, StartError> {
+    fn chardevs(&self) -> impl Iterator<Item = Arc<dyn Chardev>> {
+        self.tree.walk().into_iter().filter_map(|object| object.cast())
+    }
+}
+
+/// A VM whose processors run.
+struct Running<'a> {
+    vm: &'a Vm,
+    inbox: &'a Inbox,
+    processors: &'a Processors,
+    log: &'a RunLog<'a>,
+}
+
+impl Running<'_> {
+    fn run(&self) -> Result<Exit, StartError> {
         loop {
-            self.platform
-                .events()
-                .run()
-                .map_err(|source| StartError::Host { action: "wait for events", source })?;
-            for news in inbox.take() {
-                let exit = match news {
-                    News::Signal(signal) => {
-                        report::line(&format!("terminating on signal {signal}"));
-                        Some(Exit::Finished)
-                    }
-                    News::Request(request) => self.answer(request, processors)?,
-                    News::Ended(index, end) => self.processor_ended(index, &end, processors)?,
-                };
-                if let Some(exit) = exit {
-                    return Ok(exit);
+            // Between any two of the guest's doings, so that none keeps a signal from being seen.
+            if let Some(signal) = self.vm.signals.came() {
+                self.log.line(&format!("terminating on signal {signal}"));
+                return Ok(Exit::Finished);
+            }
+            let exit = match self.inbox.next() {
+                Some(News::Request(request)) => self.answer(request)?,
+                Some(News::Ended(index, end)) => self.processor_ended(index, &end)?,
+                None => {
+                    self.vm
+                        .platform
+                        .events()
+                        .run()
+                        .map_err(|source| StartError::Host { action: "wait for events", source })?;
+                    None
                 }
+            };
+            if let Some(exit) = exit {
+                return Ok(exit);
             }
         }
     }
 
-    fn answer(
-        &self,
-        request: VmRequest,
-        processors: &Processors,
-    ) -> Result<Option<Exit>, StartError> {
+    fn answer(&self, request: VmRequest) -> Result<Option<Exit>, StartError> {
         Ok(match request {
             VmRequest::PowerOff => Some(Exit::Finished),
-            VmRequest::Reset => self.reboot(processors)?,
+            VmRequest::Reset => self.reboot()?,
             VmRequest::GuestPanicked => {
-                report::warning("the guest's kernel has panicked");
+                self.log.caused_by_guest("the guest's kernel has panicked");
                 Some(Exit::GuestPanicked)
             }
             VmRequest::GuestCrashLoaded => {
-                report::warning("the guest's kernel has crashed and runs its crash kernel");
+                let warning = "the guest's kernel has crashed and runs its crash kernel";
+                self.log.caused_by_guest(warning);
                 None
             }
             VmRequest::Exit(status) => Some(Exit::Guest(status)),
         })
     }
 
-    fn processor_ended(
-        &self,
-        index: u32,
-        end: &End,
-        processors: &Processors,
-    ) -> Result<Option<Exit>, StartError> {
-        let describe = |what: &str, registers: &str| {
-            report::line(&format!("processor {index}: {what}\n{registers}"));
-        };
-        Ok(match end {
-            End::TripleFault { registers } => {
-                report::warning(&format!("processor {index}: triple fault\n{registers}"));
-                self.reboot(processors)?
-            }
-            End::Internal { error, registers } => {
-                describe(&format!("KVM can't run the guest: {error}"), registers);
-                Some(Exit::CantRun)
-            }
-            End::Unexpected { outcome, registers } => {
-                describe(&format!("stopped for {outcome:?}"), registers);
-                Some(Exit::CantRun)
-            }
-            End::Failed(error) => {
-                report::line(&format!("processor {index}: {}", crate::causes::with_causes(error)));
-                Some(Exit::CantRun)
-            }
-        })
+    fn processor_ended(&self, index: u32, end: &End) -> Result<Option<Exit>, StartError> {
+        let description = format!("processor {index}: {}", describe(end));
+        if let End::TripleFault { .. } = end {
+            self.log.caused_by_guest(&description);
+            return self.reboot();
+        }
+        self.log.line(&description);
+        Ok(Some(Exit::CantRun))
     }
 
     /// Starts the machine over, unless the user wants it to end there.
-    fn reboot(&self, processors: &Processors) -> Result<Option<Exit>, StartError> {
-        if !self.reboots {
+    fn reboot(&self) -> Result<Option<Exit>, StartError> {
+        if !self.vm.reboots {
             return Ok(Some(Exit::Finished));
         }
-        processors.stop();
+        // So that no processor waits for a reader of its output that takes none.
+        self.vm.chardevs().for_each(|chardev| chardev.set_nonblocking(true));
+        let stopped = self.processors.stop(self.log);
+        self.vm.chardevs().for_each(|chardev| chardev.set_nonblocking(false));
+        if !stopped {
+            return Ok(Some(Exit::Stuck));
+        }
         // What the guest asked before it was stopped was asked of the machine that is no more.
-        self.platform.requests().take();
-        for object in self.tree.walk() {
+        self.vm.platform.requests().take();
+        self.inbox.clear();
+        for object in self.vm.tree.walk() {
             if let Some(device) = object.cast::<dyn Device>() {
                 device.reset();
             }
         }
-        processors.reset(self)?;
-        processors.start()?;
+        self.vm.reload()?;
+        self.processors.reset(self.vm)?;
+        self.processors.start()?;
         Ok(None)
+    }
+}
+
+/// Why a processor runs no further, and its registers.
+fn describe(end: &End) -> String {
+    match end {
+        End::TripleFault { registers } => format!("triple fault\n{registers}"),
+        End::Internal { error, registers } => {
+            format!("KVM can't run the guest: {error}\n{registers}")
+        }
+        End::Unexpected { outcome, registers } => format!("stopped for {outcome:?}\n{registers}"),
+        End::Failed { error, registers } => format!("{}\n{registers}", with_causes(error)),
     }
 }
 
 /// The processors of a VM, in order.
 struct Processors {
-    cpus: Vec<Arc<dyn Cpu>>,
-    exits: BusExits,
+    cpus: Vec<(Obj, Arc<dyn Cpu>)>,
+    platform: Arc<Platform>,
     ended: EndSink,
 }
 
 impl Processors {
-    fn of(vm: &Vm, inbox: &Inbox) -> Self {
-        let mut cpus: Vec<_> = vm.tree.walk().iter().filter_map(Obj::cast::<dyn Cpu>).collect();
-        cpus.sort_by_key(|cpu| cpu.index());
+    fn of(tree: &Tree, platform: &Arc<Platform>, inbox: &Inbox) -> Self {
+        let with_cpu = |object: Obj| object.cast::<dyn Cpu>().map(|cpu| (object, cpu));
+        let mut cpus: Vec<_> = tree.walk().into_iter().filter_map(with_cpu).collect();
+        cpus.sort_by_key(|(_, cpu)| cpu.index());
         let inbox = inbox.clone();
-        Self {
-            cpus,
-            exits: BusExits::new(Arc::clone(&vm.platform)),
-            ended: Arc::new(move |index, end| inbox.put(News::Ended(index, end))),
-        }
+        let ended: EndSink = Arc::new(move |index, end| inbox.put(News::Ended(index, end)));
+        Self { cpus, platform: Arc::clone(platform), ended }
     }
 
     /// Brings machine and processors, which must be at rest, into the state in which a guest starts.
@@ -232,7 +255,7 @@ impl Processors {
         let Some(entry) = board.boot(&machine, &vm.platform).map_err(StartError::Boot)? else {
             return Ok(());
         };
-        for cpu in &self.cpus {
+        for (_, cpu) in &self.cpus {
             let entry = (cpu.index() == 0).then_some(entry);
             cpu.slot()
                 .ask(cpu.index(), move |vcpu| vcpu.reset(entry.as_ref()))?
@@ -241,19 +264,33 @@ impl Processors {
         Ok(())
     }
 
+    /// Starts all of them; none if one can't be.
     fn start(&self) -> Result<(), StartError> {
-        for cpu in &self.cpus {
-            cpu.slot().start(cpu.index(), self.exits.clone(), Arc::clone(&self.ended))?;
+        for (at, (object, cpu)) in self.cpus.iter().enumerate() {
+            if let Err(error) = cpu.slot().start(object, &self.platform, Arc::clone(&self.ended)) {
+                for (_, started) in &self.cpus[..at] {
+                    // The error that there is tells more than one of stopping would.
+                    let _ = started.slot().stop(started.index());
+                }
+                return Err(error.into());
+            }
         }
         Ok(())
     }
 
-    /// Stops all of them. One that does not stop is left behind and named.
-    fn stop(&self) {
-        for cpu in &self.cpus {
+    /// Stops all of them, and tells whether they did. One that does not stop is left behind and
+    /// named.
+    fn stop(&self, log: &RunLog<'_>) -> bool {
+        let mut stopped = true;
+        for (_, cpu) in &self.cpus {
             if let Err(error) = cpu.slot().stop(cpu.index()) {
-                report::line(&error.to_string());
+                log.line(&with_causes(&error));
+                stopped = false;
             }
         }
+        stopped
     }
 }
+
+#[cfg(test)]
+mod tests;

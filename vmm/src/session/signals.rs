@@ -5,11 +5,13 @@ use std::{
     os::{fd::OwnedFd, unix::net::UnixStream},
 };
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::{
     SigId,
-    consts::{SIGHUP, SIGINT, SIGTERM},
+    consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM},
     low_level,
 };
+use vmm_sys_util::signal::{self, unblock_signal};
 
 /// The signals that end a VM, for the main thread's loop to read.
 #[derive(Debug)]
@@ -19,15 +21,21 @@ pub(super) struct EndSignals {
 }
 
 impl EndSignals {
-    /// Takes the signals over from their default action, which is to end the process at once.
+    /// Takes the signals over from their default action, which is to end the process at once and
+    /// leave its terminal as the guest has it. Unblocks them for this thread and those that it
+    /// starts, in case whoever started the program had them blocked.
     pub(super) fn take() -> io::Result<Self> {
         let mut signals = Self { read: Vec::new(), registered: Vec::new() };
         // Whoever started the program may have it outlive its terminal.
-        let hang_up = Some(SIGHUP).filter(|signal| !is_ignored(*signal));
-        for signal in [SIGINT, SIGTERM].into_iter().chain(hang_up) {
+        let of_terminal = [SIGHUP, SIGQUIT].into_iter().filter(|signal| !is_ignored(*signal));
+        for signal in [SIGINT, SIGTERM].into_iter().chain(of_terminal) {
             let (read, write) = UnixStream::pair()?;
             signals.registered.push(low_level::pipe::register(signal, write)?);
             signals.read.push((signal, read.into()));
+            unblock_signal(signal).map_err(|error| match error {
+                signal::Error::UnblockSignal(errno) => errno.into(),
+                other => io::Error::other(format!("{other:?}")),
+            })?;
         }
         Ok(signals)
     }
@@ -35,6 +43,15 @@ impl EndSignals {
     /// Each signal and the descriptor that is readable once it came.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = (i32, &OwnedFd)> {
         self.read.iter().map(|(signal, descriptor)| (*signal, descriptor))
+    }
+
+    /// The first of them that came; none yet.
+    pub(super) fn came(&self) -> Option<i32> {
+        self.read.iter().find_map(|(signal, descriptor)| {
+            let mut ready = [PollFd::new(descriptor, PollFlags::IN)];
+            let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+            (poll(&mut ready, Some(&now)) == Ok(1)).then_some(*signal)
+        })
     }
 }
 
@@ -54,5 +71,23 @@ impl Drop for EndSignals {
         for registered in self.registered.drain(..) {
             low_level::unregister(registered);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vmm_sys_util::signal::{block_signal, get_blocked_signals};
+
+    use super::*;
+
+    #[test]
+    fn signals_that_the_parent_blocked_are_unblocked() {
+        for signal in [SIGINT, SIGTERM] {
+            block_signal(signal).unwrap();
+        }
+        let signals = EndSignals::take().unwrap();
+        assert_eq!(signals.came(), None);
+        let blocked = get_blocked_signals().unwrap();
+        assert!(!blocked.contains(&SIGINT) && !blocked.contains(&SIGTERM), "{blocked:?}");
     }
 }

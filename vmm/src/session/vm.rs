@@ -15,7 +15,7 @@ use super::{
     requests::{self, MACHINE},
     signals::EndSignals,
 };
-use crate::options::command_line::CommandLine;
+use crate::{loader::Loader, options::command_line::CommandLine};
 
 /// A VM whose objects all exist and whose processors are at rest.
 #[derive(Debug)]
@@ -26,8 +26,11 @@ pub struct Vm {
     pub(super) reboots: bool,
     pub(super) paused: bool,
     /// What the user calls the guest.
-    name: Option<String>,
+    pub(super) name: Option<String>,
     pub(super) signals: EndSignals,
+    /// What loads the files that the guest starts from, in the order of creation: a kernel comes
+    /// before what lies beside it.
+    pub(super) loaders: Vec<Obj>,
 }
 
 impl Vm {
@@ -45,7 +48,7 @@ impl Vm {
         // the guest has it. It ends the VM once that is complete.
         let signals = EndSignals::take()
             .map_err(|source| StartError::Host { action: "take over signals", source })?;
-        let vm = Self {
+        let mut vm = Self {
             tree,
             platform: Arc::new(platform),
             stated,
@@ -53,12 +56,15 @@ impl Vm {
             paused: line.is_paused(),
             name: line.guest_name().map(|(_, name)| name.guest.clone()),
             signals,
+            loaders: Vec::new(),
         };
         if let Some(process) = line.guest_name().and_then(|(_, name)| name.process.as_deref()) {
             name_process(process)
                 .map_err(|source| StartError::Host { action: "name the process", source })?;
         }
-        vm.create_objects(requests)?;
+        let mut objects = vm.create_objects(requests)?;
+        objects.retain(Obj::is::<dyn Loader>);
+        vm.loaders = objects;
         for warning in vm.tree.globals().warnings(registry) {
             report::warning(&warning);
         }
@@ -102,6 +108,16 @@ impl Vm {
     #[must_use]
     pub const fn platform(&self) -> &Arc<Platform> {
         &self.platform
+    }
+
+    /// Loads again what the guest starts from, which it may have written over since.
+    pub(super) fn reload(&self) -> Result<(), StartError> {
+        for loader in &self.loaders {
+            if let Some(loader) = loader.cast::<dyn Loader>() {
+                loader.load(&self.platform).map_err(StartError::Boot)?;
+            }
+        }
+        Ok(())
     }
 
     /// The machine.

@@ -7,16 +7,14 @@ use device_model::{interrupt::InterruptController, platform::Platform};
 use crate::kvm::ExitHandler;
 
 /// Answers a processor's accesses from the buses of its machine.
-#[derive(Clone)]
-pub struct BusExits {
+pub(super) struct BusExits {
     platform: Arc<Platform>,
     interrupts: Option<Arc<dyn InterruptController>>,
 }
 
 impl BusExits {
     /// The buses of a machine all of whose devices are realized.
-    #[must_use]
-    pub fn new(platform: Arc<Platform>) -> Self {
+    pub(super) fn new(platform: Arc<Platform>) -> Self {
         let interrupts = platform.interrupts().and_then(|controller| controller.cast());
         Self { platform, interrupts }
     }
@@ -43,11 +41,5 @@ impl ExitHandler for BusExits {
         if let Some(interrupts) = &self.interrupts {
             interrupts.end_of_interrupt(vector);
         }
-    }
-}
-
-impl std::fmt::Debug for BusExits {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BusExits").finish_non_exhaustive()
     }
 }

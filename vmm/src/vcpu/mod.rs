@@ -2,6 +2,10 @@
 
 mod exits;
 mod slot;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
-pub use exits::BusExits;
+use exits::BusExits;
 pub use slot::{End, EndSink, SlotError, VcpuSlot};

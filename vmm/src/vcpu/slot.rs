@@ -10,12 +10,14 @@ use std::{
     time::Duration,
 };
 
+use device_model::{platform::Platform, qom_core::Obj};
 use parking_lot::{Mutex, MutexGuard};
 use thiserror::Error;
 
 use super::BusExits;
 use crate::{
     accelerator::Vcpu,
+    cpu::Cpu,
     kvm::{InternalError, KickError, KickReceiver, Outcome, RunError, VcpuThread, VcpuThreadError},
 };
 
@@ -45,7 +47,12 @@ pub enum End {
         registers: String,
     },
     /// The host could not run it.
-    Failed(RunError),
+    Failed {
+        /// What it says.
+        error: RunError,
+        /// The registers at that point.
+        registers: String,
+    },
 }
 
 /// Takes the news that the processor with that number has come to its end.
@@ -65,7 +72,25 @@ pub enum SlotError {
         /// What the host says.
         source: VcpuThreadError,
     },
-    /// It does not come out of the guest.
+    /// The handle is of another tree than the machine's.
+    #[error("the object of type '{type_name}' belongs to another object tree")]
+    Foreign {
+        /// The object's type.
+        type_name: &'static str,
+    },
+    /// The handle's object has left the tree.
+    #[error("the object of type '{type_name}' stands in no object tree")]
+    Detached {
+        /// The object's type.
+        type_name: &'static str,
+    },
+    /// The handle is not of the processor whose slot it is.
+    #[error("the object of type '{type_name}' is not the processor of this slot")]
+    NotThis {
+        /// The object's type.
+        type_name: &'static str,
+    },
+    /// It does not come out of the guest, and its thread was given up.
     #[error("can't stop processor {index}: {source}")]
     Stuck {
         /// The processor.
@@ -78,10 +103,53 @@ pub enum SlotError {
 type Question = Box<dyn FnOnce(&mut dyn Vcpu) + Send>;
 
 /// What a processor's thread is told from outside; it looks when it is kicked.
-#[derive(Default)]
 struct Orders {
     stop: AtomicBool,
-    questions: Mutex<Vec<Question>>,
+    /// None once the thread asks the processor nothing any more.
+    questions: Mutex<Option<Vec<Question>>>,
+}
+
+impl Orders {
+    fn new() -> Self {
+        Self { stop: AtomicBool::new(false), questions: Mutex::new(Some(Vec::new())) }
+    }
+
+    /// Leaves a question for the thread; gives it back if that takes none any more.
+    fn ask(&self, question: Question) -> Result<(), Question> {
+        match &mut *self.questions.lock() {
+            Some(questions) => {
+                questions.push(question);
+                Ok(())
+            }
+            None => Err(question),
+        }
+    }
+
+    /// Asks the processor what was left.
+    fn answer(&self, vcpu: &mut dyn Vcpu) {
+        let questions = self.questions.lock().as_mut().map(mem::take);
+        for question in questions.into_iter().flatten() {
+            question(vcpu);
+        }
+    }
+
+    /// Asks the processor what was left, and takes nothing from then on.
+    fn answer_for_the_last_time(&self, vcpu: &mut dyn Vcpu) {
+        let questions = self.questions.lock().take();
+        for question in questions.into_iter().flatten() {
+            question(vcpu);
+        }
+    }
+}
+
+/// Closes the questions of a thread that panics, so that nobody waits for its answers.
+struct CloseAtEnd<'a>(&'a Orders);
+
+impl Drop for CloseAtEnd<'_> {
+    fn drop(&mut self) {
+        // Dropped after the lock.
+        let _unanswered = self.0.questions.lock().take();
+    }
 }
 
 enum State {
@@ -90,7 +158,36 @@ enum State {
     Running { thread: VcpuThread<Box<dyn Vcpu>>, orders: Arc<Orders> },
 }
 
+impl State {
+    /// Brings a running processor out of the guest and ends its thread, which is left behind if it
+    /// does not come out.
+    fn stop(&mut self, index: u32) -> Result<(), SlotError> {
+        let (thread, orders) = match mem::replace(self, Self::Absent) {
+            Self::Running { thread, orders } => (thread, orders),
+            at_rest => {
+                *self = at_rest;
+                return Ok(());
+            }
+        };
+        orders.stop.store(true, Ordering::Release);
+        thread.kick(PATIENCE).map_err(|source| SlotError::Stuck { index, source })?;
+        *self = Self::Parked(thread.join().map_err(|_| SlotError::Absent(index))?);
+        Ok(())
+    }
+}
+
 /// The place of one processor.
+///
+/// Its thread is started for the processor's own handle only:
+///
+/// ```compile_fail,E0308
+/// use std::sync::Arc;
+/// use vmm::{cpu::Cpu, device_model::platform::Platform, vcpu::EndSink};
+///
+/// fn smuggle(cpu: Arc<dyn Cpu>, platform: &Arc<Platform>, ended: EndSink) {
+///     let _ = cpu.slot().start(&cpu, platform, ended);
+/// }
+/// ```
 pub struct VcpuSlot {
     state: Mutex<State>,
 }
@@ -106,21 +203,41 @@ impl VcpuSlot {
         self.state.lock()
     }
 
-    /// Puts a new processor into the slot.
-    pub fn park(&self, vcpu: Box<dyn Vcpu>) {
+    /// Puts a new processor into the slot, which is empty.
+    pub(crate) fn park(&self, vcpu: Box<dyn Vcpu>) {
         *self.state() = State::Parked(vcpu);
     }
 
-    /// Takes the processor away for good; it must not be running.
-    pub fn clear(&self) {
-        *self.state() = State::Absent;
+    /// Takes processor `index` away for good, stopped first. A thread that does not come out of the
+    /// guest keeps it until it does.
+    pub(crate) fn clear(&self, index: u32) {
+        let mut state = self.state();
+        // Whether it was stopped or given up, the slot is empty.
+        let _ = state.stop(index);
+        *state = State::Absent;
     }
 
-    /// Starts the thread of processor `index`. One that runs already runs on.
+    /// Starts the thread of the processor `cpu`, whose slot this is, on its machine's platform, all
+    /// of whose devices are realized. One that runs already runs on.
     ///
     /// # Errors
-    /// If there is no processor, or no thread for it.
-    pub fn start(&self, index: u32, exits: BusExits, ended: EndSink) -> Result<(), SlotError> {
+    /// If the handle is not of this slot's processor, or not of one that stands in the platform's
+    /// tree; if there is no processor, or no thread for it.
+    pub fn start(
+        &self,
+        cpu: &Obj,
+        platform: &Arc<Platform>,
+        ended: EndSink,
+    ) -> Result<(), SlotError> {
+        let type_name = cpu.class().name();
+        if cpu.tree() != platform.tree() {
+            return Err(SlotError::Foreign { type_name });
+        }
+        if cpu.path().is_none() {
+            return Err(SlotError::Detached { type_name });
+        }
+        let processor = cpu.cast::<dyn Cpu>().filter(|cpu| std::ptr::eq(cpu.slot(), self));
+        let index = processor.ok_or(SlotError::NotThis { type_name })?.index();
         let mut state = self.state();
         let vcpu = match mem::replace(&mut *state, State::Absent) {
             State::Parked(vcpu) => vcpu,
@@ -130,9 +247,11 @@ impl VcpuSlot {
             }
             State::Absent => return Err(SlotError::Absent(index)),
         };
-        let orders = Arc::new(Orders::default());
+        let exits = BusExits::new(Arc::clone(platform));
+        let orders = Arc::new(Orders::new());
         let thread_orders = Arc::clone(&orders);
         let thread = VcpuThread::spawn(format!("vcpu{index}"), move |kicks| {
+            let _close = CloseAtEnd(&thread_orders);
             run(index, vcpu, exits, &thread_orders, kicks, &*ended)
         })
         .map_err(|source| SlotError::Start { index, source })?;
@@ -143,22 +262,9 @@ impl VcpuSlot {
     /// Brings processor `index` out of the guest and ends its thread.
     ///
     /// # Errors
-    /// If it does not come out.
+    /// If it does not come out. Its thread is given up then, and the slot empty.
     pub fn stop(&self, index: u32) -> Result<(), SlotError> {
-        let mut state = self.state();
-        let State::Running { thread, orders } = &*state else { return Ok(()) };
-        orders.stop.store(true, Ordering::Release);
-        thread.kick(PATIENCE).map_err(|source| SlotError::Stuck { index, source })?;
-        let State::Running { thread, .. } = mem::replace(&mut *state, State::Absent) else {
-            return Err(SlotError::Absent(index));
-        };
-        match thread.join() {
-            Ok(vcpu) => {
-                *state = State::Parked(vcpu);
-                Ok(())
-            }
-            Err(_) => Err(SlotError::Absent(index)),
-        }
+        self.state().stop(index)
     }
 
     /// Asks processor `index` something, out of the guest, wherever it is now.
@@ -171,19 +277,27 @@ impl VcpuSlot {
         question: impl FnOnce(&mut dyn Vcpu) -> T + Send + 'static,
     ) -> Result<T, SlotError> {
         let mut state = self.state();
-        match &mut *state {
-            State::Absent => Err(SlotError::Absent(index)),
-            State::Parked(vcpu) => Ok(question(&mut **vcpu)),
-            State::Running { thread, orders } => {
-                let (answer, answered) = mpsc::sync_channel(1);
-                orders.questions.lock().push(Box::new(move |vcpu| {
-                    // The asker may have given up.
-                    let _ = answer.send(question(vcpu));
-                }));
-                thread.kick(PATIENCE).map_err(|source| SlotError::Stuck { index, source })?;
-                answered.recv_timeout(PATIENCE).map_err(|_| SlotError::Absent(index))
+        let (answer, answered) = mpsc::sync_channel(1);
+        let mut question: Question = Box::new(move |vcpu| {
+            // The asker may have given up.
+            let _ = answer.send(question(vcpu));
+        });
+        if let State::Running { thread, orders } = &*state {
+            match orders.ask(question) {
+                Ok(()) => {
+                    thread.kick(PATIENCE).map_err(|source| SlotError::Stuck { index, source })?;
+                    return answered.recv_timeout(PATIENCE).map_err(|_| SlotError::Absent(index));
+                }
+                Err(unasked) => question = unasked,
             }
+            // Its thread has come to its end, and hands the processor over.
+            state.stop(index)?;
         }
+        match &mut *state {
+            State::Parked(vcpu) => question(&mut **vcpu),
+            _ => return Err(SlotError::Absent(index)),
+        }
+        answered.try_recv().map_err(|_| SlotError::Absent(index))
     }
 }
 
@@ -207,37 +321,27 @@ fn run(
     ended: &(dyn Fn(u32, End) + Send + Sync),
 ) -> Box<dyn Vcpu> {
     loop {
-        let end = match vcpu.run(&mut exits) {
-            Ok(Outcome::Continue) => continue,
-            Ok(Outcome::Interrupted) => {
-                if !kicks.take() {
-                    continue;
-                }
-                if orders.stop.load(Ordering::Acquire) {
-                    // An error here leaves the access unfinished, and the next run reports it.
-                    let _ = vcpu.finish_access(&mut exits);
-                    answer(&mut *vcpu, orders);
-                    return vcpu;
-                }
-                answer(&mut *vcpu, orders);
-                continue;
+        // Before each entry: a guest that leaves all the time is rarely interrupted by the signal.
+        if kicks.take() {
+            // An error here leaves the access unfinished, and the next run reports it.
+            let _ = vcpu.finish_access(&mut exits);
+            if orders.stop.load(Ordering::Acquire) {
+                orders.answer_for_the_last_time(&mut *vcpu);
+                return vcpu;
             }
+            orders.answer(&mut *vcpu);
+        }
+        let end = match vcpu.run(&mut exits) {
+            Ok(Outcome::Continue | Outcome::Interrupted) => continue,
             Ok(Outcome::Shutdown) => End::TripleFault { registers: vcpu.registers() },
             Ok(Outcome::InternalError(error)) => {
                 End::Internal { error, registers: vcpu.registers() }
             }
             Ok(outcome) => End::Unexpected { outcome, registers: vcpu.registers() },
-            Err(error) => End::Failed(error),
+            Err(error) => End::Failed { error, registers: vcpu.registers() },
         };
         ended(index, end);
-        answer(&mut *vcpu, orders);
+        orders.answer_for_the_last_time(&mut *vcpu);
         return vcpu;
-    }
-}
-
-fn answer(vcpu: &mut dyn Vcpu, orders: &Orders) {
-    let questions = mem::take(&mut *orders.questions.lock());
-    for question in questions {
-        question(vcpu);
     }
 }

@@ -1,10 +1,6 @@
 //! A character device whose host is the test.
 
-use std::{
-    collections::VecDeque,
-    io, mem,
-    sync::{Arc, Weak},
-};
+use std::{collections::VecDeque, io, mem, sync::Arc};
 
 use crate::prelude::*;
 
@@ -15,7 +11,7 @@ use crate::prelude::*;
 pub struct TestChardev {
     output: Mutex<Vec<u8>>,
     input: Mutex<VecDeque<u8>>,
-    frontend: Mutex<Option<Weak<dyn ChardevFrontend>>>,
+    frontend: Mutex<Option<Frontend>>,
     is_open: Mutex<bool>,
 }
 
@@ -61,7 +57,7 @@ impl Chardev for TestChardev {
         self.output.lock().extend(bytes);
     }
 
-    fn connect(&self, frontend: Weak<dyn ChardevFrontend>) -> bool {
+    fn connect(&self, frontend: Frontend) -> bool {
         let mut connected = self.frontend.lock();
         let free = connected.is_none();
         if free {
@@ -75,7 +71,7 @@ impl Chardev for TestChardev {
     }
 
     fn accept_input(&self) {
-        let frontend = self.frontend.lock().as_ref().and_then(Weak::upgrade);
+        let frontend = self.frontend.lock().as_ref().and_then(Frontend::upgrade);
         let Some(frontend) = frontend else { return };
         let bytes: Vec<u8> = {
             let mut input = self.input.lock();
