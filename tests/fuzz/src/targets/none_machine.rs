@@ -10,7 +10,7 @@ use device_model::{
 };
 use vmm::{options::command_line::CommandLine, session::Vm};
 
-use crate::{Target, input::Input};
+use crate::Target;
 
 inventory::submit!(Target { name: "none-machine", covers: &["none-machine"], run });
 
@@ -26,25 +26,28 @@ fn machine() -> Vm {
     Vm::create(registry, &line).expect("this machine needs nothing")
 }
 
-/// A byte for the type, then lines `PROPERTY=VALUE`.
+/// A line that names a type of device, or chooses one by what its bytes add up to; then lines
+/// `PROPERTY=VALUE`.
 fn run(data: &[u8]) {
     MACHINE.with(|vm| plug(vm.get_or_init(machine), data));
 }
 
 fn plug(vm: &Vm, data: &[u8]) {
-    let mut input = Input::new(data);
     let (tree, platform) = (vm.tree(), vm.platform());
     let devices: Vec<_> = Registry::global()
         .expect("the types are in order")
         .classes()
         .filter(|class| class.is_a(<dyn Device as ClassType>::NAME))
         .collect();
-    let class = devices[usize::from(input.byte()) % devices.len()];
-    let text = String::from_utf8_lossy(input.rest());
-    let request = text.split('\n').filter_map(|line| line.split_once('=')).fold(
-        Request::new(class.name(), "/machine/peripheral", "device"),
-        |request, (key, value)| request.set(key, value),
-    );
+    let text = String::from_utf8_lossy(data);
+    let mut lines = text.split('\n');
+    let first = lines.next().unwrap_or_default();
+    let any = first.bytes().map(usize::from).sum::<usize>() % devices.len();
+    let class = devices.iter().find(|class| class.name() == first).unwrap_or(&devices[any]);
+    let request = Request::new(class.name(), "/machine/peripheral", "device");
+    let request = lines
+        .filter_map(|line| line.split_once('='))
+        .fold(request, |request, (key, value)| request.set(key, value));
     let paths = || tree.walk().iter().filter_map(Obj::path).collect::<Vec<_>>();
     let before = paths();
     if let Ok(created) = tree.create([request], &mut DeviceRealizer::new(platform)) {
