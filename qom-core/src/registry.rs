@@ -195,7 +195,10 @@ impl Registry {
     /// All that is wrong with them.
     pub fn new(types: impl IntoIterator<Item = &'static TypeInfo>) -> Result<Self, RegistryErrors> {
         let mut infos: Vec<_> = types.into_iter().collect();
-        infos.sort_unstable_by_key(|info| (info.name, info.statement.file, info.statement.line));
+        let place = |info: &TypeInfo| (info.statement.file, info.statement.line);
+        infos.sort_unstable_by(|one, other| {
+            one.name.cmp(other.name).then_with(|| place(one).cmp(&place(other)))
+        });
         let mut errors = Vec::new();
         for pair in infos.windows(2) {
             if let [first, second] = pair

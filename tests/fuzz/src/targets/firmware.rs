@@ -28,12 +28,15 @@ const END: u64 = 1 << 32;
 const SHADOW_LARGEST: u64 = 128 << 10;
 const SHADOW_END: u64 = 1 << 20;
 
+/// The memory in which any firmware lies, and that of its copy.
+const HIGH: Range<u64> = END - LARGEST..END;
+const LOW: Range<u64> = 0..SHADOW_END;
 /// Memories that machines have: all that any firmware needs, and less.
 const LAYOUTS: [&[Range<u64>]; 5] = [
-    &[0..SHADOW_END, END - LARGEST..END],
-    &[0..SHADOW_END, END - UNIT..END],
-    &[0..SHADOW_END - UNIT, END - LARGEST..END],
-    &[END - LARGEST..END],
+    &[LOW, HIGH],
+    &[LOW, END - UNIT..END],
+    &[0..SHADOW_END - UNIT, HIGH],
+    &[HIGH],
     // A machine without any.
     &[],
 ];
