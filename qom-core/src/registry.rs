@@ -1,7 +1,8 @@
 //! All types of a program, collected at link time and checked before anything starts.
 
+mod ancestry;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     sync::{Arc, OnceLock},
 };
@@ -9,11 +10,12 @@ use std::{
 use thiserror::Error;
 
 use crate::{
-    SecurityStatus,
     class::Class,
     suggestion::Suggestion,
-    type_info::{Registration, Statement, TypeInfo, TypeKind},
+    type_info::{Registration, Statement, TypeInfo},
 };
+
+use ancestry::Ancestry;
 
 /// The types of a program, sorted by name.
 ///
@@ -21,8 +23,7 @@ use crate::{
 /// for, so that a start pays for the types it uses.
 pub struct Registry {
     infos: Vec<&'static TypeInfo>,
-    /// Position of each type's parent.
-    parents: Vec<Option<usize>>,
+    ancestry: Ancestry,
     classes: Vec<OnceLock<Arc<Class>>>,
 }
 
@@ -196,7 +197,10 @@ impl Registry {
     /// All that is wrong with them.
     pub fn new(types: impl IntoIterator<Item = &'static TypeInfo>) -> Result<Self, RegistryErrors> {
         let mut infos: Vec<_> = types.into_iter().collect();
-        infos.sort_unstable_by_key(|info| (info.name, info.statement.file, info.statement.line));
+        let place = |info: &TypeInfo| (info.statement.file, info.statement.line);
+        infos.sort_unstable_by(|one, other| {
+            one.name.cmp(other.name).then_with(|| place(one).cmp(&place(other)))
+        });
         let mut errors = Vec::new();
         for pair in infos.windows(2) {
             if let [first, second] = pair
@@ -212,22 +216,16 @@ impl Registry {
         if !errors.is_empty() {
             return Err(RegistryErrors(errors));
         }
-        let index: HashMap<&'static str, usize> =
-            infos.iter().enumerate().map(|(position, info)| (info.name, position)).collect();
-        let parents = resolve_names(&infos, &index, &mut errors);
+        let ancestry = Ancestry::of(&infos, &mut errors);
         if errors.is_empty() {
-            check_cycles(&infos, &index, &parents, &mut errors);
-        }
-        if errors.is_empty() {
-            check_statuses(&infos, &parents, &mut errors);
-            check_properties(&infos, &index, &parents, &mut errors);
+            ancestry.check(&infos, &mut errors);
         }
         if !errors.is_empty() {
             errors.sort_by_key(RegistryError::subject);
             return Err(RegistryErrors(errors));
         }
         let classes = infos.iter().map(|_| OnceLock::new()).collect();
-        Ok(Self { infos, parents, classes })
+        Ok(Self { infos, ancestry, classes })
     }
 
     /// Checks that each of these crates registered something. A crate that nothing refers to is
@@ -286,12 +284,10 @@ impl Registry {
     fn resolve(&self, position: usize) -> &Arc<Class> {
         self.classes[position].get_or_init(|| {
             let info = self.infos[position];
-            let parent = self.parents[position].map(|parent| Arc::clone(self.resolve(parent)));
-            let interfaces = info
-                .interfaces
-                .iter()
-                .filter_map(|name| self.class(name).map(Arc::clone))
-                .collect();
+            let class = |of: usize| Arc::clone(self.resolve(of));
+            let parent = self.ancestry.parent(position).map(class);
+            let interfaces = self.ancestry.interfaces(position).iter().copied().map(class);
+            let interfaces = interfaces.collect();
             Arc::new(Class::new(info, parent, interfaces))
         })
     }
@@ -301,187 +297,4 @@ impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registry").field("types", &self.infos.len()).finish_non_exhaustive()
     }
-}
-
-/// Finds each type's parent, and reports parents and interfaces that are missing or no such thing.
-fn resolve_names(
-    infos: &[&'static TypeInfo],
-    index: &HashMap<&'static str, usize>,
-    errors: &mut Vec<RegistryError>,
-) -> Vec<Option<usize>> {
-    let unknown = |info: &TypeInfo, relation, missing| RegistryError::Unknown {
-        name: info.name,
-        place: info.statement.into(),
-        relation,
-        missing,
-        suggestion: Suggestion::of(missing, infos.iter().map(|info| info.name)),
-    };
-    let wrong = |info: &TypeInfo, relation, other: &TypeInfo| RegistryError::Kind {
-        name: info.name,
-        place: info.statement.into(),
-        relation,
-        other: other.name,
-        found: match other.kind {
-            TypeKind::Abstract => "a class, not an interface",
-            TypeKind::Interface => "an interface, not a class",
-            TypeKind::Concrete(_) => "a concrete type, and those are final",
-        },
-    };
-    let mut parents = Vec::with_capacity(infos.len());
-    for info in infos {
-        let parent = info.parent.and_then(|name| {
-            let found = index.get(name).copied();
-            match found.map(|position| infos[position]) {
-                None => errors.push(unknown(info, "parent", name)),
-                Some(parent) if !matches!(parent.kind, TypeKind::Abstract) => {
-                    errors.push(wrong(info, "parent", parent));
-                }
-                Some(_) => {}
-            }
-            found
-        });
-        parents.push(parent);
-        for name in info.interfaces {
-            match index.get(name).map(|position| infos[*position]) {
-                None => errors.push(unknown(info, "interface", name)),
-                Some(other) if !matches!(other.kind, TypeKind::Interface) => {
-                    errors.push(wrong(info, "interface", other));
-                }
-                Some(_) => {}
-            }
-        }
-    }
-    parents
-}
-
-/// Reports types that are their own ancestor, by parents or by interfaces.
-fn check_cycles(
-    infos: &[&'static TypeInfo],
-    index: &HashMap<&'static str, usize>,
-    parents: &[Option<usize>],
-    errors: &mut Vec<RegistryError>,
-) {
-    #[derive(Clone, Copy, PartialEq)]
-    enum Mark {
-        New,
-        Open,
-        Done,
-    }
-    let mut marks = vec![Mark::New; infos.len()];
-    for start in 0..infos.len() {
-        // Depth first with a stack of our own: (type, which of its edges comes next).
-        let mut stack = vec![(start, 0)];
-        while let Some((at, edge)) = stack.pop() {
-            if edge == 0 {
-                if marks[at] != Mark::New {
-                    continue;
-                }
-                marks[at] = Mark::Open;
-            }
-            let next = match edge {
-                0 => parents[at],
-                _ => infos[at].interfaces.get(edge - 1).and_then(|name| index.get(name)).copied(),
-            };
-            if edge > infos[at].interfaces.len() {
-                marks[at] = Mark::Done;
-                continue;
-            }
-            stack.push((at, edge + 1));
-            match next {
-                Some(next) if marks[next] == Mark::Open => {
-                    let from = stack.iter().position(|(open, _)| *open == next).unwrap_or(0);
-                    let mut chain: Vec<_> =
-                        stack[from..].iter().map(|(open, _)| infos[*open].name).collect();
-                    chain.push(infos[next].name);
-                    errors.push(RegistryError::Cycle {
-                        name: infos[next].name,
-                        place: infos[next].statement.into(),
-                        chain: chain.join(" -> "),
-                    });
-                }
-                Some(next) if marks[next] == Mark::New => stack.push((next, 0)),
-                _ => {}
-            }
-        }
-    }
-}
-
-/// Reports secure types with an insecure class above them.
-fn check_statuses(
-    infos: &[&'static TypeInfo],
-    parents: &[Option<usize>],
-    errors: &mut Vec<RegistryError>,
-) {
-    for (position, info) in infos.iter().enumerate() {
-        if info.status != SecurityStatus::Secure {
-            continue;
-        }
-        let chain = std::iter::successors(parents[position], |parent| parents[*parent]);
-        for ancestor in chain.map(|parent| infos[parent]) {
-            if let SecurityStatus::Insecure { reason } = ancestor.status {
-                errors.push(RegistryError::SecureOverInsecure {
-                    name: info.name,
-                    place: info.statement.into(),
-                    ancestor: ancestor.name,
-                    ancestor_place: ancestor.statement.into(),
-                    reason,
-                });
-            }
-        }
-    }
-}
-
-/// Reports properties that are declared twice in a type, its ancestors and its interfaces.
-fn check_properties(
-    infos: &[&'static TypeInfo],
-    index: &HashMap<&'static str, usize>,
-    parents: &[Option<usize>],
-    errors: &mut Vec<RegistryError>,
-) {
-    for (position, info) in infos.iter().enumerate() {
-        // What comes from above alone was compared there.
-        if info.properties.is_empty() && info.interfaces.is_empty() {
-            continue;
-        }
-        let mut seen: BTreeMap<&'static str, &'static str> = BTreeMap::new();
-        let report = |property, other, errors: &mut Vec<RegistryError>| {
-            let place = info.statement.into();
-            let error =
-                RegistryError::DuplicateProperty { name: info.name, place, property, other };
-            errors.push(error);
-        };
-        let above = parents[position].map(|parent| contributors(parent, infos, index, parents));
-        let above = above.unwrap_or_default();
-        for declaring in above.iter().map(|at| infos[*at]) {
-            seen.extend(
-                declaring.properties.iter().map(|property| (property.name, declaring.name)),
-            );
-        }
-        for at in contributors(position, infos, index, parents).difference(&above) {
-            for property in infos[*at].properties {
-                if let Some(other) = seen.insert(property.name, infos[*at].name) {
-                    report(property.name, other, errors);
-                }
-            }
-        }
-    }
-}
-
-/// The positions of a type, of its ancestors, and of all interfaces that one of them offers. No
-/// walk without end: there is no cycle.
-fn contributors(
-    position: usize,
-    infos: &[&'static TypeInfo],
-    index: &HashMap<&'static str, usize>,
-    parents: &[Option<usize>],
-) -> BTreeSet<usize> {
-    let mut found = BTreeSet::new();
-    let mut open = vec![position];
-    while let Some(at) = open.pop() {
-        if found.insert(at) {
-            open.extend(parents[at]);
-            open.extend(infos[at].interfaces.iter().filter_map(|name| index.get(name)));
-        }
-    }
-    found
 }

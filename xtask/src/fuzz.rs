@@ -156,6 +156,9 @@ fn one_target(fuzzer: &Path, name: &str, seconds: u32) -> Result<bool> {
             }
             return Ok(false);
         }
+        if what == "seeds" {
+            remarks(&log).for_each(|remark| eprintln!("{remark}"));
+        }
         let Some(executed) = executed(&log) else {
             bail!("the fuzzer did not tell its runs:\n{log}")
         };
@@ -163,6 +166,11 @@ fn one_target(fuzzer: &Path, name: &str, seconds: u32) -> Result<bool> {
     }
     eprintln!("fuzz {name:<18} ok: {runs} runs in {seconds} s");
     Ok(true)
+}
+
+/// What a target has to say of itself: that this host lacks what it needs.
+fn remarks(log: &str) -> impl Iterator<Item = &str> {
+    log.lines().filter(|line| line.starts_with("fuzz: "))
 }
 
 /// The file that libFuzzer says it wrote.
@@ -188,6 +196,9 @@ mod tests {
         let log = "INFO: x\nstat::number_of_executed_units: 1234\nstat::peak_rss_mb: 30\n";
         assert_eq!(executed(log), Some(1234));
         assert_eq!(reproducer(log), None);
+        assert_eq!(remarks(log).count(), 0);
+        let log = "INFO: x\nfuzz: 'machine' tries nothing\n";
+        assert_eq!(remarks(log).collect::<Vec<_>>(), ["fuzz: 'machine' tries nothing"]);
         let log = "artifact_prefix='a/'; Test unit written to a/crash-12\nBase64: Kg==\n";
         assert_eq!(reproducer(log), Some("a/crash-12"));
     }

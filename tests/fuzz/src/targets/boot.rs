@@ -10,11 +10,13 @@ use vmm::boot::{
 };
 
 use super::memory;
-use crate::input::Input;
+use crate::{Target, input::Input};
+
+inventory::submit!(Target { name: "boot", covers: &[], run });
 
 /// Number of processors; lengths of command line and RAM disk in 16 bits each; the command line;
 /// the kernel.
-pub(crate) fn run(data: &[u8]) {
+fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let cpus = u16::from_le_bytes([input.byte(), input.byte()]);
     let words_length = u16::from_le_bytes([input.byte(), input.byte()]);

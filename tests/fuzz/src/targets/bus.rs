@@ -5,12 +5,17 @@ use std::sync::Arc;
 use device_model::{
     platform::Platform,
     prelude::*,
-    qom_core::{Globals, Policy, PolicyStatement, Registry, Request, Tree},
+    qom_core::{
+        Class, ClassType, Globals, Policy, PolicyStatement, Registry, Request, SecurityStatus, Tree,
+    },
     realize::DeviceRealizer,
 };
-use devices as _;
+use vmm::accelerator::Accelerator;
 
-use crate::input::{Access, Input, buffer};
+use crate::{Target, board::Board, coverage::OF_TESTS, input::Input};
+
+// Each device has a target of its own; what this adds is that they are together.
+inventory::submit!(Target { name: "bus", covers: &[], run });
 
 /// A sink of interrupts that keeps the routes that it is told
 #[qom_type(
@@ -44,73 +49,53 @@ impl MsiSink for FuzzMsiSink {
     }
 }
 
-/// Where accesses go: the windows of the devices, and a gap.
-const PORTS: [u64; 9] = [0x60, 0x64, 0x70, 0x402, 0x501, 0x505, 0x3f8, 0x3fe, 0x80];
-const ADDRESSES: [u64; 5] =
-    [0xfec0_0000, 0xfec0_0010, 0xfea0_0000, 0xd000_0000, 0xffff_ffff_ffff_fffc];
-
-fn requests() -> impl Iterator<Item = Request> {
-    [
-        ("fuzz-msi-sink", "sink"),
-        ("ioapic", "ioapic"),
-        ("i8042", "i8042"),
-        ("mc146818rtc", "rtc"),
-        ("isa-serial", "serial"),
-        ("isa-debugcon", "debugcon"),
-        ("isa-debug-exit", "exit"),
-        ("pvpanic", "pvpanic"),
-        ("acpi-ged", "ged"),
-    ]
-    .into_iter()
-    .map(|(type_name, name)| Request::new(type_name, "/", name))
+/// The devices that need no accelerator: every secure one, controllers first, since lines lead there.
+fn devices(registry: &Registry) -> Vec<&'static str> {
+    let of_an_accelerator =
+        |class: &Class| class.properties().any(|(property, _)| property.link == Some(ACCELERATOR));
+    let mut devices: Vec<_> = registry
+        .classes()
+        .filter(|class| {
+            !class.is_abstract()
+                && class.is_a(<dyn Device as ClassType>::NAME)
+                && class.status() == SecurityStatus::Secure
+                && class.statement().crate_name != OF_TESTS
+                && !of_an_accelerator(class)
+        })
+        .collect();
+    devices.sort_by_key(|class| !class.is_a(<dyn InterruptController as ClassType>::NAME));
+    devices.into_iter().map(|class| class.name()).collect()
 }
 
-/// For each access a byte that says where, then the access.
-pub(crate) fn run(data: &[u8]) {
+/// The class to which the devices of a certain accelerator have a link.
+const ACCELERATOR: &str = <dyn Accelerator as ClassType>::NAME;
+
+/// Operations: 0xff is a reset of the machine, 0xfe the end of an interrupt, all else are accesses.
+fn run(data: &[u8]) {
     let registry = Registry::global().expect("the devices' types are in order");
     let policy = PolicyStatement::parse("insecure-types", "accept").ok().flatten();
     let policy = Policy::of(&policy.into_iter().collect::<Vec<_>>());
     let tree = Tree::new(Arc::clone(registry), policy, Globals::new(Vec::new()))
         .expect("a tree can be made");
-    let platform = Platform::new(tree.id()).expect("there are descriptors");
-    tree.create(requests(), &mut DeviceRealizer::new(&platform)).expect("the board can be built");
+    let platform = Arc::new(Platform::new(tree.id()).expect("there are descriptors"));
+    let requests = std::iter::once("fuzz-msi-sink")
+        .chain(devices(registry))
+        .map(|type_name| Request::new(type_name, "/", type_name));
+    tree.create(requests, &mut DeviceRealizer::new(&platform)).expect("the board can be built");
 
+    let mut board = Board::new(Arc::clone(&platform));
     let mut input = Input::new(data);
-    while let Some(place) = input.next() {
-        let first = input.byte();
-        if place == 0xff {
-            let devices = tree.walk();
-            devices.iter().filter_map(Obj::cast::<dyn Device>).for_each(|device| device.reset());
-            continue;
-        }
-        let at = usize::from(place >> 1);
-        let access = input.access(first);
-        if place & 1 == 0 {
-            let base = PORTS[at % PORTS.len()];
-            match access {
-                Access::Read(offset, length) => {
-                    let mut data = buffer(length.min(4));
-                    platform.ports().read((base + offset % 8) & 0xffff, &mut data);
-                    assert!(base != 0x80 || data.iter().all(|byte| *byte == 0xff));
-                }
-                Access::Write(offset, data) => {
-                    let data = &data[..data.len().min(4)];
-                    platform.ports().write((base + offset % 8) & 0xffff, data);
-                }
+    while let Some(op) = input.next() {
+        match op {
+            0xff => {
+                let devices = tree.walk();
+                devices
+                    .iter()
+                    .filter_map(Obj::cast::<dyn Device>)
+                    .for_each(|device| device.reset());
             }
-        } else {
-            let base = ADDRESSES[at % ADDRESSES.len()];
-            match access {
-                Access::Read(offset, length) => {
-                    let mut data = buffer(length.min(8));
-                    platform.memory_io().read(base.saturating_add(offset % 0x80), &mut data);
-                    assert!(base != 0xd000_0000 || data.iter().all(|byte| *byte == 0xff));
-                }
-                Access::Write(offset, data) => {
-                    let data = &data[..data.len().min(8)];
-                    platform.memory_io().write(base.saturating_add(offset % 0x80), data);
-                }
-            }
+            0xfe => board.end_of_interrupt(input.byte()),
+            _ => board.access(op, &mut input),
         }
     }
     assert!(platform.requests().take().len() <= 16, "a guest can pile up requests");
@@ -118,4 +103,19 @@ pub(crate) fn run(data: &[u8]) {
     tree.clear(&mut DeviceRealizer::new(&platform));
     assert!(platform.ports().regions().is_empty(), "a device that is gone answers");
     assert!(platform.memory_io().regions().is_empty(), "a device that is gone answers");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_board_has_what_a_default_machine_has_and_what_users_plug() {
+        let devices = devices(Registry::global().unwrap());
+        assert_eq!(devices.first(), Some(&"ioapic"), "{devices:?}");
+        for name in ["acpi-ged", "i8042", "isa-serial", "mc146818rtc", "pvpanic"] {
+            assert!(devices.contains(&name), "{name}");
+        }
+        assert!(!devices.iter().any(|name| name.starts_with("kvm")), "{devices:?}");
+    }
 }

@@ -5,9 +5,12 @@ use std::io::Cursor;
 use vmm::boot::{bzimage::load, setup_header::SetupHeader};
 
 use super::memory;
+use crate::Target;
+
+inventory::submit!(Target { name: "bzimage", covers: &["bzimage-loader"], run });
 
 /// The whole input is the file.
-pub(crate) fn run(data: &[u8]) {
+fn run(data: &[u8]) {
     if let Ok(loaded) = load(&mut Cursor::new(data), memory::memory()) {
         let range = loaded.image.range;
         assert!(range.start < range.end && range.end <= memory::SIZE, "{range:?}");

@@ -1,9 +1,12 @@
 //! Configuration files: sections in the order of their lines, without what no section can hold.
 
+use crate::Target;
 use vmm::options::config_file::{GROUPS, parse};
 
+inventory::submit!(Target { name: "config-file", covers: &[], run });
+
 /// The whole input is the file.
-pub(crate) fn run(data: &[u8]) {
+fn run(data: &[u8]) {
     match parse("file", data) {
         Ok(sections) => {
             assert!(sections.is_sorted_by(|one, next| one.line < next.line));

@@ -1,9 +1,12 @@
 //! Names of CPU features: each chosen once, and by the name that it has.
 
+use crate::Target;
 use vmm::cpu::features::{find, parse};
 
+inventory::submit!(Target { name: "cpu-features", covers: &[], run });
+
 /// Names with a sign before each, separated by commas.
-pub(crate) fn run(data: &[u8]) {
+fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let given: Vec<_> = text
         .split(',')

@@ -1,9 +1,12 @@
 //! `-cpu`: a model and changes to features, as many as commas say.
 
+use crate::Target;
 use vmm::options::cpu_model::{MAX_FEATURES, parse};
 
+inventory::submit!(Target { name: "cpu-model", covers: &[], run });
+
 /// The whole input is the text.
-pub(crate) fn run(data: &[u8]) {
+fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     match parse(&text) {
         Ok(model) => {

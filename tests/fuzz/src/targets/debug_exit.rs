@@ -2,10 +2,15 @@
 
 use devices::debug_exit::DebugExit;
 
-use crate::input::{Access, Input, buffer};
+use crate::{
+    Target,
+    input::{Access, Input, buffer},
+};
+
+inventory::submit!(Target { name: "debug-exit", covers: &["isa-debug-exit"], run });
 
 /// The width, then accesses.
-pub(crate) fn run(data: &[u8]) {
+fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let width = input.byte();
     let Ok(port) = DebugExit::new(width) else {

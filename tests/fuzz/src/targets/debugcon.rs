@@ -2,10 +2,15 @@
 
 use devices::debugcon::DebugCon;
 
-use crate::input::{Access, Input, buffer};
+use crate::{
+    Target,
+    input::{Access, Input, buffer},
+};
+
+inventory::submit!(Target { name: "debugcon", covers: &["isa-debugcon"], run });
 
 /// What the port reads as, then accesses.
-pub(crate) fn run(data: &[u8]) {
+fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let readback = input.byte();
     let port = DebugCon::new(readback);

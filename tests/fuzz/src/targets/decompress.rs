@@ -4,7 +4,7 @@ use std::io::Read;
 
 use vmm::boot::decompress::Compression;
 
-use crate::input::Input;
+use crate::{Target, input::Input};
 
 const ALL: [Compression; 6] = [
     Compression::None,
@@ -17,8 +17,10 @@ const ALL: [Compression; 6] = [
 /// The most that may be unpacked is this many KiB times the second byte.
 const LIMIT_UNIT: u64 = 1024;
 
+inventory::submit!(Target { name: "decompress", covers: &[], run });
+
 /// A byte for the compression, one for the limit, then the compressed data.
-pub(crate) fn run(data: &[u8]) {
+fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let compression = ALL[usize::from(input.byte()) % ALL.len()];
     let limit = u64::from(input.byte()) * LIMIT_UNIT;

@@ -5,9 +5,12 @@ use std::io::Cursor;
 use vmm::boot::elf::{KernelEntry, load};
 
 use super::memory;
+use crate::Target;
+
+inventory::submit!(Target { name: "elf", covers: &["elf-loader"], run });
 
 /// The whole input is the file.
-pub(crate) fn run(data: &[u8]) {
+fn run(data: &[u8]) {
     if let Ok(image) = load(&mut Cursor::new(data), memory::memory()) {
         assert!(image.range.start < image.range.end, "{image:?}");
         assert!(image.range.end <= memory::SIZE, "{image:?}");

@@ -2,10 +2,15 @@
 
 use devices::ged::GedRegisters;
 
-use crate::input::{Access, Input, buffer};
+use crate::{
+    Target,
+    input::{Access, Input, buffer},
+};
+
+inventory::submit!(Target { name: "ged", covers: &["acpi-ged"], run });
 
 /// Operations: 0x70 is a reset of the machine, all else are accesses.
-pub(crate) fn run(data: &[u8]) {
+fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let mut registers = GedRegisters::new();
     while let Some(first) = input.next() {

@@ -1,9 +1,12 @@
 //! `-global`: both forms name a driver, a property and a value.
 
+use crate::Target;
 use vmm::options::globals::parse;
 
+inventory::submit!(Target { name: "globals", covers: &[], run });
+
 /// The whole input is the text.
-pub(crate) fn run(data: &[u8]) {
+fn run(data: &[u8]) {
     if let Ok(global) = parse(&String::from_utf8_lossy(data)) {
         assert!(!global.driver.is_empty() && !global.property.is_empty(), "{global:?}");
         let long = format!(

@@ -2,10 +2,15 @@
 
 use devices::i8042::I8042;
 
-use crate::input::{Access, Input, buffer};
+use crate::{
+    Target,
+    input::{Access, Input, buffer},
+};
+
+inventory::submit!(Target { name: "i8042", covers: &["i8042"], run });
 
 /// Operations: 0x70 is a reset of the machine, all else are accesses.
-pub(crate) fn run(data: &[u8]) {
+fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let mut controller = I8042::new();
     while let Some(first) = input.next() {

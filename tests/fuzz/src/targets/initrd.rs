@@ -5,11 +5,13 @@ use std::io::Cursor;
 use vmm::boot::initrd::load;
 
 use super::memory;
-use crate::input::Input;
+use crate::{Target, input::Input};
+
+inventory::submit!(Target { name: "initrd", covers: &["initrd-loader"], run });
 
 /// Start and length of the kernel and the highest address, eight bytes each; then the length of the
 /// disk in the same form, at most twice the memory.
-pub(crate) fn run(data: &[u8]) {
+fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let start = input.number() % (2 * memory::SIZE);
     let kernel = start..start + input.number() % (2 * memory::SIZE);

@@ -3,10 +3,15 @@
 
 use devices::ioapic::{Effect, IoApic, MsiMessage, Pin};
 
-use crate::input::{Access, Input, buffer};
+use crate::{
+    Target,
+    input::{Access, Input, buffer},
+};
+
+inventory::submit!(Target { name: "ioapic", covers: &["ioapic"], run });
 
 /// Operations: 0x70 to 0x72 are the machine's, all else are accesses.
-pub(crate) fn run(data: &[u8]) {
+fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let mut apic = IoApic::new();
     while let Some(first) = input.next() {

@@ -1,9 +1,12 @@
 //! JSON in options: an object is read whole, each name once, or refused.
 
+use crate::Target;
 use vmm::options::json::parse_object;
 
+inventory::submit!(Target { name: "json", covers: &[], run });
+
 /// The whole input is the text.
-pub(crate) fn run(data: &[u8]) {
+fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     match parse_object(&text) {
         Ok(members) => {

@@ -5,10 +5,12 @@ use vmm::options::{
     nesting::nest,
 };
 
-use crate::input::Input;
+use crate::{Target, input::Input};
+
+inventory::submit!(Target { name: "keyval", covers: &[], run });
 
 /// A byte for the variant, then the text.
-pub(crate) fn run(data: &[u8]) {
+fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let variant = input.byte();
     let syntax = Syntax {

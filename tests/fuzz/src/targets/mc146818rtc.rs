@@ -4,10 +4,15 @@ use std::{cell::Cell, rc::Rc};
 
 use devices::mc146818rtc::{Clock, Mc146818Rtc};
 
-use crate::input::{Access, Input, buffer};
+use crate::{
+    Target,
+    input::{Access, Input, buffer},
+};
+
+inventory::submit!(Target { name: "mc146818rtc", covers: &["mc146818rtc"], run });
 
 /// Operations: 0x70 to 0x73 are the host's, all else are accesses.
-pub(crate) fn run(data: &[u8]) {
+fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let now = Rc::new(Cell::new(1_700_000_000_000_000_000));
     let clock = || {

@@ -2,10 +2,15 @@
 
 use devices::pvpanic::{GuestEvent, PvPanic, spec};
 
-use crate::input::{Access, Input, buffer};
+use crate::{
+    Target,
+    input::{Access, Input, buffer},
+};
+
+inventory::submit!(Target { name: "pvpanic", covers: &["pvpanic"], run });
 
 /// The mask of events, then accesses.
-pub(crate) fn run(data: &[u8]) {
+fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let mask = input.byte();
     let Ok(port) = PvPanic::new(mask) else {

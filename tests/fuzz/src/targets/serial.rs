@@ -2,10 +2,15 @@
 
 use devices::serial::{ModemInputs, Uart, spec};
 
-use crate::input::{Access, Input, buffer};
+use crate::{
+    Target,
+    input::{Access, Input, buffer},
+};
+
+inventory::submit!(Target { name: "serial", covers: &["isa-serial"], run });
 
 /// Operations: 0x70 to 0x73 are the host's, all else are accesses.
-pub(crate) fn run(data: &[u8]) {
+fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let mut uart = Uart::new();
     while let Some(first) = input.next() {

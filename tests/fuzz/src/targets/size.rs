@@ -2,10 +2,12 @@
 
 use device_model::qom_core::{Size, SizeUnit};
 
-use crate::input::Input;
+use crate::{Target, input::Input};
+
+inventory::submit!(Target { name: "size", covers: &[], run });
 
 /// A byte for the unit, then the text.
-pub(crate) fn run(data: &[u8]) {
+fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let unit = if input.byte() & 1 == 0 { SizeUnit::Byte } else { SizeUnit::Mebibyte };
     let text = String::from_utf8_lossy(input.rest());
