@@ -3,6 +3,7 @@
 mod ancestry;
 
 use std::{
+    collections::BTreeSet,
     fmt,
     sync::{Arc, OnceLock},
 };

@@ -36,13 +36,8 @@ impl Board {
         }
     }
 
-    pub(crate) fn platform(&self) -> &Platform {
+    pub(crate) fn platform(&self) -> &Arc<Platform> {
         &self.platform
-    }
-
-    /// What a processor's exits reach.
-    pub(crate) fn exits(&self) -> BusExits {
-        self.exits.clone()
     }
 
     /// A processor has ended its handling of an interrupt.

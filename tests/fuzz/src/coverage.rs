@@ -82,8 +82,13 @@ mod tests {
     const CONCRETE: TypeKind = <Container as ClassType>::INFO.kind;
 
     const fn device(name: &'static str, kind: TypeKind) -> TypeInfo {
-        let statement =
-            Statement { crate_name: "some", crate_version: "1.0.0", file: "some.rs", line: 7 };
+        let statement = Statement {
+            crate_name: "some",
+            crate_ident: "some",
+            crate_version: "1.0.0",
+            file: "some.rs",
+            line: 7,
+        };
         TypeInfo {
             status: SecurityStatus::Secure,
             boundaries: Boundaries::of(&[Boundary::Guest]),

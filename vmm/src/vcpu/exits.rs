@@ -6,15 +6,16 @@ use device_model::{interrupt::InterruptController, platform::Platform};
 
 use crate::kvm::ExitHandler;
 
-/// Answers a processor's accesses from the buses of its machine.
-pub(super) struct BusExits {
+/// Answers a processor's accesses from the buses of its machine, which hold only what its tree made.
+pub struct BusExits {
     platform: Arc<Platform>,
     interrupts: Option<Arc<dyn InterruptController>>,
 }
 
 impl BusExits {
     /// The buses of a machine all of whose devices are realized.
-    pub(super) fn new(platform: Arc<Platform>) -> Self {
+    #[must_use]
+    pub fn new(platform: Arc<Platform>) -> Self {
         let interrupts = platform.interrupts().and_then(|controller| controller.cast());
         Self { platform, interrupts }
     }

@@ -7,5 +7,5 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-use exits::BusExits;
+pub use exits::BusExits;
 pub use slot::{End, EndSink, SlotError, VcpuSlot};

@@ -1,8 +1,18 @@
 //! A character device whose host is the test.
 
-use std::{collections::VecDeque, io, mem, sync::Arc};
+use std::{
+    collections::VecDeque,
+    io, mem,
+    sync::{Arc, Weak},
+};
 
 use crate::prelude::*;
+
+/// A reader of a stream that is no device, for tests of streams by themselves.
+#[must_use]
+pub fn frontend(reader: Weak<dyn ChardevFrontend>) -> Frontend {
+    Frontend::new(reader)
+}
 
 /// Character device whose host is the test
 ///

@@ -49,6 +49,6 @@ mod chardev;
 mod interrupts;
 mod machine;
 
-pub use chardev::TestChardev;
+pub use chardev::{TestChardev, frontend};
 pub use interrupts::{SinkCall, TestController, TestSink};
 pub use machine::{Machine, Running, wait_until};

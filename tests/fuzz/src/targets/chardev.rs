@@ -13,6 +13,7 @@ use device_model::{
     prelude::*,
     qom_core::{Globals, Policy, Registry, Request, Tree},
     realize::DeviceRealizer,
+    testing,
 };
 use rustix::{
     event::{EventfdFlags, eventfd},
@@ -196,7 +197,8 @@ impl Stream {
             }
             _ => {
                 let frontend: Arc<dyn ChardevFrontend> = self.frontend.clone();
-                let taken = self.chardev.connect(Arc::downgrade(&frontend));
+                let reader = testing::frontend(Arc::downgrade(&frontend));
+                let taken = self.chardev.connect(reader);
                 assert_eq!(taken, !self.connected, "a stream has one reader");
                 self.connected = true;
             }

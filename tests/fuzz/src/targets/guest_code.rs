@@ -7,7 +7,7 @@ use std::{
 };
 
 use vm_memory::{Bytes, GuestAddress};
-use vmm::{boot::Entry, vcpu::End};
+use vmm::{boot::Entry, cpu::Cpu, vcpu::End};
 
 use super::microvm::{self, Microvm};
 use crate::{Target, input::Input};
@@ -44,19 +44,19 @@ fn execute(machine: &Microvm, from_reset: bool, code: &[u8]) {
         false => Entry::Pvh { eip: CODE, start_info: CODE },
     });
     let (ended, ends) = mpsc::channel();
-    let cpus = machine.cpus();
-    for cpu in &cpus {
+    let handles = machine.processors();
+    for cpu in &handles {
         let ended = ended.clone();
         let sink = move |index, end| {
             // Told too late, when nobody waits.
             let _ = ended.send((index, end));
         };
-        let exits = machine.board.exits();
-        cpu.slot().start(cpu.index(), exits, Arc::new(sink)).expect("the host has threads");
+        let slot = cpu.cast::<dyn Cpu>().expect("it is a processor");
+        slot.slot().start(cpu, machine.platform(), Arc::new(sink)).expect("the host has threads");
     }
     drop(ended);
     let mut end = ends.recv_timeout(RUNNING_TIME).ok();
-    for cpu in &cpus {
+    for cpu in machine.cpus() {
         cpu.slot().stop(cpu.index()).expect("a processor can always be stopped");
     }
     while let Some((index, why)) = end {

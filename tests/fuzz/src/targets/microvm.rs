@@ -91,12 +91,17 @@ pub(super) fn with(which: u8, try_out: impl FnOnce(&mut Microvm)) {
 }
 
 impl Microvm {
-    pub(super) fn platform(&self) -> &Platform {
+    pub(super) fn platform(&self) -> &Arc<Platform> {
         self.board.platform()
     }
 
+    /// The handles of the processors.
+    pub(super) fn processors(&self) -> Vec<Obj> {
+        self.vm.tree().walk().into_iter().filter(Obj::is::<dyn Cpu>).collect()
+    }
+
     pub(super) fn cpus(&self) -> Vec<Arc<dyn Cpu>> {
-        self.vm.tree().walk().iter().filter_map(Obj::cast::<dyn Cpu>).collect()
+        self.processors().iter().filter_map(Obj::cast::<dyn Cpu>).collect()
     }
 
     /// Starts the machine over, its processors being at rest.
