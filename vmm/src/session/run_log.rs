@@ -9,6 +9,7 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
+    fs::FileType,
     io::Errno,
     stdio::stderr,
 };
@@ -21,9 +22,11 @@ const MOST_CAUSED: u64 = 5;
 /// How long a line may take to be taken by whoever reads it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Bytes written at a time. Whatever can be written to at all takes as many without waiting: a
-/// pipe has room for PIPE_BUF bytes (4096) then, a terminal for 256.
+/// Bytes written at a time to a terminal or whatever else there may be: what can be written to at
+/// all takes as many without waiting.
 const MOST_WRITTEN: usize = 256;
+/// Bytes that a pipe takes without waiting, if it takes any (`PIPE_BUF`).
+const MOST_PIPED: usize = 4096;
 
 /// How long to wait after the host broke its word that it would take something.
 const NAP: Duration = Duration::from_millis(1);
@@ -79,6 +82,11 @@ impl<'a> RunLog<'a> {
 /// Writes all of `bytes` if they are taken within `patience`. Tells whether they were.
 fn write_within(to: impl AsFd, bytes: &[u8], patience: Duration) -> bool {
     let deadline = Instant::now() + patience;
+    let most = match rustix::fs::fstat(&to).map(|stat| FileType::from_raw_mode(stat.st_mode)) {
+        Ok(FileType::RegularFile) => bytes.len(),
+        Ok(FileType::Fifo) => MOST_PIPED,
+        _ => MOST_WRITTEN,
+    };
     let mut rest = bytes;
     while !rest.is_empty() {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -90,7 +98,7 @@ fn write_within(to: impl AsFd, bytes: &[u8], patience: Duration) -> bool {
             Err(Errno::INTR) => continue,
             Err(_) => return false,
         }
-        match rustix::io::write(&to, rest.get(..MOST_WRITTEN).unwrap_or(rest)) {
+        match rustix::io::write(&to, rest.get(..most).unwrap_or(rest)) {
             Ok(written) => rest = rest.get(written..).unwrap_or_default(),
             Err(Errno::INTR) => {}
             // It said that it would take some, so that waiting for it is no use.
