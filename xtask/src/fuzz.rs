@@ -23,6 +23,9 @@ pub(crate) struct Options {
     /// Seconds that each target runs for, after its seeds
     #[arg(long, value_name = "N", default_value_t = 60)]
     seconds: u32,
+    /// Mutate as in an earlier run with this seed; left out, each run goes its own way
+    #[arg(long, value_name = "N")]
+    seed: Option<u32>,
     /// List the targets
     #[arg(long)]
     list: bool,
@@ -53,7 +56,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let passed = match &options.target {
-        None => every_target(options.seconds)?,
+        None => every_target(options.seconds, options.seed)?,
         Some(target) => {
             let names = names()?;
             ensure!(
@@ -62,7 +65,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
                 names.join(", ")
             );
             let fuzzer = build()?;
-            one_target(&fuzzer, target, options.seconds)?
+            one_target(&fuzzer, target, options.seconds, options.seed)?
         }
     };
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -86,11 +89,11 @@ fn names() -> Result<Vec<String>> {
 }
 
 /// Runs each target for so many seconds. False if one failed; the others were run nevertheless.
-pub(crate) fn every_target(seconds: u32) -> Result<bool> {
+pub(crate) fn every_target(seconds: u32, seed: Option<u32>) -> Result<bool> {
     let fuzzer = build()?;
     let mut passed = true;
     for name in names()? {
-        passed &= one_target(&fuzzer, &name, seconds)?;
+        passed &= one_target(&fuzzer, &name, seconds, seed)?;
     }
     Ok(passed)
 }
@@ -122,7 +125,7 @@ fn host_triple() -> Result<String> {
 }
 
 /// Runs one target on its seeds, then on what comes of them. False, after saying why, if it failed.
-fn one_target(fuzzer: &Path, name: &str, seconds: u32) -> Result<bool> {
+fn one_target(fuzzer: &Path, name: &str, seconds: u32, seed: Option<u32>) -> Result<bool> {
     let crate_folder = workspace::root().join("tests/fuzz");
     let seeds = crate_folder.join("seeds").join(name);
     let artifacts = crate_folder.join("artifacts").join(name);
@@ -143,7 +146,8 @@ fn one_target(fuzzer: &Path, name: &str, seconds: u32) -> Result<bool> {
         ("fuzzing", format!("-max_total_time={seconds}"), vec![&corpus, &seeds]),
     ] {
         let mut command = Command::new(fuzzer);
-        command.env(TARGET_VARIABLE, name).args(&limits).arg(ends).args(folders);
+        command.env(TARGET_VARIABLE, name).args(&limits).arg(ends);
+        command.args(seed.map(|seed| format!("-seed={seed}"))).args(folders);
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let output = command.output().context("can't run the fuzzer")?;
         let log = String::from_utf8_lossy(&output.stderr);
