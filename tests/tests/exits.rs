@@ -87,7 +87,11 @@ fn a_reset_whose_files_are_gone_ends_the_run() {
     running.wait_for("ready\n");
     std::fs::remove_file(&kernel).expect("it is ours");
     running.give(b"q".to_vec());
-    running.finish().code(1).complains("palisade: can't open '").complains("guest.elf");
+    running
+        .finish()
+        .code(1)
+        .complains("palisade: -kernel ")
+        .complains("guest.elf: can't open it: No such file");
 }
 
 #[test]

@@ -2,10 +2,12 @@
 
 use std::io;
 
-use device_model::qom_core::{CreateError, PolicyStatement, Refusal, RegistryErrors, Suggestion};
+use device_model::qom_core::{
+    BoxedError, CreateError, PolicyStatement, Refusal, RegistryErrors, Suggestion,
+};
 use thiserror::Error;
 
-use crate::{options::command_line::CommandLineError, vcpu::SlotError};
+use crate::{causes::with_causes, options::command_line::CommandLineError, vcpu::SlotError};
 
 /// Why a VM did not start. Nothing of it is left.
 #[derive(Debug, Error)]
@@ -38,7 +40,15 @@ pub enum StartError {
     Create(#[from] CreateError),
     /// The machine can't be booted.
     #[error("{0}")]
-    Boot(device_model::qom_core::BoxedError),
+    Boot(BoxedError),
+    /// A file that the guest starts from can't be loaded again.
+    #[error("{place}: {}", with_causes(&**error))]
+    Reload {
+        /// Who asked for it.
+        place: String,
+        /// What is wrong.
+        error: BoxedError,
+    },
     /// A processor did not start.
     #[error(transparent)]
     Processor(#[from] SlotError),

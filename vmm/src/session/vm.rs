@@ -112,9 +112,12 @@ impl Vm {
 
     /// Loads again what the guest starts from, which it may have written over since.
     pub(super) fn reload(&self) -> Result<(), StartError> {
-        for loader in &self.loaders {
-            if let Some(loader) = loader.cast::<dyn Loader>() {
-                loader.load(&self.platform).map_err(StartError::Boot)?;
+        for object in &self.loaders {
+            if let Some(loader) = object.cast::<dyn Loader>() {
+                loader.load(&self.platform).map_err(|error| StartError::Reload {
+                    place: object.origin().to_string(),
+                    error,
+                })?;
             }
         }
         Ok(())
