@@ -64,7 +64,7 @@ pub use qom_core;
 
 /// Everything that a device's source file needs.
 ///
-/// [`Mutex`] is parking_lot's: `lock()` gives the guard at once, since a thread that panicked leaves
+/// `Mutex` is parking_lot's: `lock()` gives the guard at once, since a thread that panicked leaves
 /// no poison behind. `Value` is serde_json's, in which properties speak.
 pub mod prelude {
     pub use parking_lot::{Mutex, MutexGuard};
