@@ -9,11 +9,9 @@ use device_model::{
 };
 use parking_lot::{Mutex, MutexGuard};
 
-use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
-
 use super::{
     Access, ExitHandler, LapicState, Outcome, Role, Route, RouteTarget, RunError,
-    SPLIT_IRQCHIP_PINS, System, Vcpu, Vm, Window,
+    SPLIT_IRQCHIP_PINS, System, Vcpu, Vm,
 };
 use crate::{
     accelerator::{self, Accelerator, AcceleratorClass, Controller, Legacy, Setting},
@@ -116,15 +114,10 @@ impl Accelerator for KvmAccel {
         read_only: Option<&Range<u64>>,
     ) -> Result<(), BoxedError> {
         let vm = self.vm().ok_or(NotOpen)?;
-        for region in memory.iter() {
-            let guest = region.start_addr();
-            let access = if read_only.is_some_and(|range| range.contains(&guest.0)) {
-                Access::ReadOnly
-            } else {
-                Access::ReadWrite
-            };
-            vm.map(memory, Window { guest, source: guest, size: region.len(), access })?;
-        }
+        vm.map_all(memory, |first| match read_only {
+            Some(range) if range.contains(&first.0) => Access::ReadOnly,
+            _ => Access::ReadWrite,
+        })?;
         match self.kernel_irqchip {
             KernelIrqchip::Split => vm.create_split_irqchip()?,
             KernelIrqchip::On => vm.create_irqchip()?,

@@ -43,18 +43,20 @@ impl Vm {
         self.slots.map(&self.fd, memory, window)
     }
 
-    /// Maps every region of `memory` where it says it is.
+    /// Maps every region of `memory` where it says it is, with the access that `access` tells for
+    /// its first address.
     ///
     /// # Errors
     /// As [`Vm::map`]; what was mapped by then is unmapped again.
     pub fn map_all(
         &self,
         memory: &Arc<GuestMemoryMmap>,
-        access: Access,
+        access: impl Fn(GuestAddress) -> Access,
     ) -> Result<Vec<SlotId>, MapError> {
         let mut slots = Vec::with_capacity(memory.num_regions());
         for region in memory.iter() {
             let guest = region.start_addr();
+            let access = access(guest);
             let window = Window { guest, source: guest, size: region.len(), access };
             match self.map(memory, window) {
                 Ok(slot) => slots.push(slot),

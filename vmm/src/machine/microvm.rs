@@ -80,13 +80,8 @@ pub struct MicrovmMachine {
     serial0: Link<dyn Chardev>,
 }
 
-static CLASS: MachineClass = MachineClass {
-    is_default: true,
-    runs_guest: true,
-    has_serial: true,
-    max_cpus: 255,
-    default_cpu: "host-x86_64-cpu",
-};
+static CLASS: MachineClass =
+    MachineClass { is_default: true, runs_guest: true, has_serial: true, max_cpus: 255 };
 
 /// ISA interrupt of the 8254 timer, and the I/O APIC's pin that it is wired to.
 const TIMER_INTERRUPT: (u8, u32) = (0, 2);

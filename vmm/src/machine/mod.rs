@@ -60,8 +60,6 @@ pub struct MachineClass {
     pub has_serial: bool,
     /// The greatest number of processors.
     pub max_cpus: u32,
-    /// Type of its processors unless the user names another.
-    pub default_cpu: &'static str,
 }
 
 /// Behind the name of a machine's type, which users leave out.

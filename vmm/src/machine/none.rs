@@ -12,13 +12,8 @@ use crate::boot::entry::Entry;
 #[qom_type(secure, parent = Machine, class_data = CLASS, children = containers)]
 pub struct NoneMachine;
 
-static CLASS: MachineClass = MachineClass {
-    is_default: false,
-    runs_guest: false,
-    has_serial: false,
-    max_cpus: 0,
-    default_cpu: "",
-};
+static CLASS: MachineClass =
+    MachineClass { is_default: false, runs_guest: false, has_serial: false, max_cpus: 0 };
 
 /// Only what users may add to, as on every machine.
 fn containers(_: &Configuration<'_>, children: &mut Children) -> Result<(), PlanError> {

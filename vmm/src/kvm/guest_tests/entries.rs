@@ -69,7 +69,7 @@ fn reset_starts_in_a_rom_below_four_gigabytes_that_cannot_be_written() {
     let top = GuestAddress(0xffff_0000);
     let rom = Arc::new(GuestMemoryMmap::from_ranges(&[(top, 0x10000)]).unwrap());
     rom.write_slice(&reset_vector, GuestAddress(0xffff_fff0)).unwrap();
-    vm.map_all(&rom, Access::ReadOnly).unwrap();
+    vm.map_all(&rom, |_| Access::ReadOnly).unwrap();
     let low = Window {
         guest: GuestAddress(0xf0000),
         source: top,

@@ -23,7 +23,7 @@ fn memory_is_held_until_the_last_vcpu_is_gone() {
     };
     let memory = two_pages_at(0);
     let vm = system.create_vm().unwrap();
-    let slots = vm.map_all(&memory, Access::ReadWrite).unwrap();
+    let slots = vm.map_all(&memory, |_| Access::ReadWrite).unwrap();
     assert_eq!((slots.len(), Arc::strong_count(&memory)), (1, 2));
     let vcpu = vm.create_vcpu(0).unwrap();
     drop(vm);
@@ -87,10 +87,10 @@ fn mapping_all_regions_maps_none_if_one_cannot_be() {
     };
     let vm = system.create_vm().unwrap();
     let taken = two_pages_at(0x10000);
-    vm.map_all(&taken, Access::ReadWrite).unwrap();
+    vm.map_all(&taken, |_| Access::ReadWrite).unwrap();
     let ranges = [(GuestAddress(0), 0x1000), (GuestAddress(0x11000), 0x1000)];
     let memory = Arc::new(GuestMemoryMmap::from_ranges(&ranges).unwrap());
-    assert!(matches!(vm.map_all(&memory, Access::ReadWrite), Err(MapError::Overlaps { .. })));
+    assert!(matches!(vm.map_all(&memory, |_| Access::ReadWrite), Err(MapError::Overlaps { .. })));
     assert_eq!(Arc::strong_count(&memory), 1);
     assert_eq!(vm.read_memory(GuestAddress(0), &mut [0; 4]), 0);
 }

@@ -120,7 +120,7 @@ fn vm_with_code(system: &System, chip: Chip, code: &[u8]) -> (Arc<Vm>, Arc<Guest
     let vm = system.create_vm().unwrap();
     let memory = Arc::new(GuestMemoryMmap::from_ranges(&[(GuestAddress(0), MEMORY_SIZE)]).unwrap());
     memory.write_slice(code, GuestAddress(CODE)).unwrap();
-    vm.map_all(&memory, Access::ReadWrite).unwrap();
+    vm.map_all(&memory, |_| Access::ReadWrite).unwrap();
     match chip {
         Chip::None => {}
         Chip::Split => vm.create_split_irqchip().unwrap(),
