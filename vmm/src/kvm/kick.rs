@@ -53,6 +53,17 @@ struct Requests {
     answer: Condvar,
 }
 
+/// The answer to every request there can be: of a thread that won't enter the guest again.
+const ENDED: u64 = u64::MAX;
+
+impl Requests {
+    fn answer(&self, request: u64) {
+        let mut answered = self.answered.lock();
+        *answered = request;
+        self.answer.notify_all();
+    }
+}
+
 /// The thread's side: to be asked before every entry of the guest.
 #[derive(Debug)]
 pub struct KickReceiver {
@@ -72,10 +83,15 @@ impl KickReceiver {
             return false;
         }
         self.seen = made;
-        let mut answered = self.requests.answered.lock();
-        *answered = made;
-        self.requests.answer.notify_all();
+        self.requests.answer(made);
         true
+    }
+}
+
+/// A thread that is at its end has nobody wait for it, and is sent no signal.
+impl Drop for KickReceiver {
+    fn drop(&mut self) {
+        self.requests.answer(ENDED);
     }
 }
 
@@ -115,7 +131,8 @@ impl<T: Send + 'static> VcpuThread<T> {
 
 impl<T> VcpuThread<T> {
     /// Brings the thread out of the guest and returns once it said so through
-    /// [`KickReceiver::take`], or has ended. What it is to do is told it before, by other means.
+    /// [`KickReceiver::take`], or has dropped its receiver, and so won't enter the guest again.
+    /// What it is to do is told it before, by other means.
     ///
     /// # Errors
     /// If it did neither within `timeout`, or can't be signalled.
@@ -124,9 +141,6 @@ impl<T> VcpuThread<T> {
         let deadline = Instant::now() + timeout;
         let mut answered = self.requests.answered.lock();
         while *answered < request {
-            if self.thread.is_finished() {
-                return Ok(());
-            }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(KickError::TimedOut { waited: timeout });
@@ -203,6 +217,20 @@ mod tests {
         );
         drop(end);
         thread.kick(PLENTY).unwrap();
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_thread_that_gave_up_its_receiver_is_neither_waited_for_nor_signalled() {
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let thread = VcpuThread::spawn("vcpu".into(), move |kicks| {
+            drop(kicks);
+            let _ = ended.recv();
+        })
+        .unwrap();
+        thread.kick(PLENTY).unwrap();
+        assert!(!thread.is_finished());
+        drop(end);
         thread.join().unwrap();
     }
 
