@@ -44,6 +44,14 @@ pub trait Chardev: Object {
 
     /// The device has room again.
     fn accept_input(&self);
+
+    /// Ends the connection with whoever is at the host's end, if others can come after it: a socket's
+    /// peer. A stream that can't be connected anew has nothing to do here.
+    fn hang_up(&self) {}
+
+    /// Where the host's end is, as `query-chardev` shows it: `unix:/run/vm.sock,server=on`,
+    /// `disconnected:tcp:localhost:4444`, `pty:/dev/pts/3`.
+    fn filename(&self) -> String;
 }
 
 /// The device that reads from a character device, for the latter to keep. The reference is weak,
@@ -61,25 +69,35 @@ pub trait Chardev: Object {
 /// }
 /// ```
 ///
-/// ```compile_fail,E0423
+/// ```compile_fail,E0451
 /// use device_model::{chardev::Frontend, prelude::*};
 /// use std::sync::Weak;
 ///
 /// fn forge(reader: Weak<dyn ChardevFrontend>) -> Frontend {
-///     Frontend(reader)
+///     Frontend { device: reader, events: None }
 /// }
 /// ```
-pub struct Frontend(Weak<dyn ChardevFrontend>);
+pub struct Frontend {
+    device: Weak<dyn ChardevFrontend>,
+    events: Option<Arc<EventLoop>>,
+}
 
 impl Frontend {
-    pub(crate) fn new(device: Weak<dyn ChardevFrontend>) -> Self {
-        Self(device)
+    pub(crate) fn new(device: Weak<dyn ChardevFrontend>, events: Option<Arc<EventLoop>>) -> Self {
+        Self { device, events }
     }
 
     /// The device, unless it has gone.
     #[must_use]
     pub fn upgrade(&self) -> Option<Arc<dyn ChardevFrontend>> {
-        self.0.upgrade()
+        self.device.upgrade()
+    }
+
+    /// The loop on whose thread the device is to be called, while it is connected; that which the
+    /// stream was opened on, unless there is one here.
+    #[must_use]
+    pub const fn events(&self) -> Option<&Arc<EventLoop>> {
+        self.events.as_ref()
     }
 }
 
@@ -96,4 +114,17 @@ pub trait ChardevFrontend: Send + Sync {
 
     /// Takes bytes that the host sent, at most [`ChardevFrontend::can_receive`] of them.
     fn receive(&self, bytes: &[u8]);
+
+    /// Somebody has come to the host's end, or has left it. Told at once of who is there already
+    /// when the device is connected.
+    fn host_changed(&self, _presence: Presence) {}
+}
+
+/// Whether there is somebody at the host's end of a character device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// Somebody new: what is sent from here on is not a continuation of what came before.
+    Came,
+    /// Nobody any more.
+    Left,
 }

@@ -79,7 +79,7 @@ pub mod prelude {
     pub use crate::{
         acpi::{AcpiDevice, AcpiNode, Resource},
         bus::{MemoryIo, PortIo},
-        chardev::{Chardev, ChardevFrontend, Frontend},
+        chardev::{Chardev, ChardevFrontend, Frontend, Presence},
         device::{Device, IsaDevice, Plug, SysBusDevice},
         event_loop::{EventLoop, Next, Timer, Watch},
         interrupt::{InterruptController, InterruptLine, Msi, MsiSink},

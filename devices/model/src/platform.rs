@@ -2,16 +2,16 @@
 
 use std::{
     fmt, io,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, Weak},
 };
 
 use parking_lot::Mutex;
-use qom_core::{Obj, TreeId};
+use qom_core::{Link, Obj, TreeId};
 use thiserror::Error;
 
 use crate::{
     bus::{MemoryBus, PortBus, is_attached},
-    chardev::{Chardev, Frontend},
+    chardev::{Chardev, ChardevFrontend, Frontend},
     event_loop::EventLoop,
     interrupt::{InterruptController, InterruptLine, LineError, MsiSink},
     request::VmRequests,
@@ -50,6 +50,35 @@ pub enum RoleError {
     Unable {
         /// What the machine has one of, with its article.
         role: &'static str,
+        /// The object's type.
+        type_name: &'static str,
+    },
+    /// The handle is of another tree.
+    #[error("the object of type '{type_name}' belongs to another object tree")]
+    Foreign {
+        /// The object's type.
+        type_name: &'static str,
+    },
+    /// The object has left the tree, or never stood in it.
+    #[error("the object of type '{type_name}' stands in no object tree")]
+    Detached {
+        /// The object's type.
+        type_name: &'static str,
+    },
+}
+
+/// Why an object can't read from a character device.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ConnectError {
+    /// Another reads from it.
+    #[error("'{backend}' is in use by another device")]
+    InUse {
+        /// Path of the character device.
+        backend: String,
+    },
+    /// The reader is not the object in whose name it asks.
+    #[error("something asked to read in the name of an object of type '{type_name}'")]
+    NotThis {
         /// The object's type.
         type_name: &'static str,
     },
@@ -220,20 +249,40 @@ impl Platform {
         Ok(line)
     }
 
-    /// Connects a device, which is one of this tree, to the character device that it reads from,
-    /// until it is released. False if another reads from that.
-    pub(crate) fn connect(
+    /// Lets an object read from the character device that a link of it leads to, if it leads to one,
+    /// until it is released. `reader` is the object itself; it is called on the thread of `events`,
+    /// or else on that which the stream was opened on.
+    ///
+    /// A device does so through [`RealizeContext::connect`](crate::realize::RealizeContext::connect).
+    ///
+    /// # Errors
+    /// If another reads from that stream, `reader` is not the object, or the object is another
+    /// tree's or has left its tree.
+    pub fn connect<T: ChardevFrontend + 'static>(
         &self,
-        device: &Obj,
-        chardev: &Arc<dyn Chardev>,
-        frontend: Frontend,
-    ) -> bool {
-        let connected = chardev.connect(frontend);
-        if connected {
-            let connection = Connection { chardev: Arc::clone(chardev), device: device.clone() };
-            self.connections.lock().push(connection);
+        object: &Obj,
+        chardev: &Link<dyn Chardev>,
+        reader: Weak<T>,
+        events: Option<Arc<EventLoop>>,
+    ) -> Result<(), ConnectError> {
+        let Some(stream) = chardev.get() else { return Ok(()) };
+        let type_name = object.class().name();
+        if object.tree() != self.tree {
+            return Err(ConnectError::Foreign { type_name });
         }
-        connected
+        if !is_attached(object) {
+            return Err(ConnectError::Detached { type_name });
+        }
+        if !object.cast::<T>().is_some_and(|this| Arc::as_ptr(&this) == reader.as_ptr()) {
+            return Err(ConnectError::NotThis { type_name });
+        }
+        if !stream.connect(Frontend::new(reader, events)) {
+            let backend = chardev.handle().and_then(Obj::path).unwrap_or_default();
+            return Err(ConnectError::InUse { backend });
+        }
+        let connection = Connection { chardev: Arc::clone(stream), device: object.clone() };
+        self.connections.lock().push(connection);
+        Ok(())
     }
 
     /// Takes away all that a device has here: addresses, lines, connections, roles. Its lines go

@@ -9,12 +9,12 @@ use qom_core::{BoxedError, Completion, Link, Obj};
 use thiserror::Error;
 
 use crate::{
-    bus::{ClaimError, is_attached},
-    chardev::{Chardev, ChardevFrontend, Frontend},
+    bus::ClaimError,
+    chardev::{Chardev, ChardevFrontend},
     device::Device,
     event_loop::{EventLoop, Timer},
     interrupt::{InterruptLine, LineError, MsiSink},
-    platform::{GuestMemory, Platform, RoleError},
+    platform::{ConnectError, GuestMemory, Platform, RoleError},
     request::VmRequests,
 };
 
@@ -34,24 +34,9 @@ pub enum DeviceError {
     /// Something that only some machines have.
     #[error("the machine has no {0}")]
     Missing(&'static str),
-    /// A backend that another device uses.
-    #[error("'{backend}' is in use by another device")]
-    BackendInUse {
-        /// Path of the backend.
-        backend: String,
-    },
-    /// A handle of another tree.
-    #[error("the object of type '{type_name}' belongs to another object tree")]
-    Foreign {
-        /// The object's type.
-        type_name: &'static str,
-    },
-    /// A handle of an object that has left the tree.
-    #[error("the object of type '{type_name}' stands in no object tree")]
-    Detached {
-        /// The object's type.
-        type_name: &'static str,
-    },
+    /// Its backend.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     /// The host refuses something.
     #[error("can't {action}: {source}")]
     Host {
@@ -216,19 +201,8 @@ impl<'a> RealizeContext<'a> {
         device: &T,
         chardev: &Link<dyn Chardev>,
     ) -> Result<(), DeviceError> {
-        let Some(stream) = chardev.get() else { return Ok(()) };
-        let type_name = self.object.class().name();
-        if self.object.tree() != self.platform.tree() {
-            return Err(DeviceError::Foreign { type_name });
-        }
-        if !is_attached(self.object) {
-            return Err(DeviceError::Detached { type_name });
-        }
-        if self.platform.connect(self.object, stream, Frontend::new(self.this(device)?)) {
-            return Ok(());
-        }
-        let backend = chardev.handle().and_then(Obj::path).unwrap_or_default();
-        Err(DeviceError::BackendInUse { backend })
+        let this = self.this(device)?;
+        Ok(self.platform.connect(self.object, chardev, this, None)?)
     }
 }
 

@@ -35,4 +35,8 @@ impl Chardev for ChardevNull {
     }
 
     fn accept_input(&self) {}
+
+    fn filename(&self) -> String {
+        "null".to_owned()
+    }
 }

@@ -251,4 +251,8 @@ impl Chardev for ChardevStdio {
     fn accept_input(&self) {
         self.resume();
     }
+
+    fn filename(&self) -> String {
+        "stdio".to_owned()
+    }
 }

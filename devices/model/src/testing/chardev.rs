@@ -11,7 +11,7 @@ use crate::prelude::*;
 /// A reader of a stream that is no device, for tests of streams by themselves.
 #[must_use]
 pub fn frontend(reader: Weak<dyn ChardevFrontend>) -> Frontend {
-    Frontend::new(reader)
+    Frontend::new(reader, None)
 }
 
 /// Character device whose host is the test
@@ -91,5 +91,9 @@ impl Chardev for TestChardev {
         if !bytes.is_empty() {
             frontend.receive(&bytes);
         }
+    }
+
+    fn filename(&self) -> String {
+        "test".to_owned()
     }
 }
