@@ -12,7 +12,6 @@ extern crate self as vmm;
 pub mod accelerator;
 pub mod boot;
 mod byte_count;
-mod causes;
 pub mod cpu;
 pub mod kvm;
 pub mod loader;

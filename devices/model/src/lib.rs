@@ -49,10 +49,13 @@ extern crate self as device_model;
 
 pub mod acpi;
 pub mod bus;
+pub mod causes;
 pub mod chardev;
+pub mod control;
 pub mod device;
 pub mod event_loop;
 pub mod interrupt;
+pub mod monitor;
 pub mod platform;
 pub mod realize;
 pub mod realized;
@@ -61,6 +64,12 @@ pub mod request;
 pub mod testing;
 
 pub use qom_core;
+
+/// What this crate's macros' expansions name. No part of the interface.
+#[doc(hidden)]
+pub mod __private {
+    pub use inventory;
+}
 
 /// Everything that a device's source file needs.
 ///

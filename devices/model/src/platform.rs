@@ -14,6 +14,7 @@ use crate::{
     chardev::{Chardev, ChardevFrontend, Frontend},
     event_loop::EventLoop,
     interrupt::{InterruptController, InterruptLine, LineError, MsiSink},
+    monitor::{Event, EventListener, Occurrence},
     request::VmRequests,
 };
 
@@ -29,6 +30,16 @@ struct Connection {
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Connection").field(&self.device).finish()
+    }
+}
+
+/// Who hears of events.
+#[derive(Default)]
+struct Listeners(Mutex<Vec<Weak<dyn EventListener>>>);
+
+impl fmt::Debug for Listeners {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Listeners({})", self.0.lock().len())
     }
 }
 
@@ -112,6 +123,7 @@ pub struct Platform {
     connections: Mutex<Vec<Connection>>,
     events: Arc<EventLoop>,
     requests: Arc<VmRequests>,
+    listeners: Listeners,
 }
 
 impl Platform {
@@ -131,6 +143,7 @@ impl Platform {
             connections: Mutex::default(),
             events: Arc::new(EventLoop::new()?),
             requests: Arc::new(VmRequests::new()?),
+            listeners: Listeners::default(),
         })
     }
 
@@ -321,5 +334,25 @@ impl Platform {
     #[must_use]
     pub const fn requests(&self) -> &Arc<VmRequests> {
         &self.requests
+    }
+
+    /// Lets a listener hear of all events from here on, for as long as somebody keeps it.
+    pub fn listen(&self, listener: Weak<dyn EventListener>) {
+        let mut listeners = self.listeners.0.lock();
+        listeners.retain(|listener| listener.strong_count() > 0);
+        listeners.push(listener);
+    }
+
+    /// Tells all listeners that something happened.
+    pub fn announce<E: Event>(&self, event: &E) {
+        let listeners: Vec<_> = self.listeners.0.lock().iter().filter_map(Weak::upgrade).collect();
+        if listeners.is_empty() {
+            return;
+        }
+        let occurrence = Occurrence::now(event);
+        // Without the lock: a listener may be at its end and go with its handle here.
+        for listener in listeners {
+            listener.hear(&occurrence);
+        }
     }
 }

@@ -10,8 +10,8 @@ use std::{
 };
 
 use device_model::{
-    prelude::*,
     platform::ConnectError,
+    prelude::*,
     realize::DeviceRealizer,
     testing::{Machine, TestChardev, wait_until},
 };
@@ -170,12 +170,18 @@ fn only_a_device_of_the_tree_connects_to_its_streams() {
     let mut realizer = DeviceRealizer::new(&ours.platform);
     let error = realizer.complete(&foreign).unwrap_err();
     let error: &DeviceError = error.downcast_ref().expect("a device's");
-    assert!(matches!(error, DeviceError::Connect(ConnectError::Foreign { type_name: "clock" })), "{error}");
+    assert!(
+        matches!(error, DeviceError::Connect(ConnectError::Foreign { type_name: "clock" })),
+        "{error}"
+    );
     let gone = ours.add("clock", "clock", &[("chardev", "/host")]);
     assert!(is_connected());
     ours.remove(&gone);
     let error = realizer.complete(&gone).unwrap_err();
     let error: &DeviceError = error.downcast_ref().expect("a device's");
-    assert!(matches!(error, DeviceError::Connect(ConnectError::Detached { type_name: "clock" })), "{error}");
+    assert!(
+        matches!(error, DeviceError::Connect(ConnectError::Detached { type_name: "clock" })),
+        "{error}"
+    );
     assert!(!is_connected());
 }

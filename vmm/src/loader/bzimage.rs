@@ -1,15 +1,13 @@
 //! The loader of Linux kernels as distributions install them.
 
 use device_model::{
+    causes::with_causes,
     platform::Platform,
     qom_core::{BoxedError, qom_type},
 };
 
 use super::{KernelFormat, KernelLoader, LoadError, Loaded, Loader, open};
-use crate::{
-    boot::{self, KernelKind, LoadedKernel, setup_header::SetupHeader},
-    causes::with_causes,
-};
+use crate::boot::{self, KernelKind, LoadedKernel, setup_header::SetupHeader};
 
 /// Loader of Linux bzImages, which it unpacks on the host
 #[qom_type(secure, name = "bzimage-loader", parent = KernelLoader, class_data = FORMAT)]

@@ -1,15 +1,13 @@
 //! The loader of initial RAM disks.
 
 use device_model::{
+    causes::with_causes,
     platform::Platform,
     qom_core::{BoxedError, Link, qom_type},
 };
 
 use super::{KernelLoader, LoadError, Loaded, Loader, open};
-use crate::{
-    boot::{self, initrd::Initrd},
-    causes::with_causes,
-};
+use crate::boot::{self, initrd::Initrd};
 
 /// Loader of an initial RAM disk
 #[qom_type(secure, parent = Loader)]

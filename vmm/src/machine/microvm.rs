@@ -1,6 +1,7 @@
 //! The microvm board: what a modern guest needs, and nothing that it has to probe for.
 
 use device_model::{
+    causes::with_causes,
     chardev::Chardev,
     platform::Platform,
     qom_core::{
@@ -21,7 +22,6 @@ use crate::{
         entry::Entry,
         layout,
     },
-    causes::with_causes,
     cpu::{self, Cpu},
     loader::{InitrdLoader, KernelLoader, firmware, kernel_loader},
 };

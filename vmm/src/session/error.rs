@@ -2,12 +2,13 @@
 
 use std::io;
 
-use device_model::qom_core::{
-    BoxedError, CreateError, PolicyStatement, Refusal, RegistryErrors, Suggestion,
+use device_model::{
+    causes::with_causes,
+    qom_core::{BoxedError, CreateError, PolicyStatement, Refusal, RegistryErrors, Suggestion},
 };
 use thiserror::Error;
 
-use crate::{causes::with_causes, options::command_line::CommandLineError, vcpu::SlotError};
+use crate::{options::command_line::CommandLineError, vcpu::SlotError};
 
 /// Why a VM did not start. Nothing of it is left.
 #[derive(Debug, Error)]

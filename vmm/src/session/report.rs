@@ -5,10 +5,13 @@ use std::{
     sync::OnceLock,
 };
 
-use device_model::qom_core::{Action, CreateError, Finding, PolicyStatement, Refusal};
+use device_model::{
+    causes::with_causes,
+    qom_core::{Action, CreateError, Finding, PolicyStatement, Refusal},
+};
 
 use super::error::StartError;
-use crate::{causes::with_causes, options::excerpt::excerpt};
+use crate::options::excerpt::excerpt;
 
 /// The start of each line: the program's name.
 static PROGRAM: OnceLock<&str> = OnceLock::new();

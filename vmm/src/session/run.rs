@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, process::ExitCode, sync::Arc};
 
 use device_model::{
+    causes::with_causes,
     chardev::Chardev,
     device::Device,
     event_loop::{EventLoop, Next},
@@ -14,7 +15,6 @@ use parking_lot::Mutex;
 
 use super::{error::StartError, run_log::RunLog, vm::Vm};
 use crate::{
-    causes::with_causes,
     cpu::Cpu,
     machine::Machine,
     vcpu::{End, EndSink},

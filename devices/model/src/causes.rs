@@ -1,7 +1,7 @@
 //! An error with its causes, as one line tells them.
 
 /// The error and each of its causes. Some errors tell their cause themselves.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+pub fn with_causes(error: &dyn std::error::Error) -> String {
     std::iter::successors(error.source(), |error| error.source()).map(ToString::to_string).fold(
         error.to_string(),
         |line, cause| match line.ends_with(&cause) {

@@ -1,0 +1,187 @@
+//! Commands: what each is called, takes and gives, and what it does.
+
+use std::{fmt, sync::Arc};
+
+use qom_core::{Obj, Tree, Value};
+use schemars::{JsonSchema, Schema, generate::SchemaSettings};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::error::CommandError;
+use crate::{control::VmControl, platform::Platform};
+
+/// A command of the machine protocol.
+pub trait Command {
+    /// Its name on the wire.
+    const NAME: &'static str;
+    /// What it takes: a struct, whose schema is what clients are told and their arguments are
+    /// checked against.
+    type Arguments: DeserializeOwned + JsonSchema;
+    /// What it gives; [`Nothing`] if all that it tells is that it succeeded.
+    type Returns: Serialize + JsonSchema;
+    /// Whether clients can count on it.
+    const LIFECYCLE: Lifecycle = Lifecycle::Stable;
+    /// Whether it may overtake others. Such a command never waits for anything.
+    const OUT_OF_BAND: bool = false;
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// What the client is told. Nothing has changed then.
+    fn run(
+        context: &CommandContext<'_>,
+        arguments: Self::Arguments,
+    ) -> Result<Self::Returns, CommandError>;
+}
+
+/// Whether clients can count on a command, an argument or an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifecycle {
+    /// They can.
+    Stable,
+    /// It may change or go without notice.
+    Unstable,
+    /// It will go; this is what to use instead.
+    Deprecated(&'static str),
+}
+
+/// No arguments, or nothing to tell: the empty object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Nothing {}
+
+/// What a command is told about where it was given.
+#[derive(Clone, Copy)]
+pub struct CommandContext<'a> {
+    vm: &'a dyn VmControl,
+    monitor: Option<&'a Obj>,
+}
+
+impl<'a> CommandContext<'a> {
+    /// Where a client of `monitor` gives commands to a VM; none if it is somebody else.
+    #[must_use]
+    pub const fn new(vm: &'a dyn VmControl, monitor: Option<&'a Obj>) -> Self {
+        Self { vm, monitor }
+    }
+
+    /// The VM.
+    #[must_use]
+    pub const fn vm(&self) -> &'a dyn VmControl {
+        self.vm
+    }
+
+    /// Its objects.
+    #[must_use]
+    pub fn tree(&self) -> &'a Tree {
+        self.vm.tree()
+    }
+
+    /// What its devices share.
+    #[must_use]
+    pub fn platform(&self) -> &'a Arc<Platform> {
+        self.vm.platform()
+    }
+
+    /// The monitor whose client gives the command.
+    #[must_use]
+    pub const fn monitor(&self) -> Option<&'a Obj> {
+        self.monitor
+    }
+}
+
+impl fmt::Debug for CommandContext<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommandContext").field("monitor", &self.monitor).finish_non_exhaustive()
+    }
+}
+
+type Run = fn(&CommandContext<'_>, Value) -> Result<Value, CommandError>;
+
+/// A registered command.
+#[derive(Clone, Copy)]
+pub struct CommandInfo {
+    /// Its name on the wire.
+    pub name: &'static str,
+    /// Whether clients can count on it.
+    pub lifecycle: Lifecycle,
+    /// Whether it may overtake others.
+    pub out_of_band: bool,
+    arguments: fn() -> Schema,
+    returns: fn() -> Schema,
+    run: Run,
+}
+
+inventory::collect!(CommandInfo);
+
+impl CommandInfo {
+    /// What `C` states.
+    #[must_use]
+    pub const fn of<C: Command>() -> Self {
+        Self {
+            name: C::NAME,
+            lifecycle: C::LIFECYCLE,
+            out_of_band: C::OUT_OF_BAND,
+            arguments: schema::<C::Arguments>,
+            returns: schema::<C::Returns>,
+            run: run::<C>,
+        }
+    }
+
+    /// The JSON schema of what it takes.
+    #[must_use]
+    pub fn arguments(&self) -> Schema {
+        (self.arguments)()
+    }
+
+    /// The JSON schema of what it gives.
+    #[must_use]
+    pub fn returns(&self) -> Schema {
+        (self.returns)()
+    }
+
+    /// Runs it with arguments that its schema was checked to accept.
+    ///
+    /// # Errors
+    /// Its own, and if the arguments can't be read after all.
+    pub fn run(
+        &self,
+        context: &CommandContext<'_>,
+        arguments: Value,
+    ) -> Result<Value, CommandError> {
+        (self.run)(context, arguments)
+    }
+}
+
+impl fmt::Debug for CommandInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommandInfo").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// The schema of a type whose values are given to the program (with what may be left out).
+pub(super) fn schema<T: JsonSchema>() -> Schema {
+    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>()
+}
+
+fn run<C: Command>(context: &CommandContext<'_>, arguments: Value) -> Result<Value, CommandError> {
+    let arguments = serde_json::from_value(arguments)
+        .map_err(|error| CommandError::generic(format!("Invalid arguments: {error}")))?;
+    let returns = C::run(context, arguments)?;
+    serde_json::to_value(returns).map_err(|error| CommandError::caused(&error))
+}
+
+/// All registered commands, sorted by name.
+#[must_use]
+pub fn commands() -> Vec<&'static CommandInfo> {
+    let mut commands: Vec<_> = inventory::iter::<CommandInfo>.into_iter().collect();
+    commands.sort_unstable_by_key(|command| command.name);
+    commands
+}
+
+/// Registers a [`Command`], in the file that defines it.
+#[macro_export]
+macro_rules! register_command {
+    ($command:ty) => {
+        $crate::__private::inventory::submit! {
+            $crate::monitor::CommandInfo::of::<$command>()
+        }
+    };
+}
