@@ -286,7 +286,7 @@ impl Platform {
         if !is_attached(object) {
             return Err(ConnectError::Detached { type_name });
         }
-        if !object.cast::<T>().is_some_and(|this| Arc::as_ptr(&this) == reader.as_ptr()) {
+        if object.cast::<T>().is_none_or(|this| Arc::as_ptr(&this) != reader.as_ptr()) {
             return Err(ConnectError::NotThis { type_name });
         }
         if !stream.connect(Frontend::new(reader, events)) {
