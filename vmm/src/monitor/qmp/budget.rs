@@ -1,0 +1,182 @@
+//! How much memory the unfinished messages of all clients together may take.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+/// What the clients of one process share unless it says otherwise, in bytes.
+pub const DEFAULT_CAPACITY: usize = 256 << 20;
+
+/// A number of bytes that clients share: each takes what its unfinished message needs and gives it
+/// back once the message is whole, refused or dropped.
+#[derive(Debug)]
+pub struct Budget {
+    capacity: usize,
+    used: AtomicUsize,
+}
+
+impl Budget {
+    /// A budget of that many bytes.
+    #[must_use]
+    pub fn new(capacity: usize) -> Arc<Self> {
+        Arc::new(Self { capacity, used: AtomicUsize::new(0) })
+    }
+
+    /// How many bytes there are in all.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// How many bytes are taken.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Takes as many of the bytes wanted as are left.
+    fn take(&self, wanted: usize) -> usize {
+        // Only the number is shared, no memory is handed over by it: no ordering is needed.
+        let mut used = self.used();
+        loop {
+            let taken = wanted.min(self.capacity.saturating_sub(used));
+            match self.used.compare_exchange_weak(
+                used,
+                used.saturating_add(taken),
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return taken,
+                Err(now) => used = now,
+            }
+        }
+    }
+}
+
+/// Why text can't grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Full {
+    /// It is as long as it may be.
+    Limit,
+    /// The budget, or the process's memory, is used up.
+    Budget,
+}
+
+/// Bytes whose memory is taken from a budget, and given back when they are taken or dropped.
+#[derive(Debug)]
+pub(super) struct Text {
+    budget: Arc<Budget>,
+    bytes: Vec<u8>,
+    /// How much was taken, which is what `bytes` has room for.
+    taken: usize,
+}
+
+impl Text {
+    /// What the shortest message gets room for.
+    const LEAST: usize = 256;
+
+    pub(super) const fn new(budget: Arc<Budget>) -> Self {
+        Self { budget, bytes: Vec::new(), taken: 0 }
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    pub(super) const fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Appends a byte to text that may have `limit` bytes.
+    pub(super) fn push(&mut self, byte: u8, limit: usize) -> Result<(), Full> {
+        if self.bytes.len() >= limit {
+            return Err(Full::Limit);
+        }
+        if self.bytes.len() == self.taken {
+            self.grow(limit)?;
+        }
+        self.bytes.push(byte);
+        Ok(())
+    }
+
+    /// Makes room: twice as much as before, or what is left.
+    fn grow(&mut self, limit: usize) -> Result<(), Full> {
+        let wanted = self.taken.max(Self::LEAST).min(limit.saturating_sub(self.taken));
+        let taken = self.budget.take(wanted);
+        self.taken = self.taken.saturating_add(taken);
+        if taken == 0 || self.bytes.try_reserve_exact(taken).is_err() {
+            return Err(Full::Budget);
+        }
+        Ok(())
+    }
+
+    /// Frees the memory and gives back what was taken.
+    pub(super) fn clear(&mut self) {
+        self.bytes = Vec::new();
+        // No more than was taken, so that it can't wrap.
+        self.budget.used.fetch_sub(std::mem::take(&mut self.taken), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Text {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(text: &mut Text, limit: usize) -> (usize, Full) {
+        let mut count = 0;
+        loop {
+            match text.push(b'x', limit) {
+                Ok(()) => count += 1,
+                Err(full) => return (count, full),
+            }
+        }
+    }
+
+    #[test]
+    fn text_is_as_long_as_its_limit_or_the_budget_allows() {
+        let budget = Budget::new(1000);
+        let mut one = Text::new(Arc::clone(&budget));
+        assert_eq!(filled(&mut one, 700), (700, Full::Limit));
+        assert_eq!(budget.used(), 700);
+        let mut other = Text::new(Arc::clone(&budget));
+        assert_eq!(filled(&mut other, 700), (300, Full::Budget));
+        assert_eq!(budget.used(), 1000);
+        one.clear();
+        assert_eq!(filled(&mut other, 700), (400, Full::Limit));
+    }
+
+    #[test]
+    fn what_was_taken_comes_back_once() {
+        let budget = Budget::new(1000);
+        let mut text = Text::new(Arc::clone(&budget));
+        filled(&mut text, 700);
+        text.clear();
+        assert_eq!((budget.used(), text.bytes.capacity()), (0, 0));
+        text.push(b'x', 700).unwrap();
+        assert_eq!(budget.used(), Text::LEAST);
+        drop(text);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn threads_never_take_more_than_there_is() {
+        let budget = Budget::new(10_000);
+        let taken: usize = std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                (0..4).map(|_| scope.spawn(|| (0..1000).map(|_| budget.take(7)).sum())).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>()
+        });
+        assert_eq!((taken, budget.used()), (10_000, 10_000));
+    }
+}

@@ -1,0 +1,19 @@
+//! The machine protocol that QEMU calls QMP, as far as it is bytes in and bytes out: no descriptor,
+//! thread or machine is known here.
+//!
+//! - [`framer`] cuts a stream of bytes into JSON values, within limits;
+//! - [`request`] checks that a value is a request;
+//! - [`wire`] writes greeting, answers and events;
+//! - [`session`] says what one client gets for what it sends.
+//!
+//! Messages, their members and the texts of errors are those of QEMU, docs/interop/qmp-spec.rst.
+
+mod ascii;
+pub mod budget;
+pub mod error;
+pub mod framer;
+mod lexer;
+mod parse;
+pub mod request;
+pub mod session;
+pub mod wire;
