@@ -80,11 +80,7 @@ impl Text {
         Self { budget, bytes: Vec::new(), taken: 0 }
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    pub(super) const fn budget(&self) -> &Arc<Budget> {
+    pub(super) fn budget(&self) -> &Budget {
         &self.budget
     }
 
@@ -172,10 +168,10 @@ mod tests {
     #[test]
     fn threads_never_take_more_than_there_is() {
         let budget = Budget::new(10_000);
-        let taken: usize = std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                (0..4).map(|_| scope.spawn(|| (0..1000).map(|_| budget.take(7)).sum())).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>()
+        let take = || (0..1000).map(|_| budget.take(7)).sum::<usize>();
+        let taken = std::thread::scope(|scope| {
+            let threads = [(); 4].map(|()| scope.spawn(take));
+            threads.map(|thread| thread.join().unwrap()).iter().sum::<usize>()
         });
         assert_eq!((taken, budget.used()), (10_000, 10_000));
     }

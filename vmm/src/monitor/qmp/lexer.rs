@@ -50,6 +50,11 @@ impl Lexeme {
         self.text.get(..usize::from(self.length)).unwrap_or_default()
     }
 
+    /// The byte that it is, if it is one.
+    pub(super) const fn byte(&self) -> u8 {
+        self.text[0]
+    }
+
     /// Whether a token begins here.
     pub(super) const fn starts_token(&self) -> bool {
         !matches!(self.kind, Kind::Space | Kind::Inside | Kind::StringEnd)
@@ -141,9 +146,7 @@ impl Lexer {
     pub(super) fn take(&mut self, byte: u8) -> Result<Lexeme, FrameError> {
         match self.0 {
             State::String(quote, within) => self.in_string(byte, quote, within),
-            State::Scalar
-                if matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'E' | b'+' | b'-' | b'.') =>
-            {
+            State::Scalar if matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'E' | b'+' | b'-' | b'.') => {
                 Ok(Lexeme::one(Kind::Inside, byte))
             }
             State::Scalar | State::Between => self.between(byte),

@@ -10,7 +10,6 @@
 
 mod ascii;
 pub mod budget;
-pub mod error;
 pub mod framer;
 mod lexer;
 mod parse;

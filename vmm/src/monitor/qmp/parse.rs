@@ -98,7 +98,8 @@ mod tests {
 
     #[test]
     fn what_is_not_one_value_is_refused() {
-        for text in ["", "{", "{} {}", "{1 2}", "[1,]", "nul", "1e999", "01", r#""\x""#, r#""\ud800""#]
+        for text in
+            ["", "{", "{} {}", "{1 2}", "[1,]", "nul", "1e999", "01", r#""\x""#, r#""\ud800""#]
         {
             assert!(parse(text.as_bytes()).is_err(), "{text}");
         }

@@ -1,0 +1,315 @@
+//! What one client gets for what it sends: it negotiates capabilities, then gives commands.
+//!
+//! In-band commands run one at a time, in the order in which they were given, and are answered in
+//! that order, as are mistakes among them. A client that negotiated `oob` may have several waiting,
+//! and has commands that overtake them.
+//!
+//! The session runs nothing itself. Whoever drives it asks it for [`Step`]s: one thread can do all
+//! that they say (as [`Session::serve`] does), or one reads and another runs what is in-band:
+//!
+//! - After bytes came and after each [`Session::finish`], ask for steps until there are none.
+//! - What is left of the input then is for the next time; read no more while
+//!   [`Session::accepts_input`] is false.
+//! - Send bytes in the order in which they were given out.
+
+use std::collections::VecDeque;
+
+use device_model::monitor::{CommandError, ErrorClass, Occurrence};
+use serde_json::{Map, Value};
+
+use super::{
+    framer::{FrameError, Framer},
+    request::{EXCERPT, Malformed, Request},
+    wire::{Version, Wire},
+};
+
+/// How many in-band requests of a client with `oob` may wait for their answers: QEMU,
+/// docs/interop/qmp-spec.rst, "Out-of-band execution".
+pub const QUEUE_LENGTH: usize = 8;
+
+/// What a session knows of a command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CommandTraits {
+    /// Whether it may overtake others.
+    pub out_of_band: bool,
+}
+
+/// The commands that there are, but for `qmp_capabilities`, which is the session's own.
+pub trait Dispatch {
+    /// The command of that name.
+    fn find(&self, name: &str) -> Option<CommandTraits>;
+
+    /// Runs a command that was found.
+    ///
+    /// # Errors
+    /// What the client is told.
+    fn call(&self, request: &Request) -> Result<Value, CommandError>;
+}
+
+/// What is to be done next.
+#[derive(Debug)]
+pub enum Step {
+    /// Send these bytes.
+    Reply(Vec<u8>),
+    /// Run this in-band request, then [`Session::finish`] it. There is only one at a time.
+    Run(Job),
+    /// Run this out-of-band request at once, then [`Session::finish`] it.
+    RunNow(Job),
+}
+
+/// A request to run, for the client that made it.
+#[derive(Debug)]
+pub struct Job {
+    request: Request,
+    client: u64,
+}
+
+impl Job {
+    /// What to run.
+    #[must_use]
+    pub const fn request(&self) -> &Request {
+        &self.request
+    }
+}
+
+/// How far a client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// It has not asked for capabilities yet.
+    Negotiating,
+    /// It gives commands, out of band too if so agreed.
+    Ready { oob: bool },
+}
+
+/// An in-band request that waits for its turn.
+#[derive(Debug)]
+enum Turn {
+    /// It is to be run.
+    Run(Request),
+    /// It was wrong; this is its answer.
+    Reply(Vec<u8>),
+}
+
+/// A client's conversation.
+#[derive(Debug)]
+pub struct Session {
+    version: Version,
+    wire: Wire,
+    framer: Framer,
+    phase: Phase,
+    /// What waits for the one that runs.
+    waiting: VecDeque<Turn>,
+    /// Whether an in-band request of this client runs.
+    running: bool,
+    /// How many clients there were before.
+    client: u64,
+}
+
+impl Session {
+    /// A session without a client.
+    #[must_use]
+    pub const fn new(version: Version, wire: Wire, framer: Framer) -> Self {
+        Self {
+            version,
+            wire,
+            framer,
+            phase: Phase::Negotiating,
+            waiting: VecDeque::new(),
+            running: false,
+            client: 0,
+        }
+    }
+
+    /// A client came: gives the greeting to send it. Nothing is left of one before it.
+    pub fn open(&mut self) -> Vec<u8> {
+        self.close();
+        self.wire.greeting(&self.version)
+    }
+
+    /// The client left. Nobody gets the answers to what it asked for, and what did not run yet never
+    /// will.
+    pub fn close(&mut self) {
+        self.framer.reset();
+        self.phase = Phase::Negotiating;
+        self.waiting = VecDeque::new();
+        self.running = false;
+        self.client = self.client.wrapping_add(1);
+    }
+
+    /// Whether input would be taken: not while as many requests wait for answers as may.
+    #[must_use]
+    pub fn accepts_input(&self) -> bool {
+        let most = match self.phase {
+            Phase::Ready { oob: true } => QUEUE_LENGTH,
+            Phase::Negotiating | Phase::Ready { oob: false } => 1,
+        };
+        self.waiting.len().saturating_add(self.running.into()) < most
+    }
+
+    /// What to do next, and takes from `input` what was needed to tell. With nothing to do, `input`
+    /// is taken whole, or what is left of it has to wait until something is finished.
+    pub fn step(&mut self, input: &mut &[u8], commands: &dyn Dispatch) -> Option<Step> {
+        loop {
+            if let Some(step) = self.next_turn() {
+                return Some(step);
+            }
+            if !self.accepts_input() {
+                return None;
+            }
+            let message = self.framer.next(input)?;
+            if let Some(step) = self.judge(message, commands) {
+                return Some(step);
+            }
+        }
+    }
+
+    /// The answer to a request that was run. None if its client has left.
+    pub fn finish(&mut self, job: Job, result: &Result<Value, CommandError>) -> Option<Vec<u8>> {
+        if job.client != self.client {
+            return None;
+        }
+        if !job.request.out_of_band {
+            self.running = false;
+        }
+        Some(self.wire.answer(result, job.request.id.as_ref()))
+    }
+
+    /// An event as the client is sent it. None if it is not ready for events.
+    #[must_use]
+    pub fn event(&self, occurrence: &Occurrence) -> Option<Vec<u8>> {
+        (self.phase != Phase::Negotiating).then(|| self.wire.event(occurrence))
+    }
+
+    /// Runs all that `input` asks for, here and now, and hands every answer to `send`.
+    pub fn serve(
+        &mut self,
+        mut input: &[u8],
+        commands: &dyn Dispatch,
+        mut send: impl FnMut(Vec<u8>),
+    ) {
+        while let Some(step) = self.step(&mut input, commands) {
+            match step {
+                Step::Reply(bytes) => send(bytes),
+                Step::Run(job) | Step::RunNow(job) => {
+                    let result = commands.call(job.request());
+                    self.finish(job, &result).into_iter().for_each(&mut send);
+                }
+            }
+        }
+    }
+
+    /// What has waited longest, if nothing runs.
+    fn next_turn(&mut self) -> Option<Step> {
+        if self.running {
+            return None;
+        }
+        match self.waiting.pop_front()? {
+            Turn::Reply(bytes) => Some(Step::Reply(bytes)),
+            Turn::Run(request) => {
+                self.running = true;
+                Some(Step::Run(Job { request, client: self.client }))
+            }
+        }
+    }
+
+    /// What to do at once for a message. What is in-band waits for its turn.
+    fn judge(
+        &mut self,
+        message: Result<Value, FrameError>,
+        commands: &dyn Dispatch,
+    ) -> Option<Step> {
+        let oob = self.phase == Phase::Ready { oob: true };
+        let refused = match message.map(|value| Request::from_value(value, oob)) {
+            Ok(Ok(request)) => match self.admit(&request, commands) {
+                Ok(None) if request.out_of_band => {
+                    return Some(Step::RunNow(Job { request, client: self.client }));
+                }
+                Ok(None) => {
+                    self.waiting.push_back(Turn::Run(request));
+                    return None;
+                }
+                Ok(Some(value)) => {
+                    let bytes = self.wire.success(&value, request.id.as_ref());
+                    self.waiting.push_back(Turn::Reply(bytes));
+                    return None;
+                }
+                Err(error) => Malformed { error, id: request.id, out_of_band: request.out_of_band },
+            },
+            Ok(Err(malformed)) => malformed,
+            Err(error) => Malformed {
+                error: CommandError::generic(error.to_string()),
+                id: None,
+                out_of_band: false,
+            },
+        };
+        let bytes = self.wire.error(&refused.error, refused.id.as_ref());
+        if refused.out_of_band {
+            return Some(Step::Reply(bytes));
+        }
+        self.waiting.push_back(Turn::Reply(bytes));
+        None
+    }
+
+    /// Whether the request may be run; what it gives if that is already known.
+    fn admit(
+        &mut self,
+        request: &Request,
+        commands: &dyn Dispatch,
+    ) -> Result<Option<Value>, CommandError> {
+        let not_found = |desc: &str| Err(CommandError::new(ErrorClass::CommandNotFound, desc));
+        let negotiates = request.command == "qmp_capabilities";
+        if self.phase == Phase::Negotiating {
+            if !negotiates {
+                return not_found("Expecting capabilities negotiation with 'qmp_capabilities'");
+            }
+            self.phase = Phase::Ready { oob: negotiate(&request.arguments)? };
+            return Ok(Some(Value::Object(Map::new())));
+        }
+        let traits = match negotiates {
+            true => Some(CommandTraits::default()),
+            false => commands.find(&request.command),
+        };
+        let name = &request.command;
+        match traits {
+            None => not_found(&format!("The command {name:.EXCERPT$} has not been found")),
+            Some(traits) if request.out_of_band && !traits.out_of_band => {
+                Err(CommandError::generic(format!("The command {name} does not support OOB")))
+            }
+            Some(_) if negotiates => {
+                not_found("Capabilities negotiation is already complete, command ignored")
+            }
+            Some(_) => Ok(None),
+        }
+    }
+}
+
+/// Whether a client wants `oob`: QEMU, qapi/control.json, `qmp_capabilities`.
+fn negotiate(arguments: &Map<String, Value>) -> Result<bool, CommandError> {
+    if let Some(name) = arguments.keys().find(|name| *name != "enable") {
+        let desc = format!("Parameter '{name:.EXCERPT$}' is unexpected");
+        return Err(CommandError::generic(desc));
+    }
+    let wrong_type = |name: &str, expected: &str| {
+        let desc = format!("Invalid parameter type for '{name}', expected: {expected}");
+        CommandError::generic(desc)
+    };
+    let wanted = match arguments.get("enable") {
+        None => return Ok(false),
+        Some(Value::Array(wanted)) => wanted,
+        Some(_) => return Err(wrong_type("enable", "array")),
+    };
+    for (at, capability) in wanted.iter().enumerate() {
+        match capability.as_str() {
+            Some("oob") => {}
+            Some(other) => {
+                let desc = format!("Invalid parameter '{other:.EXCERPT$}'");
+                return Err(CommandError::generic(desc));
+            }
+            None => return Err(wrong_type(&format!("enable[{at}]"), "string")),
+        }
+    }
+    Ok(!wanted.is_empty())
+}
+
+#[cfg(test)]
+mod tests;
