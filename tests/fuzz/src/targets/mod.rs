@@ -28,5 +28,7 @@ mod memory;
 mod microvm;
 mod none_machine;
 mod pvpanic;
+mod qmp_framer;
+mod qmp_session;
 mod serial;
 mod size;
