@@ -6,7 +6,8 @@
 //! - [`wire`] writes greeting, answers and events;
 //! - [`session`] says what one client gets for what it sends.
 //!
-//! Messages, their members and the texts of errors are those of QEMU, docs/interop/qmp-spec.rst.
+//! Messages and their members are those of QEMU, docs/interop/qmp-spec.rst, and so is what a client
+//! is told of a request that can't be run. What it is told of malformed JSON is in words of our own.
 
 mod ascii;
 pub mod budget;

@@ -27,8 +27,7 @@ pub struct Malformed {
     pub out_of_band: bool,
 }
 
-/// The longest excerpt of a client's own words that an error repeats, in characters. (A precision
-/// in a format string must be this one.)
+/// The longest excerpt of a client's own words that an error repeats, in characters.
 pub(super) const EXCERPT: usize = 128;
 
 impl Request {
