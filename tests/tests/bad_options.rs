@@ -57,7 +57,8 @@ fn an_unknown_type_is_named_with_the_nearest_of_its_kind() {
         ),
         (
             "-serial stdoi",
-            "-serial stdoi: serial: expected stdio, null, none or chardev:ID, given 'stdoi'; did \
+            "-serial stdoi: expected stdio, null, pty, none, file:PATH, pipe:PATH, unix:PATH, \
+             tcp:HOST:PORT, udp:HOST:PORT or chardev:ID, given 'stdoi'; did \
              you mean 'stdio'?",
         ),
         (

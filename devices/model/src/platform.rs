@@ -79,8 +79,11 @@ pub enum RoleError {
 }
 
 /// Why an object can't read from a character device.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Debug, Error)]
 pub enum ConnectError {
+    /// The host lacks something that the reader needs.
+    #[error("can't wait for input")]
+    Host(#[from] io::Error),
     /// Another reads from it.
     #[error("'{backend}' is in use by another device")]
     InUse {

@@ -41,6 +41,11 @@ impl<T> Realized<T> {
         self.0.store(None);
     }
 
+    /// Whether it holds anything.
+    pub fn is_set(&self) -> bool {
+        self.0.load().is_some()
+    }
+
     /// Does something with what it holds; nothing, and returns none, while it is empty.
     pub fn with<R>(&self, action: impl FnOnce(&T) -> R) -> Option<R> {
         self.0.load().as_deref().map(action)

@@ -1,3 +1,8 @@
-//! The monitor: how a manager talks to a running machine.
+//! Monitors: how programs and people control a VM that exists.
 
+mod class;
 pub mod qmp;
+mod qmp_monitor;
+
+pub use class::Monitor;
+pub use qmp_monitor::MonitorQmp;

@@ -16,3 +16,4 @@ pub mod keyval;
 pub mod nesting;
 pub mod size;
 pub mod smp;
+pub mod stream;

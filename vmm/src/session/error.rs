@@ -8,7 +8,10 @@ use device_model::{
 };
 use thiserror::Error;
 
-use crate::{options::command_line::CommandLineError, vcpu::SlotError};
+use crate::{
+    options::{choice::ChoiceError, command_line::CommandLineError},
+    vcpu::SlotError,
+};
 
 /// Why a VM did not start. Nothing of it is left.
 #[derive(Debug, Error)]
@@ -185,6 +188,9 @@ pub enum OptionError {
         /// Asked for at most.
         maxcpus: u32,
     },
+    /// A word that is none of those that exist.
+    #[error(transparent)]
+    Choice(#[from] ChoiceError),
     /// An argument of a subcommand that it does not have.
     #[error("unknown argument '{0}'{1}")]
     UnknownArgument(String, Suggestion),

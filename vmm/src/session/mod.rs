@@ -1,12 +1,16 @@
 //! One run of the monitor: from the command line to the exit status.
 
+mod control;
 mod demo;
 mod error;
 mod help;
+mod inbox;
+mod processors;
 mod realizer;
 mod report;
 mod requests;
 mod run;
+mod run_events;
 mod run_log;
 mod signals;
 mod types;

@@ -6,7 +6,7 @@ use device_model::{
     realize::DeviceRealizer,
 };
 
-use crate::{accelerator::Accelerator, loader::Loader, machine::Machine};
+use crate::{accelerator::Accelerator, loader::Loader, machine::Machine, monitor::Monitor};
 
 /// Gives objects their work on one platform.
 #[derive(Debug)]
@@ -28,13 +28,17 @@ impl Completion for Realizer<'_> {
             machine.prepare(self.platform)
         } else if let Some(loader) = object.cast::<dyn Loader>() {
             loader.load(self.platform)
+        } else if let Some(monitor) = object.cast::<dyn Monitor>() {
+            Ok(monitor.connect(object, self.platform)?)
         } else {
             DeviceRealizer::new(self.platform).complete(object)
         }
     }
 
     fn undo(&mut self, object: &Obj) {
-        if let Some(accelerator) = object.cast::<dyn Accelerator>() {
+        if object.is::<dyn Monitor>() {
+            self.platform.release(object);
+        } else if let Some(accelerator) = object.cast::<dyn Accelerator>() {
             self.platform.release(object);
             accelerator.close();
         } else {

@@ -42,6 +42,7 @@ pub(super) fn requests(
     let machine = builder.machine_class()?;
     builder.accelerator(&machine)?;
     builder.chardevs()?;
+    builder.monitors()?;
     let serial = builder.serial(&machine)?;
     builder.machine(&machine, serial)?;
     builder.devices()?;

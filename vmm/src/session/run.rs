@@ -1,24 +1,30 @@
 //! Running a VM: its processors on their threads, this thread for the rest, until it ends.
 
-use std::{collections::VecDeque, process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc};
 
 use device_model::{
     causes::with_causes,
     chardev::Chardev,
+    control::{Order, RunState, VmControl},
     device::Device,
-    event_loop::{EventLoop, Next},
+    event_loop::Next,
+    monitor::CommandError,
     platform::Platform,
-    qom_core::{Obj, Tree},
     request::VmRequest,
 };
-use parking_lot::Mutex;
 
-use super::{error::StartError, run_log::RunLog, vm::Vm};
-use crate::{
-    cpu::Cpu,
-    machine::Machine,
-    vcpu::{End, EndSink},
+use super::{
+    error::StartError,
+    inbox::News,
+    processors::Processors,
+    run_events::{
+        GuestCrashLoaded, GuestPanicked, PanicAction, PowerDown, Reason, Reset, Resumed, Shutdown,
+        Stopped,
+    },
+    run_log::RunLog,
+    vm::Vm,
 };
+use crate::vcpu::End;
 
 /// How a run of the program ended, for whoever started it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,34 +60,6 @@ impl Exit {
     }
 }
 
-/// What the main thread learns of the machine.
-enum News {
-    Request(VmRequest),
-    Ended(u32, End),
-}
-
-/// What the callbacks of the loop leave for the main thread.
-#[derive(Clone)]
-struct Inbox {
-    news: Arc<Mutex<VecDeque<News>>>,
-    events: Arc<EventLoop>,
-}
-
-impl Inbox {
-    fn put(&self, news: News) {
-        self.news.lock().push_back(news);
-        self.events.stop();
-    }
-
-    fn next(&self) -> Option<News> {
-        self.news.lock().pop_front()
-    }
-
-    fn clear(&self) {
-        self.news.lock().clear();
-    }
-}
-
 impl Vm {
     /// Runs the VM until it ends, and takes it apart.
     ///
@@ -89,11 +67,11 @@ impl Vm {
     /// If it can't be booted, or the host has no thread for a processor.
     pub fn run(self) -> Result<Exit, StartError> {
         let host = |action| move |source| StartError::Host { action, source };
-        let events = Arc::clone(self.platform.events());
-        let inbox = Inbox { news: Arc::default(), events: Arc::clone(&events) };
+        let platform = &self.control.platform;
+        let events = platform.events();
         for (_, descriptor) in self.signals.descriptors() {
             // The loop only wakes up: it looks for signals itself.
-            let awake = Arc::clone(&events);
+            let awake = Arc::clone(events);
             events
                 .watch(descriptor, move || {
                     awake.stop();
@@ -101,8 +79,8 @@ impl Vm {
                 })
                 .map_err(host("wait for signals"))?;
         }
-        let requests = Arc::clone(self.platform.requests());
-        let from_devices = (inbox.clone(), Arc::clone(&requests));
+        let requests = Arc::clone(platform.requests());
+        let from_devices = (self.control.inbox.clone(), Arc::clone(&requests));
         events
             .watch(&*requests, move || {
                 let (inbox, requests) = &from_devices;
@@ -110,13 +88,14 @@ impl Vm {
                 Next::Continue
             })
             .map_err(host("wait for requests of devices"))?;
-        let processors = Processors::of(&self.tree, &self.platform, &inbox);
+        let processors = Processors::of(&self.control.tree, platform, &self.control.inbox);
         processors.reset(&self)?;
-        if !self.paused {
-            processors.start()?;
-        }
+        self.start_monitors()?;
         let log = RunLog::new();
-        let exit = Running { vm: &self, inbox: &inbox, processors: &processors, log: &log }.run();
+        let running = Running { vm: &self, processors: &processors, log: &log };
+        let exit = running.start_and_run();
+        self.control.inbox.close();
+        self.stop_monitors();
         // First, so that no processor waits for a reader of its output that takes none.
         for chardev in self.chardevs() {
             chardev.close();
@@ -127,94 +106,194 @@ impl Vm {
     }
 
     fn chardevs(&self) -> impl Iterator<Item = Arc<dyn Chardev>> {
-        self.tree.walk().into_iter().filter_map(|object| object.cast())
+        self.control.tree.walk().into_iter().filter_map(|object| object.cast())
     }
 }
 
-/// A VM whose processors run.
+/// How a VM ends.
+struct Ending {
+    exit: Exit,
+    reason: Reason,
+}
+
+/// Of a VM with a processor that does not come out of the guest.
+const STUCK: Ending = Ending { exit: Exit::Stuck, reason: Reason::HostError };
+
+/// What became of an order.
+struct Obeyed {
+    end: Option<Ending>,
+    /// What whoever gave it is told.
+    outcome: Result<(), CommandError>,
+}
+
+impl From<Option<Ending>> for Obeyed {
+    fn from(end: Option<Ending>) -> Self {
+        Self { end, outcome: Ok(()) }
+    }
+}
+
+/// A VM whose processors run, or can.
 struct Running<'a> {
     vm: &'a Vm,
-    inbox: &'a Inbox,
     processors: &'a Processors,
     log: &'a RunLog<'a>,
 }
 
 impl Running<'_> {
-    fn run(&self) -> Result<Exit, StartError> {
+    fn start_and_run(&self) -> Result<Exit, StartError> {
+        if !self.vm.paused {
+            self.go_on()?;
+        }
+        let Ending { exit, reason } = self.run()?;
+        self.platform().announce(&Shutdown::because(reason));
+        Ok(exit)
+    }
+
+    fn run(&self) -> Result<Ending, StartError> {
         loop {
             // Between any two of the guest's doings, so that none keeps a signal from being seen.
             if let Some(signal) = self.vm.signals.came() {
                 self.log.line(&format!("terminating on signal {signal}"));
-                return Ok(Exit::Finished);
+                return Ok(Ending { exit: Exit::Finished, reason: Reason::HostSignal });
             }
-            let exit = match self.inbox.next() {
+            let end = match self.vm.control.inbox.next() {
                 Some(News::Request(request)) => self.answer(request)?,
                 Some(News::Ended(index, end)) => self.processor_ended(index, &end)?,
+                Some(News::Order(order, done)) => {
+                    let obeyed = self.obey(order)?;
+                    // Who gave it may have gone away.
+                    let _ = done.send(obeyed.outcome);
+                    obeyed.end
+                }
                 None => {
-                    self.vm
-                        .platform
+                    self.platform()
                         .events()
                         .run()
                         .map_err(|source| StartError::Host { action: "wait for events", source })?;
                     None
                 }
             };
-            if let Some(exit) = exit {
-                return Ok(exit);
+            if let Some(end) = end {
+                return Ok(end);
             }
         }
     }
 
-    fn answer(&self, request: VmRequest) -> Result<Option<Exit>, StartError> {
+    fn platform(&self) -> &Arc<Platform> {
+        &self.vm.control.platform
+    }
+
+    fn is_running(&self) -> bool {
+        self.vm.control.run_state() == RunState::Running
+    }
+
+    fn answer(&self, request: VmRequest) -> Result<Option<Ending>, StartError> {
         Ok(match request {
-            VmRequest::PowerOff => Some(Exit::Finished),
+            VmRequest::PowerOff => {
+                Some(Ending { exit: Exit::Finished, reason: Reason::GuestShutdown })
+            }
             VmRequest::Reset => self.reboot()?,
             VmRequest::GuestPanicked => {
                 self.log.caused_by_guest("the guest's kernel has panicked");
-                Some(Exit::GuestPanicked)
+                self.platform().announce(&GuestPanicked { action: PanicAction::Poweroff });
+                Some(Ending { exit: Exit::GuestPanicked, reason: Reason::GuestPanic })
             }
             VmRequest::GuestCrashLoaded => {
                 let warning = "the guest's kernel has crashed and runs its crash kernel";
                 self.log.caused_by_guest(warning);
+                self.platform().announce(&GuestCrashLoaded { action: PanicAction::Run });
                 None
             }
-            VmRequest::Exit(status) => Some(Exit::Guest(status)),
+            VmRequest::Exit(status) => {
+                Some(Ending { exit: Exit::Guest(status), reason: Reason::GuestShutdown })
+            }
         })
     }
 
-    fn processor_ended(&self, index: u32, end: &End) -> Result<Option<Exit>, StartError> {
+    /// Does what somebody who controls the VM wants.
+    fn obey(&self, order: Order) -> Result<Obeyed, StartError> {
+        match order {
+            Order::Quit => {
+                return Ok(
+                    Some(Ending { exit: Exit::Finished, reason: Reason::HostQmpQuit }).into()
+                );
+            }
+            Order::Reset => return Ok(self.start_over(Reason::HostQmpSystemReset)?.into()),
+            Order::Continue if !self.is_running() => {
+                if let Err(error) = self.go_on() {
+                    return Ok(Obeyed { end: None, outcome: Err(CommandError::caused(&error)) });
+                }
+                self.platform().announce(&Resumed {});
+            }
+            Order::Stop if self.is_running() => {
+                if !self.stop_processors() {
+                    return Ok(Some(STUCK).into());
+                }
+                self.vm.control.set_run_state(RunState::Paused);
+                self.platform().announce(&Stopped {});
+            }
+            Order::Continue | Order::Stop => {}
+            Order::PowerDown => self.platform().announce(&PowerDown {}),
+        }
+        Ok(None.into())
+    }
+
+    /// Lets the processors run.
+    fn go_on(&self) -> Result<(), StartError> {
+        self.processors.start()?;
+        self.vm.control.set_run_state(RunState::Running);
+        Ok(())
+    }
+
+    fn processor_ended(&self, index: u32, end: &End) -> Result<Option<Ending>, StartError> {
         let description = format!("processor {index}: {}", describe(end));
         if let End::TripleFault { .. } = end {
             self.log.caused_by_guest(&description);
             return self.reboot();
         }
         self.log.line(&description);
-        Ok(Some(Exit::CantRun))
+        Ok(Some(Ending { exit: Exit::CantRun, reason: Reason::HostError }))
     }
 
     /// Starts the machine over, unless the user wants it to end there.
-    fn reboot(&self) -> Result<Option<Exit>, StartError> {
+    fn reboot(&self) -> Result<Option<Ending>, StartError> {
         if !self.vm.reboots {
-            return Ok(Some(Exit::Finished));
+            return Ok(Some(Ending { exit: Exit::Finished, reason: Reason::GuestReset }));
         }
+        self.start_over(Reason::GuestReset)
+    }
+
+    fn stop_processors(&self) -> bool {
         // So that no processor waits for a reader of its output that takes none.
         self.vm.chardevs().for_each(|chardev| chardev.set_nonblocking(true));
         let stopped = self.processors.stop(self.log);
         self.vm.chardevs().for_each(|chardev| chardev.set_nonblocking(false));
-        if !stopped {
-            return Ok(Some(Exit::Stuck));
+        stopped
+    }
+
+    /// Brings the machine back to where it started. Processors that ran run again.
+    fn start_over(&self, reason: Reason) -> Result<Option<Ending>, StartError> {
+        let control = &self.vm.control;
+        let ran = self.is_running();
+        if ran && !self.stop_processors() {
+            return Ok(Some(STUCK));
         }
         // What the guest asked before it was stopped was asked of the machine that is no more.
-        self.vm.platform.requests().take();
-        self.inbox.clear();
-        for object in self.vm.tree.walk() {
-            if let Some(device) = object.cast::<dyn Device>() {
+        control.platform.requests().take();
+        control.inbox.forget_machine();
+        for object in control.tree.walk() {
+            if object.is_complete()
+                && let Some(device) = object.cast::<dyn Device>()
+            {
                 device.reset();
             }
         }
         self.vm.reload()?;
         self.processors.reset(self.vm)?;
-        self.processors.start()?;
+        self.platform().announce(&Reset::because(reason));
+        if ran {
+            self.processors.start()?;
+        }
         Ok(None)
     }
 }
@@ -228,67 +307,6 @@ fn describe(end: &End) -> String {
         }
         End::Unexpected { outcome, registers } => format!("stopped for {outcome:?}\n{registers}"),
         End::Failed { error, registers } => format!("{}\n{registers}", with_causes(error)),
-    }
-}
-
-/// The processors of a VM, in order.
-struct Processors {
-    cpus: Vec<(Obj, Arc<dyn Cpu>)>,
-    platform: Arc<Platform>,
-    ended: EndSink,
-}
-
-impl Processors {
-    fn of(tree: &Tree, platform: &Arc<Platform>, inbox: &Inbox) -> Self {
-        let with_cpu = |object: Obj| object.cast::<dyn Cpu>().map(|cpu| (object, cpu));
-        let mut cpus: Vec<_> = tree.walk().into_iter().filter_map(with_cpu).collect();
-        cpus.sort_by_key(|(_, cpu)| cpu.index());
-        let inbox = inbox.clone();
-        let ended: EndSink = Arc::new(move |index, end| inbox.put(News::Ended(index, end)));
-        Self { cpus, platform: Arc::clone(platform), ended }
-    }
-
-    /// Brings machine and processors, which must be at rest, into the state in which a guest starts.
-    fn reset(&self, vm: &Vm) -> Result<(), StartError> {
-        let Some(machine) = vm.machine() else { return Ok(()) };
-        let Some(board) = machine.cast::<dyn Machine>() else { return Ok(()) };
-        let Some(entry) = board.boot(&machine, &vm.platform).map_err(StartError::Boot)? else {
-            return Ok(());
-        };
-        for (_, cpu) in &self.cpus {
-            let entry = (cpu.index() == 0).then_some(entry);
-            cpu.slot()
-                .ask(cpu.index(), move |vcpu| vcpu.reset(entry.as_ref()))?
-                .map_err(StartError::Boot)?;
-        }
-        Ok(())
-    }
-
-    /// Starts all of them; none if one can't be.
-    fn start(&self) -> Result<(), StartError> {
-        for (at, (object, cpu)) in self.cpus.iter().enumerate() {
-            if let Err(error) = cpu.slot().start(object, &self.platform, Arc::clone(&self.ended)) {
-                for (_, started) in &self.cpus[..at] {
-                    // The error that there is tells more than one of stopping would.
-                    let _ = started.slot().stop(started.index());
-                }
-                return Err(error.into());
-            }
-        }
-        Ok(())
-    }
-
-    /// Stops all of them, and tells whether they did. One that does not stop is left behind and
-    /// named.
-    fn stop(&self, log: &RunLog<'_>) -> bool {
-        let mut stopped = true;
-        for (_, cpu) in &self.cpus {
-            if let Err(error) = cpu.slot().stop(cpu.index()) {
-                log.line(&with_causes(&error));
-                stopped = false;
-            }
-        }
-        stopped
     }
 }
 

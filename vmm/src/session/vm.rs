@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use device_model::{
+    control::VmControl,
     platform::Platform,
-    qom_core::{CreateError, Globals, Obj, PolicyStatement, Registry, Request, Tree},
+    qom_core::{CreateError, Globals, Obj, Registry, Request, Tree},
 };
 
 use super::{
+    control::Control,
     error::StartError,
     globals, policy,
     realizer::Realizer,
@@ -15,18 +17,14 @@ use super::{
     requests::{self, MACHINE},
     signals::EndSignals,
 };
-use crate::{loader::Loader, options::command_line::CommandLine};
+use crate::{loader::Loader, monitor::Monitor, options::command_line::CommandLine};
 
 /// A VM whose objects all exist and whose processors are at rest.
 #[derive(Debug)]
 pub struct Vm {
-    pub(super) tree: Tree,
-    pub(super) platform: Arc<Platform>,
-    pub(super) stated: Vec<PolicyStatement>,
+    pub(super) control: Arc<Control>,
     pub(super) reboots: bool,
     pub(super) paused: bool,
-    /// What the user calls the guest.
-    pub(super) name: Option<String>,
     pub(super) signals: EndSignals,
     /// What loads the files that the guest starts from, in the order of creation: a kernel comes
     /// before what lies beside it.
@@ -48,13 +46,11 @@ impl Vm {
         // the guest has it. It ends the VM once that is complete.
         let signals = EndSignals::take()
             .map_err(|source| StartError::Host { action: "take over signals", source })?;
+        let name = line.guest_name().map(|(_, name)| name.guest.clone());
         let mut vm = Self {
-            tree,
-            platform: Arc::new(platform),
-            stated,
+            control: Arc::new(Control::new(tree, Arc::new(platform), stated, name)),
             reboots: !line.has_no_reboot(),
             paused: line.is_paused(),
-            name: line.guest_name().map(|(_, name)| name.guest.clone()),
             signals,
             loaders: Vec::new(),
         };
@@ -65,7 +61,7 @@ impl Vm {
         let mut objects = vm.create_objects(requests)?;
         objects.retain(Obj::is::<dyn Loader>);
         vm.loaders = objects;
-        for warning in vm.tree.globals().warnings(registry) {
+        for warning in vm.tree().globals().warnings(registry) {
             report::warning(&warning);
         }
         Ok(vm)
@@ -76,23 +72,10 @@ impl Vm {
         &self,
         requests: impl IntoIterator<Item = Request>,
     ) -> Result<Vec<Obj>, StartError> {
-        let created = self.tree.create(requests, &mut Realizer::new(&self.platform));
-        match created {
-            Ok(created) => {
-                if let Some(name) = &self.name {
-                    report::name_guest(name);
-                }
-                report::taints(&created.findings);
-                Ok(created.objects)
-            }
+        match self.control.create(requests.into_iter().collect()) {
+            Ok(created) => Ok(created.objects),
             Err(CreateError::Refused(refusals)) => {
-                if self.tree.policy().aborts() {
-                    for refusal in &refusals {
-                        report::refused(refusal, &self.stated);
-                    }
-                    std::process::abort();
-                }
-                Err(StartError::Refused { refusals, stated: self.stated.clone() })
+                Err(StartError::Refused { refusals, stated: self.control.stated.clone() })
             }
             Err(error) => Err(error.into()),
         }
@@ -100,21 +83,21 @@ impl Vm {
 
     /// The tree of its objects.
     #[must_use]
-    pub const fn tree(&self) -> &Tree {
-        &self.tree
+    pub fn tree(&self) -> &Tree {
+        &self.control.tree
     }
 
     /// What its devices share.
     #[must_use]
-    pub const fn platform(&self) -> &Arc<Platform> {
-        &self.platform
+    pub fn platform(&self) -> &Arc<Platform> {
+        &self.control.platform
     }
 
     /// Loads again what the guest starts from, which it may have written over since.
     pub(super) fn reload(&self) -> Result<(), StartError> {
         for object in &self.loaders {
             if let Some(loader) = object.cast::<dyn Loader>() {
-                loader.load(&self.platform).map_err(|error| StartError::Reload {
+                loader.load(self.platform()).map_err(|error| StartError::Reload {
                     place: object.origin().to_string(),
                     error,
                 })?;
@@ -125,7 +108,30 @@ impl Vm {
 
     /// The machine.
     pub(super) fn machine(&self) -> Option<Obj> {
-        self.tree.resolve(MACHINE).ok()
+        self.tree().resolve(MACHINE).ok()
+    }
+
+    fn monitors(&self) -> impl Iterator<Item = (Obj, Arc<dyn Monitor>)> {
+        let with_monitor = |object: Obj| object.cast::<dyn Monitor>().map(|it| (object, it));
+        self.tree().walk().into_iter().filter_map(with_monitor)
+    }
+
+    /// Lets clients of monitors control the VM from here on.
+    pub(super) fn start_monitors(&self) -> Result<(), StartError> {
+        for (object, monitor) in self.monitors() {
+            let control: Arc<dyn VmControl> = self.control.clone();
+            monitor
+                .start(&object, control)
+                .map_err(|source| StartError::Host { action: "start a monitor", source })?;
+        }
+        Ok(())
+    }
+
+    /// Lets each monitor end what it is at, and no more.
+    pub(super) fn stop_monitors(&self) {
+        for (_, monitor) in self.monitors() {
+            monitor.stop();
+        }
     }
 }
 
@@ -138,7 +144,10 @@ fn name_process(name: &str) -> std::io::Result<()> {
 
 impl Drop for Vm {
     fn drop(&mut self) {
-        self.tree.clear(&mut Realizer::new(&self.platform));
+        self.control.inbox.close();
+        // Before the tree changes: a monitor's client may be at changing it.
+        self.stop_monitors();
+        self.tree().clear(&mut Realizer::new(self.platform()));
     }
 }
 

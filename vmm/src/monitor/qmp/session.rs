@@ -146,6 +146,12 @@ impl Session {
         self.waiting.len().saturating_add(self.running.into()) < most
     }
 
+    /// Whether the client has commands that overtake others.
+    #[must_use]
+    pub fn is_out_of_band(&self) -> bool {
+        self.phase == Phase::Ready { oob: true }
+    }
+
     /// What to do next, and takes from `input` what was needed to tell. With nothing to do, `input`
     /// is taken whole, or what is left of it has to wait until something is finished.
     pub fn step(&mut self, input: &mut &[u8], commands: &dyn Dispatch) -> Option<Step> {
@@ -218,7 +224,7 @@ impl Session {
         message: Result<Value, FrameError>,
         commands: &dyn Dispatch,
     ) -> Option<Step> {
-        let oob = self.phase == Phase::Ready { oob: true };
+        let oob = self.is_out_of_band();
         let refused = match message.map(|value| Request::from_value(value, oob)) {
             Ok(Ok(request)) => match self.admit(&request, commands) {
                 Ok(None) if request.out_of_band => {

@@ -21,6 +21,15 @@ pub struct Version {
     pub package: String,
 }
 
+impl Version {
+    /// That of this crate, whose commands are those of QEMU 10.2 as far as it has them.
+    #[must_use]
+    pub fn this() -> Self {
+        let package = concat!("palisade ", env!("CARGO_PKG_VERSION")).to_owned();
+        Self { major: 10, minor: 2, micro: 0, package }
+    }
+}
+
 /// How messages are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wire {

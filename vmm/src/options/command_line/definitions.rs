@@ -5,6 +5,7 @@ use clap::{Arg, ArgAction, Command};
 const MACHINE: &str = "Machine";
 const BOOT: &str = "Boot";
 const DEVICES: &str = "Devices";
+const MONITOR: &str = "Monitor";
 const RUN: &str = "Running";
 const SECURITY: &str = "Security";
 const INFORMATION: &str = "Information";
@@ -34,13 +35,17 @@ pub(super) fn command() -> Command {
         .arg(valued("device", "TYPE[,...]", "add a device"))
         .arg(valued("global", "TYPE.PROP=VALUE", "set a property on every device of a type"))
         .arg(valued("chardev", "BACKEND,id=ID[,...]", "make a character device for others to use"))
-        .arg(valued("serial", "WHERE", "a serial port: stdio, null, none or chardev:ID"))
+        .arg(valued("serial", "STREAM", "a serial port: stdio, none, unix:PATH..."))
         .arg(valued("display", "none", "graphical output, of which there is none"))
         .arg(flag("nographic", "put the console on standard input and output"))
         .arg(flag("nodefaults", "leave out devices that were not asked for"))
+        .next_help_heading(MONITOR)
+        .arg(valued("qmp", "STREAM", "let a program control the VM: unix:PATH,server=on..."))
+        .arg(valued("qmp-pretty", "STREAM", "the same, laid out for people"))
+        .arg(valued("mon", "ID[,...]", "a monitor on a character device: mode=control"))
         .next_help_heading(RUN)
         .arg(valued("readconfig", "FILE", "take further options from a file"))
-        .arg(flag("S", "do not start the CPUs; nothing can do so yet"))
+        .arg(flag("S", "do not start the CPUs; a monitor's client can"))
         .arg(flag("no-reboot", "exit when the guest reboots"))
         .next_help_heading(SECURITY)
         .arg(valued("compat", "insecure-types=ACTION", "accept, warn or reject insecure types"))

@@ -2,7 +2,8 @@
 //!
 //! As in QEMU: of `-kernel`, `-initrd`, `-append`, `-bios`, `-cpu`, `-m`, `-name` and `-display` the
 //! last holds; several `-machine` and several `-smp` are merged key by key, the last value of each
-//! key holding; each `-accel`, `-device`, `-global`, `-chardev` and `-serial` counts. Statements of
+//! key holding; each `-accel`, `-device`, `-global`, `-chardev`, `-serial`, `-mon`
+//! and `-qmp` counts. Statements of
 //! the security policy all count, and none replaces another.
 
 use std::path::Path;
@@ -13,12 +14,13 @@ use crate::options::cpu_model::CpuModel;
 use crate::options::globals::Global;
 use crate::options::keyval::{Given, OptionArgs};
 use crate::options::smp::Topology;
+use crate::options::stream::Stream;
 
 use super::CommandLine;
 use super::entry::Entry;
 use super::help_request::HelpRequest;
 
-use super::value::{Display, GuestName, OptionValue, Serial};
+use super::value::{Display, GuestName, OptionValue};
 
 /// Something and the option that said so.
 pub type Said<'a, T> = (&'a Entry, T);
@@ -68,8 +70,10 @@ impl CommandLine {
         globals: Global -> Global;
         /// Every `-chardev`, in order.
         chardevs: Chardev -> OptionArgs;
+        /// Every `-mon`, in order.
+        monitors: Monitor -> OptionArgs;
         /// Every `-serial`: the first is the first port.
-        serials: Serial -> Serial;
+        serials: Serial -> Stream;
         /// Every `-cpu`, of which [`cpu`](Self::cpu) is the last.
         cpus: Cpu -> CpuModel;
         /// Every request for information, in order.
@@ -90,6 +94,15 @@ impl CommandLine {
     /// The last `-cpu`.
     pub fn cpu(&self) -> Option<Said<'_, &CpuModel>> {
         self.cpus().next_back()
+    }
+
+    /// Every `-qmp` and `-qmp-pretty`, in order: where its client comes from, and whether what it
+    /// says is laid out.
+    pub fn qmps(&self) -> impl Iterator<Item = Said<'_, (&Stream, bool)>> {
+        self.entries.iter().filter_map(|entry| match &entry.value {
+            OptionValue::Qmp { stream, pretty } => Some((entry, (stream, *pretty))),
+            _ => None,
+        })
     }
 
     /// The last `-m`, in bytes.

@@ -23,7 +23,7 @@ pub use help_request::{HelpRequest, HelpTopic};
 pub(crate) use policy::MACHINE_KEYS;
 pub use policy::PolicyError;
 pub use usage::usage;
-pub use value::{Display, GuestName, OptionValue, Serial, ValueError};
+pub use value::{Display, GuestName, OptionValue, ValueError};
 
 use super::config_file;
 use super::smp::{SmpRequest, Topology};

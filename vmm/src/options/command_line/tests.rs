@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::options::keyval::Given;
+use crate::options::stream::Stream;
 use proptest::prelude::*;
 use std::io::Write;
 
@@ -100,7 +101,13 @@ fn every_option_is_read_as_what_it_is() {
     assert_eq!(line.append().unwrap().1, "console=ttyS0");
     assert_eq!(line.bios().unwrap().1, Path::new("fw"));
     let serials: Vec<_> = line.serials().map(|(_, serial)| serial.clone()).collect();
-    assert_eq!(serials, [Serial::Stdio, Serial::Chardev("con".to_owned())]);
+    assert_eq!(
+        serials,
+        [
+            Stream::Backend { name: "stdio", properties: Vec::new() },
+            Stream::Chardev("con".to_owned()),
+        ]
+    );
     assert_eq!(line.display().unwrap().1, Display::None);
     let name = line.guest_name().unwrap().1;
     assert_eq!((name.guest.as_str(), name.process.as_deref()), ("web", Some("vm-web")));
@@ -246,7 +253,8 @@ fn errors_start_with_the_option_as_written() {
         (["-display", "gtk"], "-display gtk: display: expected none, given 'gtk'"),
         (
             ["-serial", "stdoi"],
-            "-serial stdoi: serial: expected stdio, null, none or chardev:ID, given 'stdoi'; \
+            "-serial stdoi: expected stdio, null, pty, none, file:PATH, pipe:PATH, unix:PATH, \
+             tcp:HOST:PORT, udp:HOST:PORT or chardev:ID, given 'stdoi'; \
              did you mean 'stdio'?",
         ),
         (["-device", "id=a"], "-device id=a: driver: expected the name of a type, given none"),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::options::choice::{ChoiceError, choose, not_among};
+use crate::options::choice::{ChoiceError, choose};
 use crate::options::config_file::Section;
 use crate::options::cpu_model::{self, CpuModel, CpuModelError};
 use crate::options::excerpt::excerpt;
@@ -11,6 +11,7 @@ use crate::options::identifier::{self, IdentifierError};
 use crate::options::keyval::{Given, KeyvalError, OptionArgs, Syntax, Words, unquoted};
 use crate::options::size::{self, MemoryError};
 use crate::options::smp::{self, SmpError, SmpRequest};
+use crate::options::stream::{Stream, StreamError};
 use device_model::qom_core::{PolicyStatement, Suggestion};
 
 use super::help_request::{HelpRequest, HelpTopic};
@@ -20,6 +21,7 @@ const ACCEL_SYNTAX: Syntax = typed_syntax("accel");
 const CHARDEV_SYNTAX: Syntax = typed_syntax("backend");
 const DEVICE_SYNTAX: Syntax = typed_syntax("driver");
 pub(super) const MACHINE_SYNTAX: Syntax = typed_syntax("type");
+const MONITOR_SYNTAX: Syntax = typed_syntax("chardev");
 const NAME_SYNTAX: Syntax =
     Syntax { implied_key: Some("guest"), words: Words::Refused, json: false };
 
@@ -59,7 +61,16 @@ pub enum OptionValue {
     /// `-chardev`: implied key `backend`, which is present, as is `id`.
     Chardev(OptionArgs),
     /// `-serial`.
-    Serial(Serial),
+    Serial(Stream),
+    /// `-qmp`, or `-qmp-pretty` if it is to be laid out for people.
+    Qmp {
+        /// Where its client comes from.
+        stream: Stream,
+        /// Whether it is laid out.
+        pretty: bool,
+    },
+    /// `-mon`: implied key `chardev`, which is present.
+    Monitor(OptionArgs),
     /// `-display`.
     Display(Display),
     /// `-nographic`.
@@ -83,19 +94,6 @@ pub struct GuestName {
     pub guest: String,
     /// The process, as tools list it.
     pub process: Option<String>,
-}
-
-/// Where a serial port leads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Serial {
-    /// Standard input and output.
-    Stdio,
-    /// A port that swallows what is written.
-    Null,
-    /// No port.
-    None,
-    /// A character device, by its id.
-    Chardev(String),
 }
 
 /// Graphical output.
@@ -129,6 +127,9 @@ pub enum ValueError {
     /// A statement of the security policy.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// Where a stream leads.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
     /// A malformed id.
     #[error(transparent)]
     Identifier(#[from] IdentifierError),
@@ -209,7 +210,9 @@ pub(super) fn from_text(name: &str, text: &str) -> Result<OptionValue, ValueErro
         }
         "cpu" => OptionValue::Cpu(cpu_model::parse(text)?),
         "global" => OptionValue::Global(globals::parse(text)?),
-        "serial" => OptionValue::Serial(serial(text)?),
+        "serial" => OptionValue::Serial(Stream::parse(text)?),
+        "qmp" => OptionValue::Qmp { stream: Stream::parse(text)?, pretty: false },
+        "qmp-pretty" => OptionValue::Qmp { stream: Stream::parse(text)?, pretty: true },
         "display" => OptionValue::Display(choose("display", text, &[("none", Display::None)])?),
         "nographic" => OptionValue::Nographic,
         "nodefaults" => OptionValue::Nodefaults,
@@ -229,7 +232,7 @@ pub(super) fn from_section(section: Section) -> Result<OptionValue, ValueError> 
     let syntax = syntax(section.option).ok_or(ValueError::Unread)?;
     let mut pairs = Vec::with_capacity(section.pairs.len() + 1);
     if let Some(id) = section.id {
-        if !matches!(section.option, "device" | "chardev") {
+        if !matches!(section.option, "device" | "chardev" | "mon") {
             return Err(ValueError::UnwantedId { given: excerpt(&id) });
         }
         pairs.push(("id".to_owned(), Given::Text(id)));
@@ -245,6 +248,7 @@ fn syntax(name: &str) -> Option<Syntax> {
         "accel" => ACCEL_SYNTAX,
         "device" => DEVICE_SYNTAX,
         "chardev" => CHARDEV_SYNTAX,
+        "mon" => MONITOR_SYNTAX,
         "m" => size::SYNTAX,
         "smp" => smp::SYNTAX,
         "name" => NAME_SYNTAX,
@@ -284,6 +288,10 @@ fn from_args(name: &str, mut args: OptionArgs) -> Result<OptionValue, ValueError
             let id = args.get("id").ok_or(ValueError::Missing { key: "id", expected: "an id" })?;
             identifier::check(&unquoted(id))?;
             OptionValue::Chardev(args)
+        }
+        "mon" => {
+            require(&args, "chardev", "the id of a character device")?;
+            OptionValue::Monitor(args)
         }
         "m" => OptionValue::Memory(size::memory(&args)?),
         "smp" => OptionValue::Smp(SmpRequest::from_args(&args)?),
@@ -326,20 +334,4 @@ fn guest_name(mut args: OptionArgs) -> Result<GuestName, ValueError> {
     }
     let guest = args.implied.filter(named).ok_or(ValueError::Missing { key: "guest", expected })?;
     Ok(GuestName { guest, process })
-}
-
-fn serial(text: &str) -> Result<Serial, ValueError> {
-    if let Some(id) = text.strip_prefix("chardev:") {
-        identifier::check(id)?;
-        return Ok(Serial::Chardev(id.to_owned()));
-    }
-    match text {
-        "stdio" => Ok(Serial::Stdio),
-        "null" => Ok(Serial::Null),
-        "none" => Ok(Serial::None),
-        _ => {
-            let words = ["stdio", "null", "none", "chardev:ID"];
-            Err(not_among("serial", text, words.into_iter()).into())
-        }
-    }
 }

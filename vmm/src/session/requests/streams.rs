@@ -1,20 +1,28 @@
 //! Character devices, and what the first serial port leads to.
 
-use device_model::qom_core::{Given, Origin, PropertyType, Request, Suggestion};
+use device_model::qom_core::{Given, Origin, PropertyType, Request, Suggestion, Value};
 
 use super::{
     super::error::{OptionError, StartError},
-    Builder, Chosen, origin, refuse, refuse_key, text, with_arguments,
+    Builder, Chosen, origin, origin_of, refuse, refuse_key, text, with_arguments,
 };
 use crate::options::{
-    command_line::{Entry, Serial},
-    keyval::OptionArgs,
+    choice::choose,
+    command_line::Entry,
+    keyval::{OptionArgs, unquoted},
+    stream::Stream,
 };
 
 /// Where character devices stand.
 const CHARDEVS: &str = "/chardevs";
 /// The character device behind the first serial port, unless the user names one.
 const SERIAL0: &str = "serial0";
+/// Where monitors stand.
+const MONITORS: &str = "/monitors";
+/// The monitor for programs.
+const QMP: &str = "monitor-qmp";
+/// The character devices behind monitors that are given in short, with their numbers behind it.
+const MONITOR_CHARDEV: &str = "compat_monitor";
 /// What the first serial port leads to, unless the user says.
 const DEFAULT_BACKEND: &str = "stdio";
 
@@ -80,22 +88,9 @@ impl<'a> Builder<'a> {
         if !machine.data.has_serial {
             return Ok(FirstSerial::Absent);
         }
-        let (backend, by) = match first {
-            Some((entry, Serial::None)) => return Ok(FirstSerial::AbsentBy(entry)),
-            Some((entry, Serial::Chardev(id))) => {
-                let ids: Vec<_> =
-                    self.line.chardevs().filter_map(|(_, given)| text(given, "id")).collect();
-                if !ids.contains(id) {
-                    let suggestion = Suggestion::of(id, ids.iter().map(String::as_str));
-                    return Err(refuse(
-                        entry,
-                        OptionError::NoChardev { id: id.clone(), suggestion },
-                    ));
-                }
-                return Ok(FirstSerial::To { path: format!("{CHARDEVS}/{id}"), by: Some(entry) });
-            }
-            Some((entry, Serial::Stdio)) => ("stdio", Some(entry)),
-            Some((entry, Serial::Null)) => ("null", Some(entry)),
+        let (stream, by) = match first {
+            Some((entry, Stream::None)) => return Ok(FirstSerial::AbsentBy(entry)),
+            Some((entry, stream)) => (stream.clone(), Some(entry)),
             None if self.machine_property("serial0").is_some() => return Ok(FirstSerial::AsGiven),
             None if self.machine_property("isa-serial").is_some_and(|(_, value)| is_off(value)) => {
                 return Ok(FirstSerial::Absent);
@@ -106,12 +101,90 @@ impl<'a> Builder<'a> {
                     None => FirstSerial::Absent,
                 });
             }
-            None => (DEFAULT_BACKEND, None),
+            None => (Stream::Backend { name: DEFAULT_BACKEND, properties: Vec::new() }, None),
         };
         let origin = by.map_or_else(|| self.default_serial(), origin);
-        self.requests
-            .push(Request::new(format!("chardev-{backend}"), CHARDEVS, SERIAL0).from(origin));
-        Ok(FirstSerial::To { path: format!("{CHARDEVS}/{SERIAL0}"), by })
+        let path = self.stream(&stream, SERIAL0, by, origin)?;
+        Ok(FirstSerial::To { path: path.unwrap_or_default(), by })
+    }
+
+    /// Where a stream leads: the path of a character device that is defined elsewhere, or of one
+    /// that is created for it under that id. None if it leads nowhere.
+    fn stream(
+        &mut self,
+        stream: &Stream,
+        id: &str,
+        by: Option<&Entry>,
+        origin: Origin,
+    ) -> Result<Option<String>, StartError> {
+        match stream {
+            Stream::None => Ok(None),
+            Stream::Chardev(id) => match by {
+                Some(entry) => self.chardev_path(entry, id).map(Some),
+                None => Ok(Some(format!("{CHARDEVS}/{id}"))),
+            },
+            Stream::Backend { name, properties } => {
+                let type_name = format!("chardev-{name}");
+                if let Some(entry) = by
+                    && self.class(&type_name, "chardev").is_none()
+                {
+                    let suggestion = Suggestion::default();
+                    let name = (*name).to_owned();
+                    return Err(refuse(entry, OptionError::Chardev { name, suggestion }));
+                }
+                let request = Request::new(type_name, CHARDEVS, id).from(origin);
+                let request = properties
+                    .iter()
+                    .fold(request, |request, (key, value)| request.set(key, value.clone()));
+                self.requests.push(request);
+                Ok(Some(format!("{CHARDEVS}/{id}")))
+            }
+        }
+    }
+
+    /// The path of a character device that the user defined.
+    fn chardev_path(&self, entry: &Entry, id: &str) -> Result<String, StartError> {
+        let ids: Vec<_> = self.line.chardevs().filter_map(|(_, given)| text(given, "id")).collect();
+        if !ids.iter().any(|known| known == id) {
+            let suggestion = Suggestion::of(id, ids.iter().map(String::as_str));
+            return Err(refuse(entry, OptionError::NoChardev { id: id.to_owned(), suggestion }));
+        }
+        Ok(format!("{CHARDEVS}/{id}"))
+    }
+
+    /// Monitors, and what their clients come from.
+    pub(super) fn monitors(&mut self) -> Result<(), StartError> {
+        let line = self.line;
+        for (number, (entry, (stream, pretty))) in line.qmps().enumerate() {
+            let id = format!("{MONITOR_CHARDEV}{number}");
+            let Some(path) = self.stream(stream, &id, Some(entry), origin(entry))? else {
+                continue;
+            };
+            self.requests.push(
+                Request::new(QMP, MONITORS, format!("qmp[{number}]"))
+                    .set("chardev", path)
+                    .set("pretty", Value::from(pretty))
+                    .from(origin(entry)),
+            );
+        }
+        for (number, (entry, arguments)) in line.monitors().enumerate() {
+            let id = arguments.implied.as_deref().unwrap_or_default();
+            let path = self.chardev_path(entry, id)?;
+            let mode = arguments.get("mode").map(unquoted);
+            choose("mode", mode.as_deref().unwrap_or_default(), &[("control", ())])
+                .map_err(|problem| refuse_key(entry, "mode", OptionError::Choice(problem)))?;
+            let name = text(arguments, "id").unwrap_or_else(|| format!("mon[{number}]"));
+            let request = Request::new(QMP, MONITORS, name).set("chardev", path);
+            let request = arguments
+                .entries
+                .iter()
+                .filter(|(key, _)| key != "id" && key != "mode")
+                .fold(request, |request, (key, value)| {
+                    request.set_by(origin_of(entry, key), key, value.clone())
+                });
+            self.requests.push(request.from(origin(entry)));
+        }
+        Ok(())
     }
 
     /// Who asks for a serial port that nobody has asked for, with what to give instead where the

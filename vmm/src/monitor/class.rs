@@ -1,0 +1,32 @@
+//! The class of monitors.
+
+use std::{io, sync::Arc};
+
+use device_model::{
+    control::VmControl,
+    platform::{ConnectError, Platform},
+    qom_core::{Obj, Object, qom_type},
+};
+
+/// A way to control the VM for whoever is at the other end of a character device
+///
+/// Its client is as powerful as the user who started the program.
+#[qom_type(abstract, parent = Object, boundary(management), new_category = "Monitors")]
+pub trait Monitor: Object {
+    /// Reads from its character device from here on, and answers nothing yet; `object` is its own
+    /// handle.
+    ///
+    /// # Errors
+    /// If another reads from that.
+    fn connect(&self, object: &Obj, platform: &Platform) -> Result<(), ConnectError>;
+
+    /// Does as its clients say from here on, on a thread of its own.
+    ///
+    /// # Errors
+    /// If the host has no thread for it.
+    fn start(&self, object: &Obj, vm: Arc<dyn VmControl>) -> io::Result<()>;
+
+    /// Ends what it is at, and does nothing any more. A client that does not take what it is told
+    /// is not waited for.
+    fn stop(&self);
+}
