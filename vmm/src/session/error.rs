@@ -194,6 +194,9 @@ pub enum OptionError {
     /// An argument of a subcommand that it does not have.
     #[error("unknown argument '{0}'{1}")]
     UnknownArgument(String, Suggestion),
+    /// No type where one has to be named.
+    #[error("expected the name of a type, given none")]
+    NoType,
     /// A type that no linked crate defines.
     #[error("no type is called '{0}'{1}")]
     UnknownType(String, Suggestion),

@@ -1,5 +1,6 @@
 //! One run of the monitor: from the command line to the exit status.
 
+mod check;
 mod control;
 mod demo;
 mod error;
@@ -65,6 +66,7 @@ fn run(
     let line = CommandLine::parse(arguments)?;
     match line.subcommand() {
         Some(Subcommand::Types(rest)) => return types::run(registry, rest),
+        Some(Subcommand::Check(rest)) => return check::run(registry, rest),
         Some(Subcommand::Demo(rest)) => return demo::run(registry, rest),
         None => {}
     }

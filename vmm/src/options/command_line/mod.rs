@@ -36,12 +36,14 @@ use rewrite::Rewritten;
 pub enum Subcommand {
     /// `demo`.
     Demo(Vec<OsString>),
+    /// `check`.
+    Check(Vec<OsString>),
     /// `types`.
     Types(Vec<OsString>),
 }
 
 /// The words for [`Subcommand`].
-pub const SUBCOMMANDS: [&str; 2] = ["demo", "types"];
+pub const SUBCOMMANDS: [&str; 3] = ["demo", "check", "types"];
 
 /// What the user asked for.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -109,6 +111,7 @@ impl CommandLine {
     fn parse_subcommand(word: &OsString, rest: Vec<OsString>) -> Result<Self, CommandLineError> {
         let subcommand = match word.to_str() {
             Some("demo") => Subcommand::Demo(rest),
+            Some("check") => Subcommand::Check(rest),
             Some("types") => Subcommand::Types(rest),
             _ => return Err(rewrite::unexpected_first(&definitions::command(), word)),
         };

@@ -18,6 +18,8 @@ pub fn usage(program: &str) -> String {
     let mut text = format!(
         "Usage: {program} [OPTION]...\n       \
          {program} demo [ARGUMENT]...    run the built-in demonstration\n       \
+         {program} check [OPTION]... [--json | --explain TYPE]\n                             \
+         whether a configuration holds, and why\n       \
          {program} types [ARGUMENT]...   list types and what they declare\n\n\
          Options take one dash or two. A value that ends in [,...] goes on with\n\
          key=value pairs. The value 'help' of -machine, -accel, -cpu, -device and\n\
