@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use qom_core::{CreateError, Created, Obj, RemoveError, Request, Tree};
+use qom_core::{
+    CreateError, Created, Obj, Origin, Policy, PolicyStatement, RaiseError, RemoveError, Request,
+    Tree,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -67,6 +70,19 @@ pub trait VmControl: Send + Sync {
     /// # Errors
     /// If it can't go.
     fn remove(&self, object: &Obj) -> Result<(), RemoveError>;
+
+    /// All statements of the security policy so far, and who made each.
+    fn policy_statements(&self) -> Vec<(PolicyStatement, Origin)>;
+
+    /// Raises the security policy, and gives it as it is then.
+    ///
+    /// # Errors
+    /// If the statement would loosen it, or something exists that it would refuse.
+    fn raise_policy(
+        &self,
+        statement: PolicyStatement,
+        origin: Origin,
+    ) -> Result<Policy, RaiseError>;
 
     /// Has something done, and returns once it is done.
     ///

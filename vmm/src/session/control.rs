@@ -6,7 +6,10 @@ use device_model::{
     control::{Order, RunState, VmControl},
     monitor::CommandError,
     platform::Platform,
-    qom_core::{CreateError, Created, Obj, PolicyStatement, RemoveError, Request, Tree},
+    qom_core::{
+        CreateError, Created, Obj, Origin, Policy, PolicyStatement, RaiseError, RemoveError,
+        Request, Tree,
+    },
 };
 use parking_lot::Mutex;
 
@@ -21,7 +24,7 @@ use super::{
 pub(super) struct Control {
     pub(super) tree: Tree,
     pub(super) platform: Arc<Platform>,
-    pub(super) stated: Vec<PolicyStatement>,
+    stated: Mutex<Vec<(PolicyStatement, Origin)>>,
     pub(super) name: Option<String>,
     pub(super) inbox: Inbox,
     /// Written by the main thread alone.
@@ -33,11 +36,12 @@ impl Control {
     pub(super) fn new(
         tree: Tree,
         platform: Arc<Platform>,
-        stated: Vec<PolicyStatement>,
+        stated: Vec<(PolicyStatement, Origin)>,
         name: Option<String>,
     ) -> Self {
         let inbox = Inbox::new(Arc::clone(platform.events()));
-        Self { tree, platform, stated, name, inbox, state: Mutex::new(RunState::Prelaunch) }
+        let (stated, state) = (Mutex::new(stated), Mutex::new(RunState::Prelaunch));
+        Self { tree, platform, stated, name, inbox, state }
     }
 
     /// Says whether processors run.
@@ -45,13 +49,18 @@ impl Control {
         *self.state.lock() = state;
     }
 
-    /// Whether the last thing that somebody tried to create made the process abort.
+    /// All statements of the security policy so far.
+    pub(super) fn stated(&self) -> Vec<PolicyStatement> {
+        self.stated.lock().iter().map(|(statement, _)| *statement).collect()
+    }
+
+    /// Aborts if a refusal is to be seen where it comes from.
     fn abort_if_told(&self, error: &CreateError) {
         if let CreateError::Refused(refusals) = error
             && self.tree.policy().aborts()
         {
             for refusal in refusals {
-                report::refused(refusal, &self.stated);
+                report::refused(refusal, &self.stated());
             }
             std::process::abort();
         }
@@ -91,6 +100,22 @@ impl VmControl for Control {
 
     fn remove(&self, object: &Obj) -> Result<(), RemoveError> {
         self.tree.remove(object, &mut Realizer::new(&self.platform))
+    }
+
+    fn policy_statements(&self) -> Vec<(PolicyStatement, Origin)> {
+        self.stated.lock().clone()
+    }
+
+    fn raise_policy(
+        &self,
+        statement: PolicyStatement,
+        origin: Origin,
+    ) -> Result<Policy, RaiseError> {
+        // Under the lock, so that the list is in the order in which they came to hold.
+        let mut stated = self.stated.lock();
+        let policy = self.tree.raise(statement)?;
+        stated.push((statement, origin));
+        Ok(policy)
     }
 
     fn order(&self, order: Order) -> Result<(), CommandError> {

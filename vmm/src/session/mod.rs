@@ -88,9 +88,13 @@ fn run(
 }
 
 /// The policy that the whole command line states, resolved before anything is created.
-fn policy(line: &CommandLine) -> (Policy, Vec<PolicyStatement>) {
-    let statements: Vec<_> = line.policy_statements().map(|(_, statement)| statement).collect();
-    (Policy::of(&statements), statements)
+fn policy(line: &CommandLine) -> (Policy, Vec<(PolicyStatement, Origin)>) {
+    let stated: Vec<_> = line
+        .policy_statements()
+        .map(|(entry, statement)| (statement, Origin::new(entry.to_string())))
+        .collect();
+    let statements: Vec<_> = stated.iter().map(|(statement, _)| *statement).collect();
+    (Policy::of(&statements), stated)
 }
 
 fn globals(line: &CommandLine) -> Vec<Global> {

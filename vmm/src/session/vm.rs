@@ -5,7 +5,7 @@ use std::sync::Arc;
 use device_model::{
     control::VmControl,
     platform::Platform,
-    qom_core::{CreateError, Globals, Obj, Registry, Request, Tree},
+    qom_core::{CreateError, Globals, Obj, Plan, Registry, Request, Tree},
 };
 
 use super::{
@@ -40,6 +40,7 @@ impl Vm {
         let requests = requests::requests(line, registry)?;
         let (policy, stated) = policy(line);
         let tree = Tree::new(Arc::clone(registry), policy, Globals::new(globals(line)))?;
+        let foretold = cfg!(debug_assertions).then(|| tree.plan(requests.iter().cloned()));
         let platform = Platform::new(tree.id())
             .map_err(|source| StartError::Host { action: "prepare a machine", source })?;
         // Before there is anything, so that a signal while it is made does not leave a terminal as
@@ -59,6 +60,8 @@ impl Vm {
                 .map_err(|source| StartError::Host { action: "name the process", source })?;
         }
         let mut objects = vm.create_objects(requests)?;
+        // What `check` would have told is what there is.
+        debug_assert!(foretold.is_none_or(|plan| plan.is_ok_and(|plan| vm.is_as(&plan))));
         objects.retain(Obj::is::<dyn Loader>);
         vm.loaders = objects;
         for warning in vm.tree().globals().warnings(registry) {
@@ -75,7 +78,7 @@ impl Vm {
         match self.control.create(requests.into_iter().collect()) {
             Ok(created) => Ok(created.objects),
             Err(CreateError::Refused(refusals)) => {
-                Err(StartError::Refused { refusals, stated: self.control.stated.clone() })
+                Err(StartError::Refused { refusals, stated: self.control.stated() })
             }
             Err(error) => Err(error.into()),
         }
@@ -109,6 +112,25 @@ impl Vm {
     /// The machine.
     pub(super) fn machine(&self) -> Option<Obj> {
         self.tree().resolve(MACHINE).ok()
+    }
+
+    /// Whether the objects that exist are those of a plan, of the types that it says.
+    fn is_as(&self, plan: &Plan) -> bool {
+        let mut foretold: Vec<_> = plan
+            .objects()
+            .iter()
+            .map(|planned| (planned.path().to_owned(), planned.class().name()))
+            .collect();
+        let mut there: Vec<_> = self
+            .tree()
+            .walk()
+            .iter()
+            .skip(1)
+            .map(|object| (object.path().unwrap_or_default(), object.class().name()))
+            .collect();
+        foretold.sort_unstable();
+        there.sort_unstable();
+        foretold == there
     }
 
     fn monitors(&self) -> impl Iterator<Item = (Obj, Arc<dyn Monitor>)> {
