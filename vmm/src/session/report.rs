@@ -7,7 +7,7 @@ use std::{
 
 use device_model::{
     causes::with_causes,
-    qom_core::{Action, CreateError, Finding, PolicyStatement, Refusal},
+    qom_core::{Action, CreateError, Finding, PolicyStatement, Refusal, Taint},
 };
 
 use super::error::StartError;
@@ -102,7 +102,17 @@ pub(super) fn taints(findings: &[Finding]) {
         if finding.action == Action::Warn {
             warning(&format!("{}: {cause}", cause.origin()));
         }
-        let reason = cause.reason().unwrap_or("nobody has declared it secure yet");
-        line(&format!("tainted: '{}': {cause}: {reason}", cause.path()));
+        line(&because(cause));
     }
+}
+
+/// That the VM was tainted, once it is at its end.
+pub(super) fn tainted(taint: &Taint) -> String {
+    let removed = if taint.removed { " (removed since)" } else { "" };
+    format!("was {}{removed}", because(&taint.cause))
+}
+
+fn because(cause: &Refusal) -> String {
+    let reason = cause.reason().unwrap_or("nobody has declared it secure yet");
+    format!("tainted: '{}': {cause}: {reason}", cause.path())
 }

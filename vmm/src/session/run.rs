@@ -17,6 +17,7 @@ use super::{
     error::StartError,
     inbox::News,
     processors::Processors,
+    report,
     run_events::{
         GuestCrashLoaded, GuestPanicked, PanicAction, PowerDown, Reason, Reset, Resumed, Shutdown,
         Stopped,
@@ -102,6 +103,9 @@ impl Vm {
         }
         processors.stop(&log);
         log.finish();
+        for taint in self.control.tree.taints() {
+            log.line(&report::tainted(&taint));
+        }
         exit
     }
 
