@@ -16,6 +16,7 @@ pub mod cpu;
 pub mod kvm;
 pub mod loader;
 pub mod machine;
+pub mod monitor;
 pub mod options;
 mod regular_file;
 pub mod session;

@@ -51,12 +51,22 @@ enum Path<'a> {
 
 impl fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Root => Ok(()),
-            Self::Member(Self::Root, name) => f.write_str(name),
-            Self::Member(parent, name) => write!(f, "{parent}.{name}"),
-            Self::Item(parent, index) => write!(f, "{parent}[{index}]"),
+        // Not by recursion: formatting takes far more stack for a level than checking.
+        let mut steps = Vec::new();
+        let mut path = self;
+        while let Self::Member(parent, _) | Self::Item(parent, _) = path {
+            steps.push(path);
+            path = parent;
         }
+        for (index, step) in steps.iter().rev().enumerate() {
+            match step {
+                Self::Root => {}
+                Self::Member(_, name) if index == 0 => f.write_str(name)?,
+                Self::Member(_, name) => write!(f, ".{name}")?,
+                Self::Item(_, item) => write!(f, "[{item}]")?,
+            }
+        }
+        Ok(())
     }
 }
 

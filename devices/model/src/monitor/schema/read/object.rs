@@ -36,7 +36,7 @@ impl<'s> Reader<'s, '_> {
     ) -> Option<()> {
         if schema.contains_key("anyOf")
             || schema.contains_key("patternProperties")
-            || schema.get("type").is_some_and(|word| word != "object")
+            || schema.get("type").is_some_and(|words| !may_be_object(words))
         {
             return None;
         }
@@ -136,6 +136,11 @@ impl Object {
     fn empty(name: &str) -> Self {
         Self { name: name.to_owned(), members: Vec::new(), others: None, variants: None }
     }
+}
+
+/// Whether one of the kinds that a schema states is an object; others are other types' concern.
+fn may_be_object(words: &Value) -> bool {
+    words == "object" || words.as_array().is_some_and(|words| words.iter().any(|it| it == "object"))
 }
 
 /// The member whose value tells the variants apart.

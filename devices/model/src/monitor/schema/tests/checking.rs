@@ -1,10 +1,10 @@
 //! Tests of what is said of a client's arguments.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
     control::{Order, RunState, VmControl},
-    monitor::{CommandContext, CommandError, CommandTable},
+    monitor::{CommandContext, CommandError, CommandTable, schema::Arguments},
     platform::Platform,
 };
 
@@ -20,7 +20,8 @@ fn accepts(command: &str, arguments: Value) {
 
 #[track_caller]
 fn refuses(command: &str, arguments: Value, why: &str) {
-    assert_eq!(check(command, arguments).unwrap_err().to_string(), why);
+    let refused = check(command, arguments).map_err(|error| error.to_string());
+    assert_eq!(refused, Err(why.to_owned()));
 }
 
 /// Adds the member that the command can't do without.
@@ -161,17 +162,51 @@ fn an_unknown_word_is_repeated() {
 }
 
 #[test]
+fn what_the_protocol_has_no_words_for_is_left_to_the_command() {
+    accepts("x-odd", json!({ "tuple": [1, "a"], "data": { "Number": 1 } }));
+    refuses("x-odd", json!({ "tuple": {} }), "Invalid parameter type for 'tuple', expected: array");
+}
+
+#[test]
 fn a_type_without_end_does_not_end_the_program() {
-    accepts("x-odd", json!({ "endless": { "type": "Again" } }));
+    let endless = schemars::json_schema!({
+        "oneOf": [{
+            "type": "object",
+            "properties": { "type": { "type": "string", "const": "again" } },
+            "$ref": "#",
+            "required": ["type"],
+        }],
+    });
+    let arguments = json!({ "type": "again" });
+    let checked = Arguments::of(&endless).check(arguments.as_object().unwrap());
+    assert_eq!(checked, Ok(()));
+    let flat = schemars::json_schema!({ "type": "object", "allOf": [{ "$ref": "#" }] });
+    assert_eq!(Arguments::of(&flat).check(arguments.as_object().unwrap()), Ok(()));
+    let itself = schemars::json_schema!({ "$ref": "#" });
+    assert_eq!(Arguments::of(&itself).check(arguments.as_object().unwrap()), Ok(()));
+    let either = schemars::json_schema!({
+        "type": "object",
+        "properties": { "type": { "anyOf": [{ "$ref": "#/$defs/A" }, { "type": "string" }] } },
+        "$defs": { "A": { "anyOf": [{ "$ref": "#/$defs/A" }, { "type": "null" }] } },
+    });
+    assert_eq!(Arguments::of(&either).check(arguments.as_object().unwrap()), Ok(()));
 }
 
 #[test]
 fn values_as_deep_as_a_client_may_send_are_checked() {
     let mut deep = json!({ "size": "deep" });
     for _ in 0..1_022 {
-        deep = json!({ "size": 1, "next": deep });
+        let mut outer = Map::new();
+        outer.insert("size".to_owned(), json!(1));
+        outer.insert("next".to_owned(), deep);
+        deep = Value::Object(outer);
     }
-    let error = check("x-everything", named("inner", deep)).unwrap_err().to_string();
+    let error = check(
+        "x-everything",
+        Map::from_iter([("name".to_owned(), json!("n")), ("inner".to_owned(), deep)]).into(),
+    )
+    .unwrap_err()
+    .to_string();
     assert!(error.ends_with(".next.size', expected: integer"), "{error}");
 }
 

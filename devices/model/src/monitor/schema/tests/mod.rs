@@ -157,17 +157,9 @@ impl Command for AddFlat {
 
 register_command!(AddFlat);
 
-/// It has no end, so that nobody can give one.
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type")]
-enum Endless {
-    Again(Box<Endless>),
-}
-
 #[derive(Deserialize, JsonSchema)]
 #[expect(dead_code, reason = "only the schema is of interest")]
-struct TakesEndless {
-    endless: Endless,
+struct OddArguments {
     tuple: Option<(u8, String)>,
     data: Option<Untagged>,
 }
@@ -183,10 +175,10 @@ struct Odd;
 
 impl Command for Odd {
     const NAME: &'static str = "x-odd";
-    type Arguments = TakesEndless;
+    type Arguments = OddArguments;
     type Returns = Nothing;
 
-    fn run(_: &CommandContext<'_>, _: TakesEndless) -> Result<Nothing, CommandError> {
+    fn run(_: &CommandContext<'_>, _: OddArguments) -> Result<Nothing, CommandError> {
         Ok(Nothing {})
     }
 }
