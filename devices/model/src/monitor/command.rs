@@ -1,12 +1,16 @@
 //! Commands: what each is called, takes and gives, and what it does.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
-use qom_core::{Obj, Tree, Value};
+use qom_core::{Obj, Place, Tree, Value};
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Map;
 
-use super::error::CommandError;
+use super::{error::CommandError, schema::Arguments, table::Named};
 use crate::{control::VmControl, platform::Platform};
 
 /// A command of the machine protocol.
@@ -104,24 +108,44 @@ pub struct CommandInfo {
     pub lifecycle: Lifecycle,
     /// Whether it may overtake others.
     pub out_of_band: bool,
+    /// Where it is registered.
+    pub place: Place,
     arguments: fn() -> Schema,
     returns: fn() -> Schema,
     run: Run,
+    checked: &'static CheckedArguments,
+}
+
+/// What the arguments of one command are checked against, from the first time on.
+#[doc(hidden)]
+#[derive(Debug, Default)]
+pub struct CheckedArguments(OnceLock<Arguments>);
+
+impl CheckedArguments {
+    /// Nothing yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(OnceLock::new())
+    }
 }
 
 inventory::collect!(CommandInfo);
 
 impl CommandInfo {
-    /// What `C` states.
+    /// What `C` states, for [`register_command!`](crate::register_command). No other command has
+    /// the same `checked`.
+    #[doc(hidden)]
     #[must_use]
-    pub const fn of<C: Command>() -> Self {
+    pub const fn of<C: Command>(checked: &'static CheckedArguments, place: Place) -> Self {
         Self {
             name: C::NAME,
             lifecycle: C::LIFECYCLE,
             out_of_band: C::OUT_OF_BAND,
-            arguments: schema::<C::Arguments>,
-            returns: schema::<C::Returns>,
+            place,
+            arguments: arguments_schema::<C::Arguments>,
+            returns: told_schema::<C::Returns>,
             run: run::<C>,
+            checked,
         }
     }
 
@@ -137,16 +161,37 @@ impl CommandInfo {
         (self.returns)()
     }
 
-    /// Runs it with arguments that its schema was checked to accept.
+    /// Checks the arguments against their schema and runs it.
     ///
     /// # Errors
-    /// Its own, and if the arguments can't be read after all.
-    pub fn run(
+    /// What is wrong with the arguments, or the command's own. Nothing has changed then.
+    pub fn call(
         &self,
         context: &CommandContext<'_>,
-        arguments: Value,
+        arguments: Map<String, Value>,
     ) -> Result<Value, CommandError> {
-        (self.run)(context, arguments)
+        self.check(&arguments)?;
+        (self.run)(context, Value::Object(arguments))
+    }
+
+    /// Checks arguments against their schema, at most as deep as that and they are.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with them.
+    pub fn check(&self, arguments: &Map<String, Value>) -> Result<(), CommandError> {
+        self.checked.0.get_or_init(|| Arguments::of(&self.arguments())).check(arguments)
+    }
+}
+
+impl Named for CommandInfo {
+    const KIND: &'static str = "command";
+
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn place(&self) -> Place {
+        self.place
     }
 }
 
@@ -156,9 +201,16 @@ impl fmt::Debug for CommandInfo {
     }
 }
 
-/// The schema of a type whose values are given to the program (with what may be left out).
-pub(super) fn schema<T: JsonSchema>() -> Schema {
-    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>()
+/// The schema of a type whose values are given to the program.
+fn arguments_schema<T: JsonSchema>() -> Schema {
+    let settings = SchemaSettings::draft2020_12().for_deserialize();
+    settings.into_generator().into_root_schema_for::<T>()
+}
+
+/// The schema of a type whose values the program tells.
+pub(super) fn told_schema<T: JsonSchema>() -> Schema {
+    let settings = SchemaSettings::draft2020_12().for_serialize();
+    settings.into_generator().into_root_schema_for::<T>()
 }
 
 fn run<C: Command>(context: &CommandContext<'_>, arguments: Value) -> Result<Value, CommandError> {
@@ -168,20 +220,19 @@ fn run<C: Command>(context: &CommandContext<'_>, arguments: Value) -> Result<Val
     serde_json::to_value(returns).map_err(|error| CommandError::caused(&error))
 }
 
-/// All registered commands, sorted by name.
-#[must_use]
-pub fn commands() -> Vec<&'static CommandInfo> {
-    let mut commands: Vec<_> = inventory::iter::<CommandInfo>.into_iter().collect();
-    commands.sort_unstable_by_key(|command| command.name);
-    commands
-}
-
 /// Registers a [`Command`], in the file that defines it.
 #[macro_export]
 macro_rules! register_command {
     ($command:ty) => {
         $crate::__private::inventory::submit! {
-            $crate::monitor::CommandInfo::of::<$command>()
+            {
+                static CHECKED: $crate::monitor::CheckedArguments =
+                    $crate::monitor::CheckedArguments::new();
+                $crate::monitor::CommandInfo::of::<$command>(
+                    &CHECKED,
+                    $crate::qom_core::Place { file: ::core::file!(), line: ::core::line!() },
+                )
+            }
         }
     };
 }

@@ -2,11 +2,14 @@
 
 use std::{fmt, time::SystemTime};
 
-use qom_core::Value;
+use qom_core::{Place, Value};
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
-use super::command::{Lifecycle, schema};
+use super::{
+    command::{Lifecycle, told_schema},
+    table::Named,
+};
 
 /// Something that happens to a VM.
 pub trait Event: Serialize + JsonSchema {
@@ -26,22 +29,37 @@ pub struct EventInfo {
     pub name: &'static str,
     /// Whether clients can count on it.
     pub lifecycle: Lifecycle,
+    /// Where it is registered.
+    pub place: Place,
     data: fn() -> Schema,
 }
 
 inventory::collect!(EventInfo);
 
 impl EventInfo {
-    /// What `E` states.
+    /// What `E` states, for [`register_event!`](crate::register_event).
+    #[doc(hidden)]
     #[must_use]
-    pub const fn of<E: Event>() -> Self {
-        Self { name: E::NAME, lifecycle: E::LIFECYCLE, data: schema::<E> }
+    pub const fn of<E: Event>(place: Place) -> Self {
+        Self { name: E::NAME, lifecycle: E::LIFECYCLE, place, data: told_schema::<E> }
     }
 
     /// The JSON schema of what it tells.
     #[must_use]
     pub fn data(&self) -> Schema {
         (self.data)()
+    }
+}
+
+impl Named for EventInfo {
+    const KIND: &'static str = "event";
+
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn place(&self) -> Place {
+        self.place
     }
 }
 
@@ -80,20 +98,15 @@ pub trait EventListener: Send + Sync {
     fn hear(&self, occurrence: &Occurrence);
 }
 
-/// All registered events, sorted by name.
-#[must_use]
-pub fn events() -> Vec<&'static EventInfo> {
-    let mut events: Vec<_> = inventory::iter::<EventInfo>.into_iter().collect();
-    events.sort_unstable_by_key(|event| event.name);
-    events
-}
-
 /// Registers an [`Event`], in the file that defines it.
 #[macro_export]
 macro_rules! register_event {
     ($event:ty) => {
         $crate::__private::inventory::submit! {
-            $crate::monitor::EventInfo::of::<$event>()
+            $crate::monitor::EventInfo::of::<$event>($crate::qom_core::Place {
+                file: ::core::file!(),
+                line: ::core::line!(),
+            })
         }
     };
 }

@@ -40,9 +40,15 @@
 mod command;
 mod error;
 mod event;
+pub mod schema;
+mod table;
 
-pub use command::{Command, CommandContext, CommandInfo, Lifecycle, Nothing, commands};
+#[doc(hidden)]
+pub use command::CheckedArguments;
+pub use command::{Command, CommandContext, CommandInfo, Lifecycle, Nothing};
 pub use error::{CommandError, ErrorClass};
-pub use event::{Event, EventInfo, EventListener, Occurrence, events};
+pub use event::{Event, EventInfo, EventListener, Occurrence};
+
+pub use table::{CommandTable, DuplicateName, DuplicateNames, EventTable, Table};
 
 pub use crate::{register_command, register_event};

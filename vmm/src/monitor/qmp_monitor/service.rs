@@ -16,14 +16,14 @@ use device_model::{
     chardev::{Chardev, Presence},
     control::VmControl,
     event_loop::EventLoop,
-    monitor::Occurrence,
+    monitor::{CommandTable, Occurrence},
     qom_core::Obj,
     realized::Realized,
 };
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::{
-    conversation::{CommandTable, Commands},
+    conversation::Commands,
     outbox::{Delivery, Notice, Outbox},
 };
 use crate::monitor::qmp::{

@@ -1,0 +1,3 @@
+//! The commands of monitors, each registered where it is written.
+
+mod introspection;
