@@ -465,3 +465,26 @@ impl fmt::Debug for Channel {
             .finish_non_exhaustive()
     }
 }
+
+/// The methods of a [`Chardev`] that its field `channel` has.
+macro_rules! delegate {
+    () => {
+        fn set_nonblocking(&self, nonblocking: bool) {
+            self.channel.set_nonblocking(nonblocking);
+        }
+
+        fn connect(&self, frontend: Frontend) -> bool {
+            self.channel.connect(frontend)
+        }
+
+        fn disconnect(&self) {
+            self.channel.disconnect();
+        }
+
+        fn accept_input(&self) {
+            self.channel.accept_input();
+        }
+    };
+}
+
+pub(super) use delegate;

@@ -38,11 +38,8 @@ const NAP: Duration = Duration::from_millis(1);
 pub(in crate::chardev) enum Ends {
     /// A stream socket. The peer has gone once it sends no more.
     Socket(OwnedFd),
-    /// A descriptor that is set non-blocking and only of this process, which is a terminal's other
-    /// side. The peer has gone once nothing can be read any more.
+    /// This side of a pseudo-terminal, which is set non-blocking. The peer has gone once nothing can be read any more.
     Terminal(OwnedFd),
-    /// A datagram socket, which is connected. The peer never goes; what can't be sent is lost.
-    Datagrams(OwnedFd),
     /// Descriptors to read from and to write to, of which others may have duplicates. Output goes on
     /// after the end of the input.
     Files {
@@ -56,14 +53,14 @@ pub(in crate::chardev) enum Ends {
 impl Ends {
     fn input(&self) -> Option<BorrowedFd<'_>> {
         match self {
-            Self::Socket(end) | Self::Terminal(end) | Self::Datagrams(end) => Some(end.as_fd()),
+            Self::Socket(end) | Self::Terminal(end) => Some(end.as_fd()),
             Self::Files { input, .. } => input.as_ref().map(AsFd::as_fd),
         }
     }
 
     fn output(&self) -> BorrowedFd<'_> {
         match self {
-            Self::Socket(end) | Self::Terminal(end) | Self::Datagrams(end) => end.as_fd(),
+            Self::Socket(end) | Self::Terminal(end) => end.as_fd(),
             Self::Files { output, .. } => output.as_fd(),
         }
     }
@@ -214,12 +211,6 @@ impl Peer {
             Ends::Socket(socket) => {
                 recv(socket, buffer, RecvFlags::DONTWAIT).map(|(_, length)| length)
             }
-            Ends::Datagrams(socket) => match recv(socket, buffer, RecvFlags::DONTWAIT) {
-                // An empty datagram is none, and that an earlier one did not arrive is no end.
-                Ok((_, 0)) => Err(Errno::AGAIN),
-                Ok((_, length)) => Ok(length),
-                Err(_) => Err(Errno::AGAIN),
-            },
             Ends::Terminal(end) => rustix::io::read(end, buffer),
             Ends::Files { input: Some(input), .. } => rustix::io::read(input, buffer),
             Ends::Files { input: None, .. } => Ok(0),
@@ -283,7 +274,7 @@ impl Peer {
         let output = self.ends.output();
         // What never holds the process up may be tried first, which mostly is all that it takes.
         let attempt = || match &self.ends {
-            Ends::Socket(_) | Ends::Datagrams(_) => send(output, bytes, flags),
+            Ends::Socket(_) => send(output, bytes, flags),
             Ends::Terminal(_) | Ends::Files { .. } => rustix::io::write(output, bytes),
         };
         if !matches!(self.ends, Ends::Files { .. }) {
@@ -295,6 +286,11 @@ impl Peer {
         let mut ready = [PollFd::from_borrowed_fd(output, PollFlags::OUT)];
         if poll(&mut ready, Some(patience))? == 0 {
             return Ok(0);
+        }
+        let [ready] = &ready;
+        if !ready.revents().contains(PollFlags::OUT) {
+            // Only of a terminal: whoever had its other side open has gone, and its buffer is full.
+            return Err(Errno::PIPE);
         }
         attempt()
     }
