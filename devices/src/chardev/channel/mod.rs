@@ -319,15 +319,13 @@ impl Channel {
         for (token, what) in poller.ready() {
             let peer = self.peer();
             match peer {
-                Some(peer) if token == poller::KICK => {
-                    if peer.is_gone() {
-                        self.lose(&poller, &host, &peer);
-                    }
+                Some(peer) if token == poller::KICK && peer.is_gone() => {
+                    self.lose(&poller, &host, &peer);
                 }
                 Some(peer) if token == peer.token() => {
                     self.peer_ready(turn, &poller, &host, &peer, what);
                 }
-                _ if token < poller::FIRST_PEER => {
+                _ if (poller::KICK + 1..poller::FIRST_PEER).contains(&token) => {
                     if let Some(host) = &mut *host.lock() {
                         host.ready(self, &poller, token);
                     }
