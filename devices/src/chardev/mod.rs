@@ -10,6 +10,7 @@ mod ringbuf;
 mod socket;
 mod stdio;
 mod terminal;
+mod udp;
 
 pub use file::ChardevFile;
 pub use null::ChardevNull;
@@ -18,3 +19,4 @@ pub use pty::ChardevPty;
 pub use ringbuf::ChardevRingbuf;
 pub use socket::ChardevSocket;
 pub use stdio::ChardevStdio;
+pub use udp::ChardevUdp;

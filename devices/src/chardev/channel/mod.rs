@@ -322,6 +322,9 @@ impl Channel {
                 Some(peer) if token == poller::KICK && peer.is_gone() => {
                     self.lose(&poller, &host, &peer);
                 }
+                Some(peer) if token == poller::KICK && peer.has_rest() => {
+                    self.peer_ready(turn, &poller, &host, &peer, Readiness::empty());
+                }
                 Some(peer) if token == peer.token() => {
                     self.peer_ready(turn, &poller, &host, &peer, what);
                 }
