@@ -1,12 +1,22 @@
 //! Character device backends: what a device's stream of bytes leads to on the host.
 
 mod channel;
+mod file;
 mod inet;
 mod null;
+mod pipe;
+mod pty;
+mod ringbuf;
 mod socket;
 mod stdio;
 mod terminal;
+mod udp;
 
+pub use file::ChardevFile;
 pub use null::ChardevNull;
+pub use pipe::ChardevPipe;
+pub use pty::ChardevPty;
+pub use ringbuf::ChardevRingbuf;
 pub use socket::ChardevSocket;
 pub use stdio::ChardevStdio;
+pub use udp::ChardevUdp;

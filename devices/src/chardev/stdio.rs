@@ -15,7 +15,7 @@ use rustix::{
 };
 
 use super::{
-    channel::{Channel, Ends, Host, Poller},
+    channel::{self, Channel, Ends, Host, Poller},
     terminal::RawTerminal,
 };
 
@@ -87,21 +87,7 @@ impl Chardev for ChardevStdio {
         self.channel.write(bytes);
     }
 
-    fn set_nonblocking(&self, nonblocking: bool) {
-        self.channel.set_nonblocking(nonblocking);
-    }
-
-    fn connect(&self, frontend: Frontend) -> bool {
-        self.channel.connect(frontend)
-    }
-
-    fn disconnect(&self) {
-        self.channel.disconnect();
-    }
-
-    fn accept_input(&self) {
-        self.channel.accept_input();
-    }
+    channel::delegate!();
 
     fn filename(&self) -> String {
         "stdio".to_owned()

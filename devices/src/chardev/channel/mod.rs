@@ -319,15 +319,16 @@ impl Channel {
         for (token, what) in poller.ready() {
             let peer = self.peer();
             match peer {
-                Some(peer) if token == poller::KICK => {
-                    if peer.is_gone() {
-                        self.lose(&poller, &host, &peer);
-                    }
+                Some(peer) if token == poller::KICK && peer.is_gone() => {
+                    self.lose(&poller, &host, &peer);
+                }
+                Some(peer) if token == poller::KICK && peer.has_rest() => {
+                    self.peer_ready(turn, &poller, &host, &peer, Readiness::empty());
                 }
                 Some(peer) if token == peer.token() => {
                     self.peer_ready(turn, &poller, &host, &peer, what);
                 }
-                _ if token < poller::FIRST_PEER => {
+                _ if (poller::KICK + 1..poller::FIRST_PEER).contains(&token) => {
                     if let Some(host) = &mut *host.lock() {
                         host.ready(self, &poller, token);
                     }
@@ -465,3 +466,26 @@ impl fmt::Debug for Channel {
             .finish_non_exhaustive()
     }
 }
+
+/// The methods of a [`Chardev`] that its field `channel` has.
+macro_rules! delegate {
+    () => {
+        fn set_nonblocking(&self, nonblocking: bool) {
+            self.channel.set_nonblocking(nonblocking);
+        }
+
+        fn connect(&self, frontend: Frontend) -> bool {
+            self.channel.connect(frontend)
+        }
+
+        fn disconnect(&self) {
+            self.channel.disconnect();
+        }
+
+        fn accept_input(&self) {
+            self.channel.accept_input();
+        }
+    };
+}
+
+pub(super) use delegate;

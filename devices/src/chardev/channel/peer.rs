@@ -1,6 +1,7 @@
 //! Who is at the host's end of a stream: descriptors to read from and write to.
 
 use std::{
+    collections::VecDeque,
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::atomic::{AtomicBool, Ordering},
@@ -23,6 +24,13 @@ const MOST_WRITTEN_PATIENTLY: usize = 256;
 /// Bytes written at a time to everything else.
 const MOST_WRITTEN: usize = 1 << 16;
 
+/// Bytes in one datagram that is sent, at most.
+const MOST_SENT: usize = 1 << 15;
+
+/// Bytes in one that is received: no more fit in an IP packet, whose length has 16 bits (RFC 791,
+/// section 3.1).
+const LARGEST_DATAGRAM: usize = 1 << 16;
+
 /// How long a writer waits for the host before it looks whether the peer has gone, or is not to be
 /// waited for any more.
 const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
@@ -38,11 +46,11 @@ const NAP: Duration = Duration::from_millis(1);
 pub(in crate::chardev) enum Ends {
     /// A stream socket. The peer has gone once it sends no more.
     Socket(OwnedFd),
-    /// A descriptor that is set non-blocking and only of this process, which is a terminal's other
-    /// side. The peer has gone once nothing can be read any more.
+    /// This side of a pseudo-terminal, which is set non-blocking. The peer has gone once nothing can be read any more.
     Terminal(OwnedFd),
-    /// A datagram socket, which is connected. The peer never goes; what can't be sent is lost.
-    Datagrams(OwnedFd),
+    /// A datagram socket, which is connected, and what is left of the last datagram. The peer never
+    /// goes; what can't be sent is lost.
+    Datagrams(OwnedFd, Mutex<VecDeque<u8>>),
     /// Descriptors to read from and to write to, of which others may have duplicates. Output goes on
     /// after the end of the input.
     Files {
@@ -56,14 +64,14 @@ pub(in crate::chardev) enum Ends {
 impl Ends {
     fn input(&self) -> Option<BorrowedFd<'_>> {
         match self {
-            Self::Socket(end) | Self::Terminal(end) | Self::Datagrams(end) => Some(end.as_fd()),
+            Self::Socket(end) | Self::Terminal(end) | Self::Datagrams(end, _) => Some(end.as_fd()),
             Self::Files { input, .. } => input.as_ref().map(AsFd::as_fd),
         }
     }
 
     fn output(&self) -> BorrowedFd<'_> {
         match self {
-            Self::Socket(end) | Self::Terminal(end) | Self::Datagrams(end) => end.as_fd(),
+            Self::Socket(end) | Self::Terminal(end) | Self::Datagrams(end, _) => end.as_fd(),
             Self::Files { output, .. } => output.as_fd(),
         }
     }
@@ -159,6 +167,10 @@ impl Peer {
         let mut interest = self.interest.lock();
         interest.input = true;
         self.arm_with(poller, &interest);
+        if self.has_rest() {
+            // The kernel does not know of it.
+            poller.kick();
+        }
     }
 
     fn arm_with(&self, poller: &Poller, interest: &Interest) {
@@ -170,6 +182,11 @@ impl Peer {
         {
             poller.arm(descriptor, self.token, interest.readiness());
         }
+    }
+
+    /// Whether a part of its input has been taken from the kernel and is to be read again.
+    pub(super) fn has_rest(&self) -> bool {
+        matches!(&self.ends, Ends::Datagrams(_, rest) if !rest.lock().is_empty())
     }
 
     /// The poller waits for it no more.
@@ -214,12 +231,24 @@ impl Peer {
             Ends::Socket(socket) => {
                 recv(socket, buffer, RecvFlags::DONTWAIT).map(|(_, length)| length)
             }
-            Ends::Datagrams(socket) => match recv(socket, buffer, RecvFlags::DONTWAIT) {
-                // An empty datagram is none, and that an earlier one did not arrive is no end.
-                Ok((_, 0)) => Err(Errno::AGAIN),
-                Ok((_, length)) => Ok(length),
-                Err(_) => Err(Errno::AGAIN),
-            },
+            Ends::Datagrams(socket, rest) => {
+                // One at a time, so that it is a whole datagram at most which is kept.
+                let mut rest = rest.lock();
+                if rest.is_empty() {
+                    let mut datagram = vec![0; LARGEST_DATAGRAM];
+                    match recv(socket, datagram.as_mut_slice(), RecvFlags::DONTWAIT) {
+                        Ok((_, length)) => rest.extend(datagram.iter().take(length)),
+                        // That an earlier one did not arrive is no end.
+                        Err(_) => return Err(Errno::AGAIN),
+                    }
+                }
+                let length = buffer.len().min(rest.len());
+                for (place, byte) in buffer.iter_mut().zip(rest.drain(..length)) {
+                    *place = byte;
+                }
+                // An empty one is no end either.
+                if length == 0 { Err(Errno::AGAIN) } else { Ok(length) }
+            }
             Ends::Terminal(end) => rustix::io::read(end, buffer),
             Ends::Files { input: Some(input), .. } => rustix::io::read(input, buffer),
             Ends::Files { input: None, .. } => Ok(0),
@@ -258,7 +287,8 @@ impl Peer {
     pub(super) fn write(&self, bytes: &[u8], nonblocking: &AtomicBool) {
         let most = match self.ends {
             Ends::Files { .. } => MOST_WRITTEN_PATIENTLY,
-            _ => MOST_WRITTEN,
+            Ends::Datagrams(..) => MOST_SENT,
+            Ends::Socket(_) | Ends::Terminal(_) => MOST_WRITTEN,
         };
         for piece in bytes.chunks(most) {
             let mut rest = piece;
@@ -283,7 +313,12 @@ impl Peer {
         let output = self.ends.output();
         // What never holds the process up may be tried first, which mostly is all that it takes.
         let attempt = || match &self.ends {
-            Ends::Socket(_) | Ends::Datagrams(_) => send(output, bytes, flags),
+            Ends::Socket(_) => send(output, bytes, flags),
+            Ends::Datagrams(..) => match send(output, bytes, flags) {
+                // Of an earlier one, which did not arrive. This one was not sent yet.
+                Err(Errno::CONNREFUSED) => send(output, bytes, flags),
+                sent => sent,
+            },
             Ends::Terminal(_) | Ends::Files { .. } => rustix::io::write(output, bytes),
         };
         if !matches!(self.ends, Ends::Files { .. }) {
@@ -295,6 +330,11 @@ impl Peer {
         let mut ready = [PollFd::from_borrowed_fd(output, PollFlags::OUT)];
         if poll(&mut ready, Some(patience))? == 0 {
             return Ok(0);
+        }
+        let [ready] = &ready;
+        if !ready.revents().contains(PollFlags::OUT) {
+            // Only of a terminal: whoever had its other side open has gone, and its buffer is full.
+            return Err(Errno::PIPE);
         }
         attempt()
     }

@@ -19,7 +19,7 @@ use self::{
     settings::{Address, Settings},
 };
 use super::{
-    channel::{Channel, Ends, Poller},
+    channel::{self, Channel, Ends, Poller},
     inet::HostPort,
 };
 
@@ -173,21 +173,7 @@ impl Chardev for ChardevSocket {
         self.channel.write(bytes);
     }
 
-    fn set_nonblocking(&self, nonblocking: bool) {
-        self.channel.set_nonblocking(nonblocking);
-    }
-
-    fn connect(&self, frontend: Frontend) -> bool {
-        self.channel.connect(frontend)
-    }
-
-    fn disconnect(&self) {
-        self.channel.disconnect();
-    }
-
-    fn accept_input(&self) {
-        self.channel.accept_input();
-    }
+    channel::delegate!();
 
     fn hang_up(&self) {
         self.channel.hang_up();

@@ -152,7 +152,7 @@ fn run(data: &[u8]) {
 
 /// Ends each run of the loop once everything that was ready at its start has been called back: what
 /// is always ready takes its turn with the others, and every second time it is the end.
-fn look_twice(events: &Arc<EventLoop>) {
+pub(super) fn look_twice(events: &Arc<EventLoop>) {
     let always = eventfd(1, EventfdFlags::CLOEXEC).expect("there are descriptors");
     let looped = Arc::downgrade(events);
     let mut odd = false;

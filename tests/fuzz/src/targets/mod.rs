@@ -5,6 +5,7 @@ mod boot;
 mod bus;
 mod bzimage;
 mod chardev;
+mod chardev_peers;
 mod command_line;
 mod config_file;
 mod cpu_features;

@@ -1,0 +1,81 @@
+//! `chardev-pipe`: named pipes.
+
+use std::{
+    fs,
+    io::{self, ErrorKind},
+    os::{
+        fd::OwnedFd,
+        unix::fs::{FileTypeExt, OpenOptionsExt},
+    },
+    sync::Arc,
+};
+
+use device_model::prelude::*;
+use rustix::fs::OFlags;
+
+use super::channel::{self, Channel, Ends, Host, Poller};
+
+/// Named pipes
+///
+/// Input comes from `PATH.in` and output goes to `PATH.out` if both are there; otherwise `PATH` is
+/// one pipe for both, of which the stream reads what it writes unless somebody else is faster.
+/// Whoever is at the other ends can come and go, and is not waited for.
+#[qom_type(secure, parent = Chardev)]
+#[derive(Debug)]
+pub struct ChardevPipe {
+    /// Path of the pipe, or what both paths start with
+    #[property(required)]
+    path: String,
+    channel: Arc<Channel>,
+}
+
+struct NoHost;
+
+impl Host for NoHost {}
+
+/// Opens a named pipe in both directions, so that it has no end while the stream is open.
+fn open_pipe(path: &str) -> io::Result<OwnedFd> {
+    let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or_default();
+    let pipe = fs::OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)?;
+    if !pipe.metadata()?.file_type().is_fifo() {
+        let problem = format!("'{path}' is no named pipe");
+        return Err(io::Error::new(ErrorKind::InvalidInput, problem));
+    }
+    Ok(pipe.into())
+}
+
+fn open_ends(path: &str) -> io::Result<Ends> {
+    let (input, output) = (format!("{path}.in"), format!("{path}.out"));
+    let is_there = |path: &str| fs::metadata(path).is_ok();
+    if is_there(&input) && is_there(&output) {
+        return Ok(Ends::Files { input: Some(open_pipe(&input)?), output: open_pipe(&output)? });
+    }
+    let pipe = open_pipe(path)?;
+    Ok(Ends::Files { input: Some(pipe.try_clone()?), output: pipe })
+}
+
+impl Chardev for ChardevPipe {
+    fn open(&self, events: &Arc<EventLoop>) -> io::Result<()> {
+        let poller = Arc::new(Poller::new()?);
+        let ends = open_ends(&self.path).map_err(|error| {
+            let path = &self.path;
+            io::Error::new(error.kind(), format!("can't open pipe '{path}': {error}"))
+        })?;
+        self.channel.open(events, Arc::clone(&poller), Box::new(NoHost))?;
+        self.channel.arrive(&poller, ends, self.filename()).inspect_err(|_| self.channel.close())
+    }
+
+    fn close(&self) {
+        self.channel.close();
+    }
+
+    fn write(&self, bytes: &[u8]) {
+        self.channel.write(bytes);
+    }
+
+    channel::delegate!();
+
+    fn filename(&self) -> String {
+        "pipe".to_owned()
+    }
+}
