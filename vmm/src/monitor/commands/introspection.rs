@@ -7,6 +7,9 @@ use device_model::monitor::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
+#[cfg(test)]
+mod tests;
+
 /// The names of all commands.
 struct QueryCommands;
 
