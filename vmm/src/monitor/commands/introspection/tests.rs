@@ -6,7 +6,10 @@ use device_model::{
     control::{Order, RunState, VmControl},
     monitor::{CommandContext, CommandError, CommandTable},
     platform::Platform,
-    qom_core::{CreateError, Created, Obj, RemoveError, Request, Tree},
+    qom_core::{
+        CreateError, Created, Obj, Origin, Policy, PolicyStatement, RaiseError, RemoveError,
+        Request, Tree,
+    },
 };
 use serde_json::{Map, Value, json};
 
@@ -31,6 +34,12 @@ impl VmControl for Untouched {
     }
     fn remove(&self, _: &Obj) -> Result<(), RemoveError> {
         unreachable!("introspection removed something")
+    }
+    fn policy_statements(&self) -> Vec<(PolicyStatement, Origin)> {
+        unreachable!("introspection asked for the policy")
+    }
+    fn raise_policy(&self, _: PolicyStatement, _: Origin) -> Result<Policy, RaiseError> {
+        unreachable!("introspection raised the policy")
     }
     fn order(&self, _: Order) -> Result<(), CommandError> {
         unreachable!("introspection gave an order")
