@@ -5,8 +5,9 @@
 use std::{
     fs::{self, File},
     io::{Read, Write},
+    net::UdpSocket,
     os::{
-        fd::AsFd,
+        fd::{AsFd, OwnedFd},
         unix::{fs::OpenOptionsExt, net::UnixListener, net::UnixStream},
     },
     path::{Path, PathBuf},
@@ -29,14 +30,21 @@ use rustix::{
 use super::chardev::look_twice;
 use crate::{Target, input::Input};
 
-inventory::submit!(Target {
-    name: "chardev-peers",
-    covers: &["chardev-socket", "chardev-file", "chardev-pipe", "chardev-pty", "chardev-ringbuf"],
-    run
-});
+inventory::submit!(Target { name: "chardev-peers", covers: &TYPES, run });
 
+/// What it covers.
+const TYPES: [&str; 6] = [
+    "chardev-socket",
+    "chardev-file",
+    "chardev-pipe",
+    "chardev-pty",
+    "chardev-ringbuf",
+    "chardev-udp",
+];
 /// Peers at once, at most.
 const MOST_PEERS: usize = 8;
+/// Datagrams that are sent at most: the kernel drops those for which it has no room.
+const MOST_DATAGRAMS: usize = 100;
 /// How much is written or sent at most, so that a pipe and a terminal take it.
 const MOST_BYTES: usize = 2048;
 /// Turns of the loop after which everything that was ready has been seen to.
@@ -86,6 +94,8 @@ enum Place {
     Client(UnixListener),
     /// They open a terminal.
     Terminal(PathBuf),
+    /// They share a socket.
+    Datagrams(UdpSocket),
     /// They open a pipe for each direction.
     Pipe(PathBuf),
     /// Nobody comes: output goes to a file, and input comes from another.
@@ -109,12 +119,13 @@ struct Stream {
     /// What each peer that ever was has sent.
     sent: Vec<Vec<u8>>,
     written: Vec<u8>,
+    datagrams: usize,
 }
 
 /// A byte for the kind of stream; then operations, or properties.
 fn run(data: &[u8]) {
     let mut input = Input::new(data);
-    let kind = input.byte() % 7;
+    let kind = input.byte() % 8;
     let registry = Registry::global().expect("the types are in order");
     let tree = Tree::new(Arc::clone(registry), Policy::default(), Globals::new(Vec::new()))
         .expect("a tree can be made");
@@ -124,6 +135,7 @@ fn run(data: &[u8]) {
     let directory = tempfile::tempdir().expect("there is a place for it");
     let path = directory.path().join("s");
     let text = path.to_str().expect("it is text");
+    let datagrams = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
     let (listener, request) = match kind {
         0 => {
             (None, Request::new("chardev-socket", "/", "s").set("server", "on").set("wait", "off"))
@@ -146,9 +158,14 @@ fn run(data: &[u8]) {
             let input = input.to_str().expect("it is text").to_owned();
             (None, Request::new("chardev-file", "/", "s").set("input-path", input))
         }
-        _ => (None, Request::new("chardev-ringbuf", "/", "s").set("size", "64")),
+        5 => (None, Request::new("chardev-ringbuf", "/", "s").set("size", "64")),
+        _ => {
+            let port = datagrams.local_addr().expect("it is bound").port().to_string();
+            let request = Request::new("chardev-udp", "/", "s");
+            (None, request.set("host", "127.0.0.1").set("port", port))
+        }
     };
-    let request = if kind == 5 { request } else { request.set("path", text) };
+    let request = if kind == 5 || kind == 7 { request } else { request.set("path", text) };
     let platform = Platform::new(tree.id()).expect("there are descriptors");
     let created = tree.create([request], &mut DeviceRealizer::new(&platform));
     let created = created.expect("the stream can be opened").objects;
@@ -167,7 +184,13 @@ fn run(data: &[u8]) {
         (2, _) => Place::Terminal(path.clone()),
         (3, _) => Place::Pipe(path.clone()),
         (4, _) => Place::File(path.clone()),
-        _ => Place::Memory(object.cast().expect("it is one")),
+        (5, _) => Place::Memory(object.cast().expect("it is one")),
+        _ => {
+            chardev.write(b"here");
+            let (_, own) = datagrams.recv_from(&mut [0; 4]).expect("it has arrived");
+            datagrams.connect(own).expect("it is this host's");
+            Place::Datagrams(datagrams)
+        }
     };
     let mut stream = Stream {
         chardev,
@@ -178,6 +201,7 @@ fn run(data: &[u8]) {
         peers: Vec::new(),
         sent: Vec::new(),
         written: Vec::new(),
+        datagrams: 0,
     };
     if kind == 4 {
         stream.sent.push(data.to_vec());
@@ -194,9 +218,7 @@ fn run(data: &[u8]) {
 
 /// Plans a stream with whatever properties, which must neither panic nor leave anything.
 fn plan(tree: &Tree, input: &mut Input<'_>) {
-    const TYPES: [&str; 5] =
-        ["chardev-socket", "chardev-file", "chardev-pipe", "chardev-pty", "chardev-ringbuf"];
-    const PROPERTIES: [&str; 14] = [
+    const PROPERTIES: [&str; 16] = [
         "path",
         "host",
         "port",
@@ -211,6 +233,8 @@ fn plan(tree: &Tree, input: &mut Input<'_>) {
         "abstract",
         "tight",
         "size",
+        "localaddr",
+        "localport",
     ];
     let name = TYPES[usize::from(input.byte()) % TYPES.len()];
     let mut request = Request::new(name, "/", "s");
@@ -300,20 +324,25 @@ impl Stream {
         let end = match &self.place {
             Place::Server(path) => {
                 let end = UnixStream::connect(path).expect("the server listens");
-                File::from(std::os::fd::OwnedFd::from(end))
+                File::from(OwnedFd::from(end))
             }
             Place::Client(listener) => match listener.accept() {
-                Ok((end, _)) => File::from(std::os::fd::OwnedFd::from(end)),
+                Ok((end, _)) => File::from(OwnedFd::from(end)),
                 Err(_) => return,
             },
             Place::Terminal(link) => open(link).expect("the link leads to it"),
             Place::Pipe(path) => open(&path.with_extension("in")).expect("it is there"),
+            Place::Datagrams(socket) => {
+                let end = socket.try_clone().expect("there are descriptors");
+                File::from(OwnedFd::from(end))
+            }
             Place::File(_) | Place::Memory(_) => return,
         };
         let flags = fcntl_getfl(&end).expect("it is open") | OFlags::NONBLOCK;
         fcntl_setfl(&end, flags).expect("it is open");
         // All that write to a pipe or terminal are one to who reads.
-        let shared = matches!(self.place, Place::Terminal(_) | Place::Pipe(_));
+        let shared =
+            matches!(self.place, Place::Terminal(_) | Place::Pipe(_) | Place::Datagrams(_));
         if !shared || self.sent.is_empty() {
             self.sent.push(Vec::new());
         }
@@ -322,6 +351,12 @@ impl Stream {
 
     fn send(&mut self, peer: usize, bytes: &[u8]) {
         let Some(peer) = self.peers.get_mut(peer) else { return };
+        if matches!(self.place, Place::Datagrams(_)) {
+            self.datagrams += 1;
+            if self.datagrams > MOST_DATAGRAMS {
+                return;
+            }
+        }
         let sent = &mut self.sent[peer.sent];
         let bytes = &bytes[..bytes.len().min(MOST_BYTES - sent.len().min(MOST_BYTES))];
         // A connection that is closed takes none.
@@ -361,8 +396,11 @@ impl Stream {
                 };
                 for peer in &mut self.peers {
                     let mut output = Vec::new();
-                    // It ends when there is no more, which is an error.
-                    let _ = peer.end.read_to_end(&mut output);
+                    // Room for a whole datagram each time.
+                    let mut buffer = [0; MOST_BYTES];
+                    while let Ok(length @ 1..) = peer.end.read(&mut buffer) {
+                        output.extend(&buffer[..length]);
+                    }
                     assert!(may_find(&output), "output that is none, or an earlier one's");
                 }
             }
