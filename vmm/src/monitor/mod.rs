@@ -1,6 +1,7 @@
 //! Monitors: how programs and people control a VM that exists.
 
 mod class;
+pub mod commands;
 pub mod qmp;
 mod qmp_monitor;
 

@@ -1,0 +1,14 @@
+//! The commands of a monitor, by subject, each registered where it is written.
+
+mod arguments;
+mod chardev;
+mod devices;
+mod machine;
+mod objects;
+mod qom;
+mod run;
+mod security;
+mod standing;
+
+#[cfg(test)]
+mod testing;
