@@ -9,7 +9,7 @@ use device_model::{
 use thiserror::Error;
 
 use crate::{
-    creation::device::DriverError,
+    creation::{chardev::BackendError, device::DriverError},
     options::{choice::ChoiceError, command_line::CommandLineError},
     vcpu::SlotError,
 };
@@ -123,13 +123,8 @@ pub enum OptionError {
     #[error(transparent)]
     Driver(#[from] DriverError),
     /// No such character device.
-    #[error("'{name}' is not a valid char driver name{suggestion}")]
-    Chardev {
-        /// What was asked for.
-        name: String,
-        /// What may have been meant.
-        suggestion: Suggestion,
-    },
+    #[error(transparent)]
+    Chardev(#[from] BackendError),
     /// No character device of that id.
     #[error("no character device is called '{id}'{suggestion}")]
     NoChardev {

@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     cpu,
-    creation::device::{self, DriverError},
+    creation::{
+        chardev::BackendError,
+        device::{self, DriverError},
+    },
     machine::{self, MachineClass},
     options::{choice::phrase, command_line::HelpTopic},
 };
@@ -182,10 +185,11 @@ fn unknown(registry: &Registry, topic: HelpTopic, name: &str) -> OptionError {
             suggestion: suggest("cpu", |name| name.strip_suffix(cpu::TYPE_SUFFIX)),
             name,
         },
-        HelpTopic::Chardev => OptionError::Chardev {
+        HelpTopic::Chardev => BackendError {
             suggestion: suggest("chardev", |name| name.strip_prefix("chardev-")),
             name,
-        },
+        }
+        .into(),
         HelpTopic::Device => {
             DriverError::Unknown { suggestion: Suggestion::default(), name }.into()
         }

@@ -238,7 +238,9 @@ mod tests {
             .machine
             .paths()
             .into_iter()
-            .filter(|path| path.starts_with("/machine/peripheral-anon/device[") && path.ends_with(']'))
+            .filter(|path| {
+                path.starts_with("/machine/peripheral-anon/device[") && path.ends_with(']')
+            })
             .collect();
         assert_eq!(cards.len(), 2);
         bench.ok("device_del", json!({"id": cards[0]}));

@@ -181,9 +181,7 @@ fn raise(
     // Known of each before any holds, since it depends on nothing that exists.
     let policy = context.tree().policy();
     for statement in &statements {
-        policy
-            .raised(*statement)
-            .map_err(|error: LooseningError| CommandError::caused(&error))?;
+        policy.raised(*statement).map_err(|error: LooseningError| CommandError::caused(&error))?;
     }
     statements.sort_by_key(|statement| {
         Reverse(statement.actions().map(|(undeclared, insecure)| (insecure, undeclared)))
