@@ -50,6 +50,19 @@ impl Global {
     }
 }
 
+impl Clone for Global {
+    /// The same setting, used as far as this one is; what uses either later does not use the other.
+    fn clone(&self) -> Self {
+        Self {
+            driver: self.driver.clone(),
+            property: self.property.clone(),
+            value: self.value.clone(),
+            origin: self.origin.clone(),
+            used: AtomicBool::new(self.used.load(Ordering::Relaxed)),
+        }
+    }
+}
+
 impl fmt::Display for Global {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}={}", self.driver, self.property, self.value)
@@ -57,7 +70,7 @@ impl fmt::Display for Global {
 }
 
 /// All global settings, in the order in which they were made.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Globals(Vec<Global>);
 
 impl Globals {

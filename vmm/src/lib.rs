@@ -13,6 +13,7 @@ pub mod accelerator;
 pub mod boot;
 mod byte_count;
 pub mod cpu;
+pub mod creation;
 pub mod judgement;
 pub mod kvm;
 pub mod loader;

@@ -29,11 +29,13 @@ pub trait SysBusDevice: Device {}
 #[qom_type(abstract, parent = Device, class_data = ISA)]
 pub trait IsaDevice: Device {}
 
-static ISA: Plug = Plug { bus: Some("ISA") };
+static ISA: Plug = Plug { bus: Some("ISA"), hotpluggable: false };
 
 /// That users may create devices of a class, rather than only boards: class data of such a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plug {
     /// The kind of bus that they plug into; none if they need none.
     pub bus: Option<&'static str>,
+    /// Whether one can be added to a machine that runs, and taken from it.
+    pub hotpluggable: bool,
 }

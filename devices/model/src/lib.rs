@@ -60,8 +60,10 @@ pub mod platform;
 pub mod realize;
 pub mod realized;
 pub mod request;
+pub mod taint;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod user_creatable;
 
 pub use qom_core;
 
@@ -96,5 +98,6 @@ pub mod prelude {
         realize::{DeviceError, RealizeContext},
         realized::Realized,
         request::{VmRequest, VmRequests},
+        user_creatable::UserCreatable,
     };
 }

@@ -301,6 +301,18 @@ impl Platform {
         Ok(())
     }
 
+    /// The object that reads from a character device; none if nothing does.
+    #[must_use]
+    pub fn reader(&self, chardev: &Obj) -> Option<Obj> {
+        let stream = chardev.cast::<dyn Chardev>()?;
+        let connections = self.connections.lock();
+        let found = connections.iter().find(|connection| {
+            // By address alone: one object may have several tables of methods.
+            Arc::as_ptr(&connection.chardev).cast::<()>() == Arc::as_ptr(&stream).cast::<()>()
+        });
+        found.map(|connection| connection.device.clone())
+    }
+
     /// Takes away all that a device has here: addresses, lines, connections, roles. Its lines go
     /// low and stay so, as a pin does that nothing drives any more.
     pub fn release(&self, device: &Obj) {

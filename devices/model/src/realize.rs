@@ -16,6 +16,7 @@ use crate::{
     interrupt::{InterruptLine, LineError, MsiSink},
     platform::{ConnectError, GuestMemory, Platform, RoleError},
     request::VmRequests,
+    user_creatable::UserCreatable,
 };
 
 /// Why a device could not be realized.
@@ -206,8 +207,8 @@ impl<'a> RealizeContext<'a> {
     }
 }
 
-/// Realizes the devices and opens the character devices of a plan on a platform; leaves every other
-/// object alone.
+/// Realizes the devices, opens the character devices and completes the user-creatable objects of a
+/// plan on a platform; leaves every other object alone.
 #[derive(Debug)]
 pub struct DeviceRealizer<'a> {
     platform: &'a Platform,
@@ -226,6 +227,9 @@ impl Completion for DeviceRealizer<'_> {
         if let Some(chardev) = object.cast::<dyn Chardev>() {
             return Ok(chardev.open(self.platform.events())?);
         }
+        if let Some(created) = object.cast::<dyn UserCreatable>() {
+            return created.complete(object, self.platform);
+        }
         let Some(device) = object.cast::<dyn Device>() else {
             return Ok(());
         };
@@ -239,6 +243,8 @@ impl Completion for DeviceRealizer<'_> {
     fn undo(&mut self, object: &Obj) {
         if let Some(chardev) = object.cast::<dyn Chardev>() {
             chardev.close();
+        } else if let Some(created) = object.cast::<dyn UserCreatable>() {
+            created.undo();
         } else if let Some(device) = object.cast::<dyn Device>() {
             // First, so that no access that begins now finds it without what it needs.
             self.platform.release(object);

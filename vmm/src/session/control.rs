@@ -10,6 +10,7 @@ use device_model::{
         CreateError, Created, Obj, Origin, Policy, PolicyStatement, RaiseError, RemoveError,
         Request, Tree,
     },
+    taint::announce_taints,
 };
 use parking_lot::Mutex;
 
@@ -92,6 +93,7 @@ impl VmControl for Control {
                     report::name_guest(name);
                 }
                 report::taints(&created.findings);
+                announce_taints(&self.platform, &created.findings);
             }
             Err(error) => self.abort_if_told(error),
         }

@@ -9,6 +9,7 @@ use device_model::{
 use thiserror::Error;
 
 use crate::{
+    creation::{chardev::BackendError, device::DriverError},
     options::{choice::ChoiceError, command_line::CommandLineError},
     vcpu::SlotError,
 };
@@ -118,28 +119,12 @@ pub enum OptionError {
         /// What may have been meant.
         suggestion: Suggestion,
     },
-    /// No such device.
-    #[error("'{name}' is not a valid device model name{suggestion}")]
-    Device {
-        /// What was asked for.
-        name: String,
-        /// What may have been meant.
-        suggestion: Suggestion,
-    },
-    /// A class of devices rather than a device.
-    #[error("Parameter 'driver' expects a non-abstract device type")]
-    AbstractDevice,
-    /// A device that only boards create.
-    #[error("Parameter 'driver' expects a pluggable device type")]
-    UnpluggableDevice,
+    /// No device that users can add.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
     /// No such character device.
-    #[error("'{name}' is not a valid char driver name{suggestion}")]
-    Chardev {
-        /// What was asked for.
-        name: String,
-        /// What may have been meant.
-        suggestion: Suggestion,
-    },
+    #[error(transparent)]
+    Chardev(#[from] BackendError),
     /// No character device of that id.
     #[error("no character device is called '{id}'{suggestion}")]
     NoChardev {

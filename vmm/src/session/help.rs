@@ -1,16 +1,17 @@
 //! What there is, for people: the answers to `help`.
 
-use device_model::{
-    device::{Device, Plug},
-    qom_core::{Access, Class, ClassType, PropertyInfo, Registry, SecurityStatus},
-};
+use device_model::qom_core::{Access, Class, PropertyInfo, Registry, SecurityStatus};
 
 use super::{
     error::{OptionError, StartError},
-    requests::{check_pluggable, short_names},
+    requests::short_names,
 };
 use crate::{
     cpu,
+    creation::{
+        chardev::BackendError,
+        device::{self, DriverError},
+    },
     machine::{self, MachineClass},
     options::{choice::phrase, command_line::HelpTopic},
 };
@@ -101,9 +102,7 @@ fn cpus(registry: &Registry) -> String {
 }
 
 fn devices(registry: &Registry) -> String {
-    let pluggable: Vec<_> = concrete(registry, <dyn Device as ClassType>::INFO.name)
-        .filter_map(|class| Some((class, class.data::<Plug>()?)))
-        .collect();
+    let pluggable: Vec<_> = device::all_pluggable(registry).collect();
     let mut categories: Vec<_> =
         pluggable.iter().filter_map(|(class, _)| class.category()).collect();
     categories.sort_unstable();
@@ -142,7 +141,7 @@ pub(super) fn properties(
     let place = format!("-{} {name},help", option(topic));
     let refuse = |problem| StartError::Option { place: place.clone(), problem };
     if topic == HelpTopic::Device {
-        check_pluggable(registry, name).map_err(refuse)?;
+        device::pluggable(registry, name).map_err(|error| refuse(error.into()))?;
     }
     let class = registry
         .class(&type_name)
@@ -186,11 +185,14 @@ fn unknown(registry: &Registry, topic: HelpTopic, name: &str) -> OptionError {
             suggestion: suggest("cpu", |name| name.strip_suffix(cpu::TYPE_SUFFIX)),
             name,
         },
-        HelpTopic::Chardev => OptionError::Chardev {
+        HelpTopic::Chardev => BackendError {
             suggestion: suggest("chardev", |name| name.strip_prefix("chardev-")),
             name,
-        },
-        HelpTopic::Device => OptionError::Device { suggestion: Suggestion::default(), name },
+        }
+        .into(),
+        HelpTopic::Device => {
+            DriverError::Unknown { suggestion: Suggestion::default(), name }.into()
+        }
     }
 }
 

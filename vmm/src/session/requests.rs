@@ -3,15 +3,13 @@
 mod agreement;
 mod streams;
 
-use device_model::{
-    device::Plug,
-    qom_core::{Class, Given, Origin, Registry, Request, Suggestion},
-};
+use device_model::qom_core::{Class, Given, Origin, Registry, Request, Suggestion};
 use serde_json::Value;
 
 use self::streams::FirstSerial;
 use super::error::{OptionError, StartError};
 use crate::{
+    creation::device,
     machine::{self, MachineClass},
     options::{
         command_line::{CommandLine, Entry, MACHINE_KEYS},
@@ -337,46 +335,25 @@ impl<'a> Builder<'a> {
 
     fn devices(&mut self) -> Result<(), StartError> {
         let mut ids: Vec<String> = Vec::new();
-        for (anonymous, (entry, arguments)) in self.line.devices().enumerate() {
+        for (position, (entry, arguments)) in (0..).zip(self.line.devices()) {
             let driver = arguments.implied.as_deref().unwrap_or_default();
-            check_pluggable(self.registry, driver)
-                .map_err(|problem| refuse_key(entry, "driver", problem))?;
-            let (container, name) = match text(arguments, "id") {
+            device::pluggable(self.registry, driver)
+                .map_err(|problem| refuse_key(entry, "driver", problem.into()))?;
+            let request = match text(arguments, "id") {
                 Some(id) if ids.contains(&id) => {
                     return Err(refuse(entry, OptionError::DuplicateId { what: "device", id }));
                 }
                 Some(id) => {
-                    ids.push(id.clone());
-                    ("peripheral", id)
+                    let request = device::with_id(driver, &id);
+                    ids.push(id);
+                    request
                 }
-                None => ("peripheral-anon", format!("device[{anonymous}]")),
+                None => device::at_position(driver, position),
             };
-            let request = Request::new(driver, format!("{MACHINE}/{container}"), name);
             self.requests.push(with_arguments(request, entry, arguments).from(origin(entry)));
         }
         Ok(())
     }
-}
-
-/// Checks that users may create a type with `-device`.
-pub(super) fn check_pluggable(registry: &Registry, driver: &str) -> Result<(), OptionError> {
-    let class = registry.class(driver).filter(|class| class.is_a("device"));
-    let Some(class) = class else {
-        let pluggable = registry.classes().filter(|class| {
-            !class.is_abstract() && class.is_a("device") && class.data::<Plug>().is_some()
-        });
-        return Err(OptionError::Device {
-            name: driver.to_owned(),
-            suggestion: Suggestion::of(driver, pluggable.map(|class| class.name())),
-        });
-    };
-    if class.is_abstract() {
-        return Err(OptionError::AbstractDevice);
-    }
-    if class.data::<Plug>().is_none() {
-        return Err(OptionError::UnpluggableDevice);
-    }
-    Ok(())
 }
 
 fn too_many_cpus(entry: &Entry, cpus: u32, machine: &Chosen<'_>) -> StartError {

@@ -4,7 +4,7 @@ use std::{
     fmt, mem,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI32, Ordering},
         mpsc,
     },
     time::Duration,
@@ -105,13 +105,19 @@ type Question = Box<dyn FnOnce(&mut dyn Vcpu) + Send>;
 /// What a processor's thread is told from outside; it looks when it is kicked.
 struct Orders {
     stop: AtomicBool,
+    /// Number of the thread; 0 until it has begun.
+    thread: AtomicI32,
     /// None once the thread asks the processor nothing any more.
     questions: Mutex<Option<Vec<Question>>>,
 }
 
 impl Orders {
     fn new() -> Self {
-        Self { stop: AtomicBool::new(false), questions: Mutex::new(Some(Vec::new())) }
+        Self {
+            stop: AtomicBool::new(false),
+            thread: AtomicI32::new(0),
+            questions: Mutex::new(Some(Vec::new())),
+        }
     }
 
     /// Leaves a question for the thread; gives it back if that takes none any more.
@@ -252,11 +258,24 @@ impl VcpuSlot {
         let thread_orders = Arc::clone(&orders);
         let thread = VcpuThread::spawn(format!("vcpu{index}"), move |kicks| {
             let _close = CloseAtEnd(&thread_orders);
+            let number = rustix::thread::gettid().as_raw_nonzero().get();
+            thread_orders.thread.store(number, Ordering::Relaxed);
             run(index, vcpu, exits, &thread_orders, kicks, &*ended)
         })
         .map_err(|source| SlotError::Start { index, source })?;
         *state = State::Running { thread, orders };
         Ok(())
+    }
+
+    /// Number of the thread that runs the processor, as the host's kernel counts them; none while
+    /// there is no such thread, or it has not begun yet.
+    pub fn thread_id(&self) -> Option<i32> {
+        match &*self.state() {
+            State::Running { orders, .. } => {
+                Some(orders.thread.load(Ordering::Relaxed)).filter(|number| *number != 0)
+            }
+            State::Absent | State::Parked(_) => None,
+        }
     }
 
     /// Brings processor `index` out of the guest and ends its thread.

@@ -8,7 +8,7 @@ use std::{
 
 use qom_core::{CreateError, Created, Globals, Obj, Policy, Registry, Request, Tree};
 
-use super::TestController;
+use super::{TestController, control::Controlled};
 use crate::{
     event_loop::EventLoop, platform::Platform, realize::DeviceRealizer, request::VmRequest,
 };
@@ -19,7 +19,8 @@ pub struct Machine {
     /// All objects.
     pub tree: Tree,
     /// What the devices share.
-    pub platform: Platform,
+    pub platform: Arc<Platform>,
+    pub(super) controlled: Controlled,
 }
 
 impl Default for Machine {
@@ -45,7 +46,8 @@ impl Machine {
         let tree = Tree::new(Arc::clone(registry), policy, Globals::default());
         let tree = tree.expect("an empty tree can be made");
         let platform = Platform::new(tree.id()).expect("the process has descriptors");
-        Self { tree, platform }
+        let controlled = Controlled::new(policy);
+        Self { tree, platform: Arc::new(platform), controlled }
     }
 
     /// A machine with an interrupt controller, `/pic`, which records what is done to its 24 pins.

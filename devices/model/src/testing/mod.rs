@@ -46,6 +46,7 @@
 //! Mistakes of the test itself panic here, as they should in a test.
 
 mod chardev;
+mod control;
 mod interrupts;
 mod machine;
 

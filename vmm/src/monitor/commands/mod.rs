@@ -1,3 +1,15 @@
-//! The commands of monitors, each registered where it is written.
+//! The commands of a monitor, by subject, each registered where it is written.
 
+mod arguments;
+mod chardev;
+mod devices;
 mod introspection;
+mod machine;
+mod objects;
+mod qom;
+mod run;
+mod security;
+mod standing;
+
+#[cfg(test)]
+mod testing;

@@ -45,6 +45,12 @@ pub enum Subcommand {
 /// The words for [`Subcommand`].
 pub const SUBCOMMANDS: [&str; 3] = ["demo", "check", "types"];
 
+/// Names of all options, without dashes, in the order of the help text.
+pub(crate) fn option_names() -> Vec<String> {
+    let command = definitions::command();
+    command.get_arguments().map(|option| option.get_id().to_string()).collect()
+}
+
 /// What the user asked for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CommandLine {

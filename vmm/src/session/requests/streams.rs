@@ -6,15 +6,16 @@ use super::{
     super::error::{OptionError, StartError},
     Builder, Chosen, origin, origin_of, refuse, refuse_key, text, with_arguments,
 };
-use crate::options::{
-    choice::choose,
-    command_line::Entry,
-    keyval::{OptionArgs, unquoted},
-    stream::Stream,
+use crate::{
+    creation::chardev::{self, CHARDEVS},
+    options::{
+        choice::choose,
+        command_line::Entry,
+        keyval::{OptionArgs, unquoted},
+        stream::Stream,
+    },
 };
 
-/// Where character devices stand.
-const CHARDEVS: &str = "/chardevs";
 /// The character device behind the first serial port, unless the user names one.
 const SERIAL0: &str = "serial0";
 /// Where monitors stand.
@@ -53,22 +54,13 @@ impl<'a> Builder<'a> {
         let mut ids: Vec<String> = Vec::new();
         for (entry, arguments) in self.line.chardevs() {
             let name = arguments.implied.as_deref().unwrap_or_default();
-            let type_name = format!("chardev-{name}");
-            if self.class(&type_name, "chardev").is_none() {
-                let suggestion =
-                    self.suggest(name, "chardev", |name| name.strip_prefix("chardev-"));
-                let name = name.to_owned();
-                return Err(refuse_key(
-                    entry,
-                    "backend",
-                    OptionError::Chardev { name, suggestion },
-                ));
-            }
+            chardev::backend(self.registry, name)
+                .map_err(|problem| refuse_key(entry, "backend", problem.into()))?;
             let id = text(arguments, "id").unwrap_or_default();
             if ids.contains(&id) {
                 return Err(refuse(entry, OptionError::DuplicateId { what: "chardev", id }));
             }
-            let request = Request::new(type_name, CHARDEVS, &id);
+            let request = chardev::with_id(name, &id);
             self.requests.push(with_arguments(request, entry, arguments).from(origin(entry)));
             ids.push(id);
         }
@@ -124,15 +116,11 @@ impl<'a> Builder<'a> {
                 None => Ok(Some(format!("{CHARDEVS}/{id}"))),
             },
             Stream::Backend { name, properties } => {
-                let type_name = format!("chardev-{name}");
-                if let Some(entry) = by
-                    && self.class(&type_name, "chardev").is_none()
-                {
-                    let suggestion = Suggestion::default();
-                    let name = (*name).to_owned();
-                    return Err(refuse(entry, OptionError::Chardev { name, suggestion }));
+                if let Some(entry) = by {
+                    chardev::backend(self.registry, name)
+                        .map_err(|problem| refuse(entry, problem.into()))?;
                 }
-                let request = Request::new(type_name, CHARDEVS, id).from(origin);
+                let request = chardev::with_id(name, id).from(origin);
                 let request = properties
                     .iter()
                     .fold(request, |request, (key, value)| request.set(key, value.clone()));

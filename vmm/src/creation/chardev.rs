@@ -1,0 +1,45 @@
+//! Character devices that users make for others to use, and where they stand.
+
+use std::sync::Arc;
+
+use device_model::{
+    chardev::Chardev,
+    qom_core::{Class, ClassType, Registry, Request, Suggestion},
+};
+use thiserror::Error;
+
+/// Where they stand.
+pub const CHARDEVS: &str = "/chardevs";
+/// Before the names of their types, which users leave out.
+pub const TYPE_PREFIX: &str = "chardev-";
+
+/// No linked crate has a character device of that name.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("'{name}' is not a valid char driver name{suggestion}")]
+pub struct BackendError {
+    /// What was asked for.
+    pub name: String,
+    /// What may have been meant.
+    pub suggestion: Suggestion,
+}
+
+/// The type that users call `name`.
+///
+/// # Errors
+/// If there is none.
+pub fn backend<'a>(registry: &'a Registry, name: &str) -> Result<&'a Arc<Class>, BackendError> {
+    let is_chardev =
+        |class: &Class| !class.is_abstract() && class.is_a(<dyn Chardev as ClassType>::INFO.name);
+    registry.class(&format!("{TYPE_PREFIX}{name}")).filter(|class| is_chardev(class)).ok_or_else(
+        || {
+            let all = registry.classes().filter(|class| is_chardev(class));
+            let names = all.filter_map(|class| class.name().strip_prefix(TYPE_PREFIX));
+            BackendError { name: name.to_owned(), suggestion: Suggestion::of(name, names) }
+        },
+    )
+}
+
+/// Asks for a character device of that id.
+pub fn with_id(name: &str, id: &str) -> Request {
+    Request::new(format!("{TYPE_PREFIX}{name}"), CHARDEVS, id)
+}

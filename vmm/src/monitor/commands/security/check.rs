@@ -1,0 +1,310 @@
+//! What the policy would make of something that does not exist: `check-security`.
+
+use std::sync::Arc;
+
+use device_model::{
+    monitor::{Command, CommandContext, CommandError, register_command},
+    qom_core::{CreateError, Globals, Origin, Request, Tree},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::super::arguments::{Properties, check_id, with_properties};
+use crate::{
+    creation::{chardev, device, object},
+    judgement::{Judgement, Verdict},
+    machine,
+};
+
+/// How many objects are judged at once. Each that can't be planned has the rest planned again.
+const MOST_OBJECTS: usize = 256;
+
+/// `check-security`.
+struct CheckSecurity;
+
+/// What would be created, all of it together and in this order.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct WouldBe {
+    /// The objects. Links among them hold, whether or not the objects exist.
+    objects: Vec<WouldBeObject>,
+}
+
+/// An object that would be created.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct WouldBeObject {
+    /// What makes it.
+    kind: Kind,
+    /// Its type, as that takes it: `microvm`, `kvm`, `isa-serial`, `socket`.
+    #[serde(rename = "type")]
+    type_name: String,
+    /// What it would be called; objects and character devices must be.
+    #[serde(default)]
+    id: Option<String>,
+    /// Its properties.
+    #[serde(default)]
+    properties: Properties,
+}
+
+/// What makes an object.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    /// `-machine`.
+    Machine,
+    /// `-accel`.
+    Accel,
+    /// `-device` and `device_add`.
+    Device,
+    /// `-object` and `object-add`.
+    Object,
+    /// `-chardev` and `chardev-add`, with the properties of the former.
+    Chardev,
+}
+
+/// What becomes of all of them.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+struct Verdicts {
+    /// Whether all of them would be created.
+    holds: bool,
+    /// Each object that would be created, those included that others bring, in order.
+    objects: Vec<Judgement>,
+    /// Those that can't be created whatever the policy, with what is wrong.
+    invalid: Vec<Invalid>,
+}
+
+/// An object that can't be created whatever the policy.
+#[derive(Serialize, JsonSchema)]
+struct Invalid {
+    /// Its position in the list, from 0.
+    index: usize,
+    /// Its type, as it was given.
+    #[serde(rename = "type")]
+    type_name: String,
+    /// What is wrong.
+    reason: String,
+}
+
+impl WouldBeObject {
+    /// The request that the option or command would make.
+    fn request(&self, context: &CommandContext<'_>) -> Result<Request, CommandError> {
+        let (registry, name) = (context.tree().registry(), &*self.type_name);
+        let id = || {
+            let id = self.id.as_deref();
+            id.ok_or_else(|| CommandError::generic("Parameter 'id' is missing"))
+        };
+        if let Some(id) = &self.id {
+            check_id(id)?;
+        }
+        let request = match self.kind {
+            Kind::Machine => {
+                Request::new(format!("{name}{}", machine::TYPE_SUFFIX), "/", "machine")
+            }
+            Kind::Accel => Request::new(format!("{name}-accel"), "/", "accel"),
+            Kind::Device => {
+                device::pluggable(registry, name).map_err(|error| CommandError::caused(&error))?;
+                self.id
+                    .as_ref()
+                    .map_or_else(|| device::without_id(name), |id| device::with_id(name, id))
+            }
+            Kind::Object => {
+                object::creatable(registry, name).map_err(|error| CommandError::caused(&error))?;
+                object::with_id(name, id()?)
+            }
+            Kind::Chardev => {
+                chardev::backend(registry, name).map_err(|error| CommandError::caused(&error))?;
+                chardev::with_id(name, id()?)
+            }
+        };
+        let id = self.id.as_ref().map(|id| format!(",id={id}")).unwrap_or_default();
+        let request = request.from(Origin::new(format!("check-security {name}{id}")));
+        Ok(with_properties(request, self.properties.clone()))
+    }
+}
+
+/// What a tree would make of requests.
+fn judge(tree: &Tree, requests: Vec<Request>) -> Result<Vec<Judgement>, CreateError> {
+    Judgement::all(&tree.plan(requests)?, tree.policy())
+}
+
+/// Judges requests, and leaves out those that can't be planned after the ones before them.
+fn judge_each(
+    tree: &Tree,
+    requests: Vec<(usize, Request)>,
+) -> (Vec<Judgement>, Vec<(usize, CreateError)>) {
+    let all = requests.iter().map(|(_, request)| request.clone()).collect();
+    if let Ok(judged) = judge(tree, all) {
+        return (judged, Vec::new());
+    }
+    let (mut accepted, mut judged, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, request) in requests {
+        accepted.push(request);
+        match judge(tree, accepted.clone()) {
+            Ok(now) => judged = now,
+            Err(error) => {
+                accepted.pop();
+                wrong.push((index, error));
+            }
+        }
+    }
+    (judged, wrong)
+}
+
+impl Command for CheckSecurity {
+    const NAME: &'static str = "check-security";
+    type Arguments = WouldBe;
+    type Returns = Verdicts;
+
+    fn run(context: &CommandContext<'_>, would_be: WouldBe) -> Result<Verdicts, CommandError> {
+        let objects = would_be.objects;
+        if objects.len() > MOST_OBJECTS {
+            return Err(CommandError::generic(format!(
+                "Parameter 'objects' expects at most {MOST_OBJECTS} objects"
+            )));
+        }
+        let mut invalid = Vec::new();
+        let invalid_one = |index: usize, reason: &CommandError| Invalid {
+            index,
+            type_name: objects[index].type_name.clone(),
+            reason: reason.to_string(),
+        };
+        let mut requests = Vec::new();
+        for (index, object) in objects.iter().enumerate() {
+            match object.request(context) {
+                Ok(request) => requests.push((index, request)),
+                Err(error) => invalid.push(invalid_one(index, &error)),
+            }
+        }
+        // Who asks about a machine or an accelerator asks about another VM than this one.
+        let another =
+            objects.iter().any(|object| matches!(object.kind, Kind::Machine | Kind::Accel));
+        let live = context.tree();
+        let (judged, wrong) = if another {
+            let registry = Arc::clone(live.registry());
+            let tree = Tree::new(registry, live.policy(), Globals::clone(live.globals()))?;
+            judge_each(&tree, requests)
+        } else {
+            judge_each(live, requests)
+        };
+        invalid.extend(wrong.into_iter().map(|(index, error)| invalid_one(index, &error.into())));
+        invalid.sort_by_key(|invalid| invalid.index);
+        let refused = judged.iter().any(|object| object.verdict == Verdict::Refused);
+        Ok(Verdicts { holds: invalid.is_empty() && !refused, objects: judged, invalid })
+    }
+}
+
+register_command!(CheckSecurity);
+
+#[cfg(test)]
+mod tests {
+    use device_model::monitor::ErrorClass::GenericError;
+    use serde_json::{Value, json};
+
+    use super::super::super::testing::Bench;
+
+    fn verdicts(answer: &Value) -> Vec<(&str, &str)> {
+        let objects = answer["objects"].as_array().expect("a list");
+        objects
+            .iter()
+            .map(|object| {
+                let text = |key: &str| object[key].as_str().expect("a word");
+                (text("path"), text("verdict"))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn each_object_and_what_it_would_bring_is_judged_and_nothing_created() {
+        let bench = Bench::running();
+        let before = bench.machine.paths();
+        let answer = bench.ok(
+            "check-security",
+            json!({"objects": [
+                {"kind": "object", "type": "test-backend", "id": "b0", "properties": {"size": 1}},
+                {"kind": "device", "type": "test-card", "id": "c0",
+                 "properties": {"backend": "/objects/b0"}},
+                {"kind": "device", "type": "test-leaky-card", "id": "c1"},
+            ]}),
+        );
+        assert_eq!(answer["holds"], false);
+        assert_eq!(answer["invalid"], json!([]));
+        let expected = [
+            ("/objects/b0", "permitted"),
+            ("/machine/peripheral/c0", "permitted"),
+            ("/machine/peripheral/c0/chip", "permitted"),
+            ("/machine/peripheral/c1", "refused"),
+        ];
+        let all = verdicts(&answer);
+        for one in expected {
+            assert!(all.contains(&one), "{one:?} in {all:?}");
+        }
+        let refused = answer["objects"].as_array().and_then(|all| all.last()).expect("some");
+        assert_eq!(
+            refused["objections"],
+            json!([{
+                "what": "Type 'test-leaky-card' is declared as insecure",
+                "reason": "it leaks",
+            }])
+        );
+        assert_eq!(bench.machine.paths(), before);
+    }
+
+    #[test]
+    fn what_can_not_be_is_told_beside_what_can() {
+        let bench = Bench::running();
+        bench.ok("device_add", json!({"driver": "test-card", "id": "there"}));
+        let answer = bench.ok(
+            "check-security",
+            json!({"objects": [
+                {"kind": "device", "type": "warp", "id": "w0"},
+                {"kind": "device", "type": "test-card", "id": "there"},
+                {"kind": "chardev", "type": "file", "properties": {"path": "/log"}},
+                {"kind": "object", "type": "test-backend", "id": "b0"},
+                {"kind": "device", "type": "test-card", "id": "c0"},
+            ]}),
+        );
+        assert_eq!(answer["holds"], false);
+        assert_eq!(
+            answer["invalid"],
+            json!([
+                {"index": 0, "type": "warp", "reason": "'warp' is not a valid device model name"},
+                {
+                    "index": 1,
+                    "type": "test-card",
+                    "reason": "attempt to add duplicate property 'there' to object (type 'container')",
+                },
+                {"index": 2, "type": "file", "reason": "Parameter 'id' is missing"},
+                {"index": 3, "type": "test-backend", "reason": "Parameter 'size' is missing"},
+            ])
+        );
+        assert!(verdicts(&answer).contains(&("/machine/peripheral/c0", "permitted")));
+    }
+
+    #[test]
+    fn a_whole_vm_is_judged_by_itself() {
+        let bench = Bench::running();
+        let answer = bench.ok(
+            "check-security",
+            json!({"objects": [
+                {"kind": "accel", "type": "kvm"},
+                {"kind": "machine", "type": "none"},
+                {"kind": "chardev", "type": "file", "id": "c0", "properties": {"path": "/log"}},
+            ]}),
+        );
+        assert_eq!(answer["holds"], true, "{answer}");
+        let all = verdicts(&answer);
+        for path in ["/accel", "/machine", "/machine/peripheral", "/chardevs/c0"] {
+            assert!(all.contains(&(path, "permitted")), "{path} in {all:?}");
+        }
+    }
+
+    #[test]
+    fn the_list_is_bounded() {
+        let object = json!({"kind": "accel", "type": "kvm"});
+        let text = "Parameter 'objects' expects at most 256 objects";
+        let arguments = json!({"objects": vec![object; 257]});
+        Bench::new().refuses("check-security", &arguments, GenericError, text);
+    }
+}

@@ -1,0 +1,263 @@
+//! A VM for the tests of commands, and types that they create in it.
+
+use std::sync::{Arc, Weak, atomic::AtomicBool, atomic::Ordering};
+
+use device_model::{
+    chardev::Chardev,
+    monitor::{CommandContext, CommandError, CommandTable, ErrorClass, EventListener, Occurrence},
+    prelude::*,
+    qom_core::{BoxedError, InsecureTypes, Policy, PolicyStatement},
+    testing::Machine,
+};
+use serde_json::{Value, json};
+
+/// Device without a bus, with a chip on it
+#[qom_type(secure, parent = Device, class_data = HOTPLUGGABLE, children = chip)]
+struct TestCard {
+    /// Where it stands
+    #[property(default = 1, live)]
+    room: Live<u8>,
+    /// What it works with
+    #[property(link = dyn TestStore)]
+    backend: Link<dyn TestStore>,
+    /// What it reads from
+    #[property(link = dyn Chardev)]
+    chardev: Link<dyn Chardev>,
+    /// What it says
+    #[property(default = "hello", live, insecure_if("secret", reason = "it tells"))]
+    label: Live<String>,
+}
+
+static HOTPLUGGABLE: Plug = Plug { bus: None, hotpluggable: true };
+static SOLDERED: Plug = Plug { bus: None, hotpluggable: false };
+
+fn chip(_: &Configuration<'_>, children: &mut Children) -> Result<(), PlanError> {
+    children.add("chip", "test-soldered");
+    Ok(())
+}
+
+impl Device for TestCard {
+    fn realize(&self, cx: &mut RealizeContext<'_>) -> Result<(), DeviceError> {
+        cx.connect(self, &self.chardev)
+    }
+}
+
+impl ChardevFrontend for TestCard {
+    fn can_receive(&self) -> usize {
+        0
+    }
+
+    fn receive(&self, _bytes: &[u8]) {}
+}
+
+/// Device that can't be added later
+#[qom_type(secure, parent = Device, class_data = SOLDERED)]
+struct TestSoldered;
+
+impl Device for TestSoldered {
+    fn realize(&self, _: &mut RealizeContext<'_>) -> Result<(), DeviceError> {
+        Ok(())
+    }
+}
+
+/// Device that is insecure
+#[qom_type(insecure, reason = "it leaks", parent = Device, class_data = HOTPLUGGABLE)]
+struct TestLeakyCard;
+
+impl Device for TestLeakyCard {
+    fn realize(&self, _: &mut RealizeContext<'_>) -> Result<(), DeviceError> {
+        Ok(())
+    }
+}
+
+/// Device on the ISA bus
+#[qom_type(secure, parent = IsaDevice)]
+struct IsaTest;
+
+impl Device for IsaTest {
+    fn realize(&self, _: &mut RealizeContext<'_>) -> Result<(), DeviceError> {
+        Ok(())
+    }
+}
+
+impl IsaDevice for IsaTest {}
+
+/// What a card works with
+#[qom_type(abstract, parent = Object)]
+trait TestStore: Object {}
+
+/// Object that users create
+#[qom_type(secure, parent = TestStore, interfaces(UserCreatable))]
+pub(super) struct TestBackend {
+    /// How much it keeps
+    #[property(required)]
+    size: u64,
+    /// Whether it can't take up its work
+    #[property]
+    fails: bool,
+    is_at_work: AtomicBool,
+}
+
+impl TestBackend {
+    pub(super) fn is_at_work(&self) -> bool {
+        self.is_at_work.load(Ordering::Relaxed)
+    }
+}
+
+impl TestStore for TestBackend {}
+
+impl UserCreatable for TestBackend {
+    fn complete(&self, _: &Obj, _: &Platform) -> Result<(), BoxedError> {
+        if self.fails {
+            return Err("the backend was told to fail".into());
+        }
+        self.is_at_work.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn undo(&self) {
+        self.is_at_work.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Object that users create and that is insecure
+#[qom_type(insecure, reason = "it leaks", parent = TestStore, interfaces(UserCreatable))]
+struct TestLeakyBackend;
+
+impl TestStore for TestLeakyBackend {}
+
+impl UserCreatable for TestLeakyBackend {}
+
+/// The parts of a stream that leads nowhere.
+macro_rules! stream {
+    ($type:ident, $filename:literal) => {
+        impl Chardev for $type {
+            fn open(&self, _: &Arc<EventLoop>) -> std::io::Result<()> {
+                Ok(())
+            }
+
+            fn close(&self) {}
+
+            fn write(&self, _: &[u8]) {}
+
+            fn connect(&self, _: Frontend) -> bool {
+                true
+            }
+
+            fn disconnect(&self) {}
+
+            fn accept_input(&self) {}
+
+            fn filename(&self) -> String {
+                $filename.to_owned()
+            }
+        }
+    };
+}
+
+/// Stream that stands for a file
+#[qom_type(secure, parent = Chardev)]
+struct ChardevFile {
+    /// Where output would go
+    #[property(required)]
+    path: String,
+    /// Whether it would be added
+    #[property]
+    append: bool,
+}
+
+/// Stream that stands for a pseudo-terminal
+#[qom_type(secure, parent = Chardev)]
+struct ChardevPty;
+
+stream!(ChardevFile, "file");
+stream!(ChardevPty, "pty:/dev/pts/7");
+
+/// The policy under which everything may exist.
+pub(super) fn accept_all() -> Policy {
+    Policy::of(&[PolicyStatement::InsecureTypes(InsecureTypes::Accept)])
+}
+
+/// Remembers what it hears.
+#[derive(Default)]
+struct Ear(Mutex<Vec<Value>>);
+
+impl EventListener for Ear {
+    fn hear(&self, occurrence: &Occurrence) {
+        let mut event = json!({"event": occurrence.name});
+        if let Some(data) = &occurrence.data {
+            event["data"] = data.clone();
+        }
+        self.0.lock().push(event);
+    }
+}
+
+/// A machine, and whoever gives it commands.
+pub(super) struct Bench {
+    pub(super) machine: Machine,
+    ear: Arc<Ear>,
+}
+
+impl Bench {
+    /// A machine that has not started, under the default policy.
+    pub(super) fn new() -> Self {
+        Self::with_policy(Policy::default())
+    }
+
+    /// A machine that has not started.
+    pub(super) fn with_policy(policy: Policy) -> Self {
+        let machine = Machine::with_policy(policy);
+        machine.add("none-machine", "machine", &[]);
+        let ear = Arc::new(Ear::default());
+        let listener: Weak<Ear> = Arc::downgrade(&ear);
+        machine.platform.listen(listener);
+        Self { machine, ear }
+    }
+
+    /// A machine that runs, under the default policy.
+    pub(super) fn running() -> Self {
+        let bench = Self::new();
+        bench.ok("cont", json!({}));
+        bench
+    }
+
+    /// What was announced since this was last called.
+    pub(super) fn events(&self) -> Vec<Value> {
+        std::mem::take(&mut self.ear.0.lock())
+    }
+
+    /// The backend of that id.
+    pub(super) fn backend(&self, id: &str) -> Arc<TestBackend> {
+        let object = self.machine.tree.resolve(&format!("/objects/{id}")).expect("it is there");
+        object.cast().expect("it is one")
+    }
+
+    /// Gives a command.
+    pub(super) fn run(&self, name: &str, arguments: Value) -> Result<Value, CommandError> {
+        let command = CommandTable::global().expect("no name twice").get(name);
+        let command = command.unwrap_or_else(|| panic!("no command is called {name}"));
+        let arguments = match arguments {
+            Value::Object(arguments) => arguments,
+            other => panic!("arguments are an object, not {other}"),
+        };
+        command.call(&CommandContext::new(&self.machine, None), arguments)
+    }
+
+    /// Gives a command that succeeds.
+    pub(super) fn ok(&self, name: &str, arguments: Value) -> Value {
+        let shown = arguments.to_string();
+        self.run(name, arguments).unwrap_or_else(|error| panic!("{name} {shown}: {error}"))
+    }
+
+    /// Gives a command that fails with these words, and changes and announces nothing.
+    pub(super) fn refuses(&self, name: &str, arguments: &Value, class: ErrorClass, text: &str) {
+        let (before, _) = (self.machine.paths(), self.events());
+        let error = match self.run(name, arguments.clone()) {
+            Ok(answer) => panic!("{name} {arguments} succeeded: {answer}"),
+            Err(error) => error,
+        };
+        assert_eq!((error.class(), &*error.to_string()), (class, text), "{name} {arguments}");
+        assert_eq!(self.machine.paths(), before, "{name} {arguments}");
+        assert_eq!(self.events(), [] as [Value; 0], "{name} {arguments}");
+    }
+}
