@@ -330,6 +330,21 @@ fn chips_of_the_kernel_are_refused_where_the_kernel_has_none() {
 }
 
 #[test]
+fn what_comes_with_the_chips_of_the_kernel_can_not_be_left_out() {
+    let scratch = Scratch::new();
+    let vmm = Vmm::line("-m 16M").kernel(scratch.guest(guest::power_off("")));
+    for (option, place) in [
+        ("-machine kernel-irqchip=on,pic=off", "-machine kernel-irqchip=on,pic=off"),
+        ("-accel kvm,kernel-irqchip=on -M pic=off", "-machine pic=off"),
+    ] {
+        vmm.clone().and(option).run().refuses_to_start(&format!(
+            "{place}: kernel-irqchip=on comes with its PIC: pic=off needs kernel-irqchip=split"
+        ));
+    }
+    vmm.and("-machine pic=off").run().code(0).complains_only(&[]);
+}
+
+#[test]
 fn machine_none_takes_nothing_that_is_for_a_guest() {
     each_is_refused(&[
         ("-machine none -kernel x", "-kernel x: machine 'none' runs no guest"),
