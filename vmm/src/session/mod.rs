@@ -21,6 +21,7 @@ use std::{ffi::OsString, process::ExitCode, sync::Arc};
 
 use device_model::qom_core::{Global, Origin, Policy, PolicyStatement, Registry};
 
+pub use demo::Demo;
 pub use error::{OptionError, StartError};
 pub use run::Exit;
 pub use vm::Vm;
