@@ -243,7 +243,8 @@ fn a_configuration_file_is_wrong_at_a_line() {
         ),
         (
             "[compat]\n  insecure-types = \"no\"\n",
-            "vm.cfg:2: Parameter 'insecure-types' does not accept value 'no'",
+            "vm.cfg:2: Parameter 'insecure-types' does not accept value 'no' (expected accept, warn, \
+             reject or crash)",
         ),
         (
             "[machine]\n  rtc = \"on\"\n  pit = \"maybe\"\n",
@@ -254,10 +255,20 @@ fn a_configuration_file_is_wrong_at_a_line() {
             "vm.cfg:3: 'missing': can't open it: No such file or directory (os error 2)",
         ),
         (
+            "[accel]\n  accel = \"kvm\"\n  kernel-irqchip = \"onn\"\n",
+            "vm.cfg:3: Parameter 'kernel-irqchip' does not accept value 'onn' (expected split or \
+             on); did you mean 'on'?",
+        ),
+        (
+            "[device]\n  driver = \"pvpanic\"\n[global]\n  driver = \"pvpanic\"\n  property = \
+             \"ioport\"\n  value = \"x\"\n",
+            "vm.cfg:6: Parameter 'ioport' expects an integer from 0 to 65535, got 'x'",
+        ),
+        (
             "[device]\n\n  driver = \"pvpanc\"\n",
             "vm.cfg:3: 'pvpanc' is not a valid device model name; did you mean 'pvpanic'?",
         ),
-        ("[device \"a\"]\n", "vm.cfg:1: driver: expected the name of a type, given none"),
+        ("[device \"a\"]\n", "vm.cfg:1: Parameter 'driver' is missing"),
     ] {
         scratch.file("vm.cfg", text);
         let vmm = Vmm::line("-readconfig vm.cfg").within(scratch.path());

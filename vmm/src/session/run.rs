@@ -312,7 +312,7 @@ fn describe(end: &End) -> String {
         End::Internal { error, registers } => {
             format!("KVM can't run the guest: {error}\n{registers}")
         }
-        End::Unexpected { outcome, registers } => format!("stopped for {outcome:?}\n{registers}"),
+        End::Unexpected { outcome, registers } => format!("stopped: {outcome}\n{registers}"),
         End::Failed { error, registers } => format!("{}\n{registers}", with_causes(error)),
     }
 }
