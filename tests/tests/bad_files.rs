@@ -6,6 +6,15 @@ use flate2::{Compression, write::GzEncoder};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tests::{Scratch, Vmm, bzimage::bzimage, guest, palisade};
 
+/// Where an ELF header has the file's type, and the types that are not an executable's (gABI 4.1,
+/// "ELF Header").
+const E_TYPE: usize = 16;
+const ET_REL: u16 = 1;
+const ET_DYN: u16 = 3;
+const ET_CORE: u16 = 4;
+/// Where the guests of these tests have their code in their file.
+const CODE_OFFSET: u64 = 0x1000;
+
 /// A user without rights, on every Linux.
 const NOBODY: u32 = 65534;
 
@@ -17,6 +26,17 @@ fn a_kernel_that_cannot_be_read_is_refused() {
     scratch.file("elf", "\x7fELF");
     let image = guest::power_off("").expect("it can be assembled");
     scratch.file("cut", &image[..image.len() / 2]);
+    // All headers are there, and the code that they tell of is not.
+    let code = image.len() - usize::try_from(CODE_OFFSET).expect("it is small");
+    let cut = format!(
+        "ELF kernel cannot be loaded: segment 0: truncated: {code} bytes at offset {CODE_OFFSET:#x} \
+         are not all there"
+    );
+    for (name, e_type) in [("relocatable", ET_REL), ("shared", ET_DYN), ("core", ET_CORE)] {
+        let mut other = image.clone();
+        other[E_TYPE..E_TYPE + 2].copy_from_slice(&e_type.to_le_bytes());
+        scratch.file(name, other);
+    }
     scratch.file("i386", [b"\x7fELF\x01\x01\x01" as &[u8], &[0; 100]].concat());
     let bz = bzimage(&image);
     scratch.file("cut-bzimage", &bz[..bz.len() / 2]);
@@ -25,9 +45,12 @@ fn a_kernel_that_cannot_be_read_is_refused() {
         ("missing", "can't open it: No such file or directory"),
         ("empty", "it is empty"),
         ("text", "it starts with 6e 6f 74 20 61 20 6b 65"),
-        ("elf", ""),
-        ("cut", ""),
-        ("i386", ""),
+        ("elf", "ELF kernel cannot be loaded: truncated: ELF header has 4 bytes, expected 64"),
+        ("cut", &cut),
+        ("i386", "ELF kernel cannot be loaded: ELF class 1, expected 2 (64-bit)"),
+        ("relocatable", "ELF kernel cannot be loaded: ELF type 1, expected 2 (executable)"),
+        ("shared", "ELF kernel cannot be loaded: ELF type 3, expected 2 (executable)"),
+        ("core", "ELF kernel cannot be loaded: ELF type 4, expected 2 (executable)"),
         ("cut-bzimage", "outside the file of"),
         ("broken", "gzip payload"),
         (".", "not a regular file"),

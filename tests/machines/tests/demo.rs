@@ -1,17 +1,15 @@
 //! A demo whose guest finds fault, or never comes to an end, fails. Its guests that are well are run
 //! with the program.
 
-use std::{fs::File, time::Duration};
+use std::time::Duration;
 
 use device_model::qom_core::Registry;
-use devices as _;
+use machine_tests::has_kvm;
 use vmm::session::{Demo, Exit};
 
-/// What the demo of a guest ends with; none, after saying so, where there is no KVM.
+/// What the demo of a guest ends with; none where there is no KVM.
 fn end_of(guest: Result<Vec<u8>, guests::GuestError>, limit: Duration) -> Option<Exit> {
-    if let Err(error) = File::options().read(true).write(true).open("/dev/kvm") {
-        assert!(std::env::var_os("PALISADE_REQUIRE_KVM").is_none(), "KVM is required: {error}");
-        eprintln!("skipped: /dev/kvm: {error}");
+    if !has_kvm() {
         return None;
     }
     let guest = guest.expect("it can be assembled");

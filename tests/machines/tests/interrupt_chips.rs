@@ -1,12 +1,8 @@
 //! The interrupt chips of a machine: where the user says that they are, which objects stand for
 //! them, and what those show of them.
-//!
-//! These tests need `/dev/kvm`. Where it can't be had each says `skipped:` on standard error and
-//! returns; with `PALISADE_REQUIRE_KVM` set it fails instead.
 
 use std::{
     ffi::OsString,
-    fs::File,
     io::Write,
     sync::Arc,
     time::{Duration, Instant},
@@ -17,8 +13,8 @@ use device_model::{
     interrupt::InterruptController,
     qom_core::{Obj, Registry},
 };
-use devices as _;
 use guests::iced_x86::code_asm::{al, dword_ptr};
+use machine_tests::has_kvm;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 use vmm::{
@@ -50,11 +46,9 @@ struct Board {
     _kernel: NamedTempFile,
 }
 
-/// The machine with those options; none, after saying so, where there is no KVM.
+/// The machine with those options; none where there is no KVM.
 fn board(options: &str) -> Option<Board> {
-    if let Err(error) = File::options().read(true).write(true).open("/dev/kvm") {
-        assert!(std::env::var_os("PALISADE_REQUIRE_KVM").is_none(), "KVM is required: {error}");
-        eprintln!("skipped: /dev/kvm: {error}");
+    if !has_kvm() {
         return None;
     }
     let mut kernel = NamedTempFile::new().expect("there is room");
