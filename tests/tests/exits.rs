@@ -92,7 +92,7 @@ fn a_reset_brings_the_old_interrupt_controllers_back_where_they_are() {
             .and(&format!("kernel-irqchip={irqchip}"))
             .kernel(&kernel)
             .start();
-        running.wait_until("three lines", |so_far| so_far.lines().count() >= 3);
+        running.wait_until("three lines", |so_far| so_far.matches('\n').count() >= 3);
         running.signal(Signal::TERM);
         let ended = running.finish().code(0);
         assert!(ended.stdout().starts_with(told), "{irqchip}: {ended}");
