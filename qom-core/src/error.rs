@@ -186,6 +186,17 @@ impl PlanError {
         }
     }
 
+    /// What is wrong with a value that was not accepted, whoever gave it: a command line can say more
+    /// of what is accepted than the one sentence that a program gets.
+    #[must_use]
+    pub fn value(&self) -> Option<&ValueError> {
+        match self {
+            Self::Value { source, .. } => Some(source),
+            Self::Global { source, .. } | Self::Property { source, .. } => source.value(),
+            _ => None,
+        }
+    }
+
     pub(crate) fn unknown_type(registry: &Registry, name: &str) -> Self {
         let suggestion = registry.suggest(name, <dyn Object as ClassType>::INFO.name);
         Self::UnknownType { name: name.to_owned(), suggestion }

@@ -1,11 +1,14 @@
 //! Values that a user sets for all objects of a class, present and future.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use crate::{class::Class, registry::Registry, request::Origin, value::Given};
+use crate::{
+    class::Class, registry::Registry, request::Origin, suggestion::Suggestion, value::Given,
+};
 
 /// One global setting: `driver.property=value`.
 #[derive(Debug)]
@@ -69,6 +72,17 @@ impl fmt::Display for Global {
     }
 }
 
+/// The property that was meant, if no object that the setting could be for has one of that name.
+fn misspelt(registry: &Registry, global: &Global) -> Suggestion {
+    let concerned = registry.classes().filter(|class| class.is_a(&global.driver));
+    let properties = concerned.flat_map(|class| class.properties()).map(|(info, _)| info.name);
+    let names: BTreeSet<_> = properties.collect();
+    if names.contains(&*global.property) {
+        return Suggestion::default();
+    }
+    Suggestion::of(&global.property, names)
+}
+
 /// All global settings, in the order in which they were made.
 #[derive(Clone, Debug, Default)]
 pub struct Globals(Vec<Global>);
@@ -103,8 +117,12 @@ impl Globals {
             .iter()
             .filter(|global| !global.used.load(Ordering::Relaxed))
             .map(|global| match registry.class(&global.driver) {
-                Some(_) => format!("global {global} not used"),
-                None => format!("global {global} has invalid class name"),
+                Some(_) => format!("global {global} not used{}", misspelt(registry, global)),
+                None => {
+                    let classes = registry.classes().map(|class| class.name());
+                    let suggestion = Suggestion::of(&global.driver, classes);
+                    format!("global {global} has invalid class name{suggestion}")
+                }
             })
             .collect()
     }

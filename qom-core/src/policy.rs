@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::{SecurityStatus, suggestion::Suggestion};
+use crate::SecurityStatus;
 
 /// What becomes of something that is not declared secure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -36,8 +36,10 @@ pub enum PolicyStatement {
     RequireSecure(bool),
     /// `prohibit-insecure=yes|no`
     ProhibitInsecure(bool),
-    /// `insecure-types=accept|warn|reject|crash`, also spelled `insecure-input`
+    /// `insecure-types=accept|warn|reject|crash`
     InsecureTypes(InsecureTypes),
+    /// The same, spelled `insecure-input`
+    InsecureInput(InsecureTypes),
 }
 
 /// The values of `insecure-types`.
@@ -61,15 +63,23 @@ impl InsecureTypes {
         ("reject", Self::Reject),
         ("crash", Self::Crash),
     ];
+
+    fn word(self) -> &'static str {
+        let word = Self::WORDS.into_iter().find(|(_, other)| *other == self);
+        word.map_or("", |(word, _)| word)
+    }
 }
 
-/// A word that is none of the values of a policy option.
+/// A word that is none of the values of a policy option. Shown, it is the sentence that a program
+/// expects; a command line can say more.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("Parameter '{option}' does not accept value '{given}'{suggestion}")]
+#[error("Parameter '{option}' does not accept value '{given}'")]
 pub struct PolicyWordError {
     option: String,
-    given: String,
-    suggestion: Suggestion,
+    /// The word given.
+    pub given: String,
+    /// The words that are accepted.
+    pub words: &'static [&'static str],
 }
 
 impl PolicyStatement {
@@ -82,24 +92,24 @@ impl PolicyStatement {
     /// # Errors
     /// If the value is none of the option's.
     pub fn parse(option: &str, value: &str) -> Result<Option<Self>, PolicyWordError> {
-        let refuse = |words: &[&'static str]| PolicyWordError {
-            option: option.to_owned(),
-            given: value.to_owned(),
-            suggestion: Suggestion::of(value, words.iter().copied()),
-        };
+        let refuse =
+            |words| PolicyWordError { option: option.to_owned(), given: value.to_owned(), words };
         let switch = || match value {
             "yes" | "on" | "true" | "y" => Ok(true),
             "no" | "off" | "false" | "n" => Ok(false),
             _ => Err(refuse(&["yes", "no", "on", "off"])),
         };
+        let action = || {
+            let found = InsecureTypes::WORDS.into_iter().find(|(word, _)| *word == value);
+            found
+                .map(|(_, action)| action)
+                .ok_or_else(|| refuse(&["accept", "warn", "reject", "crash"]))
+        };
         Ok(Some(match option {
             "require-secure" => Self::RequireSecure(switch()?),
             "prohibit-insecure" => Self::ProhibitInsecure(switch()?),
-            "insecure-types" | "insecure-input" => InsecureTypes::WORDS
-                .into_iter()
-                .find(|(word, _)| *word == value)
-                .map(|(_, value)| Self::InsecureTypes(value))
-                .ok_or_else(|| refuse(&["accept", "warn", "reject", "crash"]))?,
+            "insecure-types" => Self::InsecureTypes(action()?),
+            "insecure-input" => Self::InsecureInput(action()?),
             _ => return Ok(None),
         }))
     }
@@ -109,30 +119,36 @@ impl PolicyStatement {
     pub const fn actions(self) -> Option<(Action, Action)> {
         use Action::{Permit, Refuse, Warn};
         match self {
-            Self::RequireSecure(true)
-            | Self::InsecureTypes(InsecureTypes::Reject | InsecureTypes::Crash) => {
-                Some((Refuse, Refuse))
-            }
+            Self::RequireSecure(true) => Some((Refuse, Refuse)),
+            Self::RequireSecure(false) => Some((Permit, Permit)),
             Self::ProhibitInsecure(true) => Some((Permit, Refuse)),
-            Self::InsecureTypes(InsecureTypes::Warn) => Some((Warn, Warn)),
-            Self::InsecureTypes(InsecureTypes::Accept) | Self::RequireSecure(false) => {
-                Some((Permit, Permit))
-            }
             Self::ProhibitInsecure(false) => None,
+            Self::InsecureTypes(action) | Self::InsecureInput(action) => Some(match action {
+                InsecureTypes::Accept => (Permit, Permit),
+                InsecureTypes::Warn => (Warn, Warn),
+                InsecureTypes::Reject | InsecureTypes::Crash => (Refuse, Refuse),
+            }),
         }
+    }
+
+    /// Whether it asks for the process to abort at a refusal.
+    const fn aborts(self) -> bool {
+        matches!(
+            self,
+            Self::InsecureTypes(InsecureTypes::Crash) | Self::InsecureInput(InsecureTypes::Crash)
+        )
     }
 }
 
+/// As it was written.
 impl fmt::Display for PolicyStatement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let switch = |on| if on { "yes" } else { "no" };
         match self {
             Self::RequireSecure(on) => write!(f, "require-secure={}", switch(*on)),
             Self::ProhibitInsecure(on) => write!(f, "prohibit-insecure={}", switch(*on)),
-            Self::InsecureTypes(value) => {
-                let word = InsecureTypes::WORDS.into_iter().find(|(_, other)| other == value);
-                write!(f, "insecure-types={}", word.map_or("", |(word, _)| word))
-            }
+            Self::InsecureTypes(action) => write!(f, "insecure-types={}", action.word()),
+            Self::InsecureInput(action) => write!(f, "insecure-input={}", action.word()),
         }
     }
 }
@@ -178,7 +194,7 @@ impl Policy {
         let mut stated: Option<Self> = None;
         let mut abort = false;
         for statement in statements {
-            abort |= matches!(statement, PolicyStatement::InsecureTypes(InsecureTypes::Crash));
+            abort |= statement.aborts();
             if let Some((undeclared, insecure)) = statement.actions() {
                 let so_far = stated.unwrap_or(Self {
                     undeclared: Action::Permit,
@@ -206,7 +222,7 @@ impl Policy {
         let raised = Self {
             undeclared: self.undeclared.max(undeclared),
             insecure: self.insecure.max(insecure),
-            abort: self.abort || statement == PolicyStatement::InsecureTypes(InsecureTypes::Crash),
+            abort: self.abort || statement.aborts(),
         };
         let asks_for_less = undeclared < self.undeclared || insecure < self.insecure;
         if asks_for_less && raised == self {
@@ -249,7 +265,7 @@ mod tests {
     use super::{
         Action::{Permit, Refuse, Warn},
         InsecureTypes::{Accept, Crash, Reject, Warn as WarnTypes},
-        PolicyStatement::{InsecureTypes, ProhibitInsecure, RequireSecure},
+        PolicyStatement::{InsecureInput, InsecureTypes, ProhibitInsecure, RequireSecure},
         *,
     };
 
@@ -317,15 +333,21 @@ mod tests {
 
     #[test]
     fn both_spellings_and_every_word_are_read() {
-        for option in ["insecure-types", "insecure-input"] {
-            assert_eq!(PolicyStatement::parse(option, "warn"), Ok(Some(InsecureTypes(WarnTypes))));
+        for (word, action) in super::InsecureTypes::WORDS {
+            for (option, expected) in [
+                ("insecure-types", InsecureTypes(action)),
+                ("insecure-input", InsecureInput(action)),
+            ] {
+                assert_eq!(PolicyStatement::parse(option, word), Ok(Some(expected)));
+                assert_eq!(expected.to_string(), format!("{option}={word}"));
+                assert_eq!(expected.actions(), InsecureTypes(action).actions());
+                assert_eq!(Policy::of(&[expected]), Policy::of(&[InsecureTypes(action)]));
+            }
         }
         assert_eq!(PolicyStatement::parse("pit", "on"), Ok(None));
         let error = PolicyStatement::parse("insecure-types", "rejct").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "Parameter 'insecure-types' does not accept value 'rejct'; did you mean 'reject'?"
-        );
+        assert_eq!(error.to_string(), "Parameter 'insecure-types' does not accept value 'rejct'");
+        assert_eq!(error.words, ["accept", "warn", "reject", "crash"]);
         assert!(Policy::of(&[InsecureTypes(Crash), RequireSecure(false)]).aborts());
     }
 }

@@ -214,7 +214,7 @@ fn globals_that_name_nothing_or_were_not_used_are_warned_about() {
     assert_eq!(
         warnings(&tree),
         [
-            "global membre.prop1=1 has invalid class name",
+            "global membre.prop1=1 has invalid class name; did you mean 'member'?",
             "global family.prop1=1 not used",
             "global needy.need=1 not used",
         ]
@@ -222,6 +222,9 @@ fn globals_that_name_nothing_or_were_not_used_are_warned_about() {
     create(&tree, member()).expect("it is fine");
     assert_eq!(
         warnings(&tree),
-        ["global membre.prop1=1 has invalid class name", "global needy.need=1 not used"]
+        [
+            "global membre.prop1=1 has invalid class name; did you mean 'member'?",
+            "global needy.need=1 not used"
+        ]
     );
 }

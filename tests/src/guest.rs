@@ -24,6 +24,8 @@ const SLEEP_OFF: u8 = 5 << 2 | 1 << 5;
 const RESET: u8 = 0x42;
 /// Command port of the keyboard controller, and its command to pulse the reset line.
 const I8042_RESET: (u16, u8) = (0x64, 0xfe);
+/// Interrupt mask of the first 8259 (Intel 8259A, OCW1), and a value that it does not start with.
+const PIC_MASK: (u16, u8) = (0x21, 0xa5);
 /// An address of no memory and no device.
 const NOTHING: u32 = 0xd000_0000;
 /// Interrupt command register of the local APIC, low and high half (Intel SDM volume 3, section
@@ -124,6 +126,33 @@ pub fn count_resets(reset: Reset) -> Image {
             Reset::KeyboardController => out_port(code, I8042_RESET)?,
             Reset::TripleFault => triple_fault(code)?,
         }
+        spin(code)
+    })
+}
+
+/// Says `fresh` if the first 8259 does not have the mask that this sets, `kept` if it has; `absent`
+/// if there is no such chip; resets the machine.
+pub fn mask_interrupts_and_reset() -> Image {
+    assemble(|code| {
+        let (mut kept, mut absent) = (code.create_label(), code.create_label());
+        let mut reset = code.create_label();
+        code.in_(al, i32::from(PIC_MASK.0))?;
+        code.cmp(al, u32::from(PIC_MASK.1))?;
+        code.je(kept)?;
+        code.mov(al, i32::from(PIC_MASK.1))?;
+        code.out(i32::from(PIC_MASK.0), al)?;
+        code.in_(al, i32::from(PIC_MASK.0))?;
+        code.cmp(al, u32::from(PIC_MASK.1))?;
+        code.jne(absent)?;
+        print(code, "fresh\n")?;
+        code.jmp(reset)?;
+        code.set_label(&mut kept)?;
+        print(code, "kept\n")?;
+        code.jmp(reset)?;
+        code.set_label(&mut absent)?;
+        print(code, "absent\n")?;
+        code.set_label(&mut reset)?;
+        out_port(code, I8042_RESET)?;
         spin(code)
     })
 }

@@ -6,6 +6,15 @@ use flate2::{Compression, write::GzEncoder};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tests::{Scratch, Vmm, bzimage::bzimage, guest, palisade};
 
+/// Where an ELF header has the file's type, and the types that are not an executable's (gABI 4.1,
+/// "ELF Header").
+const E_TYPE: usize = 16;
+const ET_REL: u16 = 1;
+const ET_DYN: u16 = 3;
+const ET_CORE: u16 = 4;
+/// Where the guests of these tests have their code in their file.
+const CODE_OFFSET: u64 = 0x1000;
+
 /// A user without rights, on every Linux.
 const NOBODY: u32 = 65534;
 
@@ -17,6 +26,17 @@ fn a_kernel_that_cannot_be_read_is_refused() {
     scratch.file("elf", "\x7fELF");
     let image = guest::power_off("").expect("it can be assembled");
     scratch.file("cut", &image[..image.len() / 2]);
+    // All headers are there, and the code that they tell of is not.
+    let code = image.len() - usize::try_from(CODE_OFFSET).expect("it is small");
+    let cut = format!(
+        "ELF kernel cannot be loaded: segment 0: truncated: {code} bytes at offset {CODE_OFFSET:#x} \
+         are not all there"
+    );
+    for (name, e_type) in [("relocatable", ET_REL), ("shared", ET_DYN), ("core", ET_CORE)] {
+        let mut other = image.clone();
+        other[E_TYPE..E_TYPE + 2].copy_from_slice(&e_type.to_le_bytes());
+        scratch.file(name, other);
+    }
     scratch.file("i386", [b"\x7fELF\x01\x01\x01" as &[u8], &[0; 100]].concat());
     let bz = bzimage(&image);
     scratch.file("cut-bzimage", &bz[..bz.len() / 2]);
@@ -25,9 +45,12 @@ fn a_kernel_that_cannot_be_read_is_refused() {
         ("missing", "can't open it: No such file or directory"),
         ("empty", "it is empty"),
         ("text", "it starts with 6e 6f 74 20 61 20 6b 65"),
-        ("elf", ""),
-        ("cut", ""),
-        ("i386", ""),
+        ("elf", "ELF kernel cannot be loaded: truncated: ELF header has 4 bytes, expected 64"),
+        ("cut", &cut),
+        ("i386", "ELF kernel cannot be loaded: ELF class 1, expected 2 (64-bit)"),
+        ("relocatable", "ELF kernel cannot be loaded: ELF type 1, expected 2 (executable)"),
+        ("shared", "ELF kernel cannot be loaded: ELF type 3, expected 2 (executable)"),
+        ("core", "ELF kernel cannot be loaded: ELF type 4, expected 2 (executable)"),
         ("cut-bzimage", "outside the file of"),
         ("broken", "gzip payload"),
         (".", "not a regular file"),
@@ -243,7 +266,8 @@ fn a_configuration_file_is_wrong_at_a_line() {
         ),
         (
             "[compat]\n  insecure-types = \"no\"\n",
-            "vm.cfg:2: Parameter 'insecure-types' does not accept value 'no'",
+            "vm.cfg:2: Parameter 'insecure-types' does not accept value 'no' (expected accept, warn, \
+             reject or crash)",
         ),
         (
             "[machine]\n  rtc = \"on\"\n  pit = \"maybe\"\n",
@@ -254,10 +278,20 @@ fn a_configuration_file_is_wrong_at_a_line() {
             "vm.cfg:3: 'missing': can't open it: No such file or directory (os error 2)",
         ),
         (
+            "[accel]\n  accel = \"kvm\"\n  kernel-irqchip = \"onn\"\n",
+            "vm.cfg:3: Parameter 'kernel-irqchip' does not accept value 'onn' (expected split or \
+             on); did you mean 'on'?",
+        ),
+        (
+            "[device]\n  driver = \"pvpanic\"\n[global]\n  driver = \"pvpanic\"\n  property = \
+             \"ioport\"\n  value = \"x\"\n",
+            "vm.cfg:6: Parameter 'ioport' expects an integer from 0 to 65535, got 'x'",
+        ),
+        (
             "[device]\n\n  driver = \"pvpanc\"\n",
             "vm.cfg:3: 'pvpanc' is not a valid device model name; did you mean 'pvpanic'?",
         ),
-        ("[device \"a\"]\n", "vm.cfg:1: driver: expected the name of a type, given none"),
+        ("[device \"a\"]\n", "vm.cfg:1: Parameter 'driver' is missing"),
     ] {
         scratch.file("vm.cfg", text);
         let vmm = Vmm::line("-readconfig vm.cfg").within(scratch.path());

@@ -144,7 +144,8 @@ fn a_bad_value_is_refused_with_what_is_expected() {
     }
     each_is_refused(&[(
         "-accel kvm,kernel-irqchip=of",
-        "-accel kvm,kernel-irqchip=of: Parameter 'kernel-irqchip' does not accept value 'of'",
+        "-accel kvm,kernel-irqchip=of: Parameter 'kernel-irqchip' does not accept value 'of' \
+         (expected split or on)",
     )]);
 }
 
@@ -157,7 +158,7 @@ fn json_is_read_as_strictly_as_pairs() {
         ("[]", &["invalid JSON: expected an object"]),
         (r#"["pvpanic"]"#, &["invalid JSON: expected an object"]),
         (r#"{"driver":5}"#, &["driver: expected a string, given 5"]),
-        (r#"{"ioport":5}"#, &["driver: expected the name of a type, given none"]),
+        (r#"{"ioport":5}"#, &["Parameter 'driver' is missing"]),
         (r#"{"driver":"pvpanic","driver":"pvpanic"}"#, &["driver"]),
     ] {
         let vmm = Vmm::new(["-machine", "none", "-device", json]);
@@ -192,7 +193,7 @@ fn an_id_is_given_once() {
             "-machine none -chardev null,id=a -chardev stdio,id=a",
             "-chardev stdio,id=a: Duplicate chardev ID 'a'",
         ),
-        ("-chardev null", "-chardev null: id: expected an id, given none"),
+        ("-chardev null", "-chardev null: Parameter 'id' is missing"),
     ]);
     Vmm::line("-device pvpanic,id=1a").run().refuses_to_start_with(&["-device pvpanic,id=1a: "]);
 }
@@ -330,12 +331,37 @@ fn chips_of_the_kernel_are_refused_where_the_kernel_has_none() {
 }
 
 #[test]
+fn what_comes_with_the_chips_of_the_kernel_can_not_be_left_out() {
+    let scratch = Scratch::new();
+    let vmm = Vmm::line("-m 16M").kernel(scratch.guest(guest::power_off("")));
+    for (option, place) in [
+        ("-machine kernel-irqchip=on,pic=off", "-machine kernel-irqchip=on,pic=off"),
+        ("-accel kvm,kernel-irqchip=on -M pic=off", "-machine pic=off"),
+    ] {
+        vmm.clone().and(option).run().refuses_to_start(&format!(
+            "{place}: kernel-irqchip=on comes with its PIC: pic=off needs kernel-irqchip=split"
+        ));
+    }
+    vmm.and("-machine pic=off").run().code(0).complains_only(&[]);
+}
+
+#[test]
 fn machine_none_takes_nothing_that_is_for_a_guest() {
     each_is_refused(&[
         ("-machine none -kernel x", "-kernel x: machine 'none' runs no guest"),
         ("-machine none -bios x", "-bios x: machine 'none' runs no guest"),
         ("-machine none -initrd x", "-initrd x: machine 'none' runs no guest"),
         ("-machine none -append x", "-append x: machine 'none' runs no guest"),
+        ("-machine none -m 1T", "-m 1T: machine 'none' runs no guest"),
+        (
+            "-machine none,memory-size=1T",
+            "-machine none,memory-size=1T: machine 'none' runs no guest",
+        ),
+        (
+            "-machine none,cpus=2",
+            "-machine none,cpus=2: Invalid SMP CPUs 2. The max CPUs supported by machine 'none' \
+             is 0",
+        ),
         ("-machine none -cpu host", "-cpu host: machine 'none' runs no guest"),
         ("-machine none -serial stdio", "-serial stdio: machine 'none' has no serial port"),
         (
@@ -351,12 +377,12 @@ fn a_policy_that_cannot_be_read_is_no_policy() {
         (
             "-compat insecure-types=acept",
             "-compat insecure-types=acept: Parameter 'insecure-types' does not accept value \
-             'acept'; did you mean 'accept'?",
+             'acept' (expected accept, warn, reject or crash); did you mean 'accept'?",
         ),
         (
             "-machine require-secure=maybe",
             "-machine require-secure=maybe: Parameter 'require-secure' does not accept value \
-             'maybe'",
+             'maybe' (expected yes, no, on or off)",
         ),
     ]);
     Vmm::line("-compat insecure-tpyes=accept").run().refuses_to_start_with(&[
@@ -400,6 +426,13 @@ fn a_global_for_a_class_that_is_not_there_is_a_warning_and_a_bad_one_is_refused(
     warned.says_only("ran").complains_only(&[
         "palisade: warning: global nosuch.x=1 has invalid class name",
         "palisade: warning: global pvpanic.ioport=5 not used",
+    ]);
+    let near = "-global isa-serail.irq=7 -global pvpanic.iopot=5 -global isa-device.ioprt=5";
+    vmm.clone().and(near).run().code(0).says_only("ran").complains_only(&[
+        "palisade: warning: global isa-serail.irq=7 has invalid class name; did you mean \
+         'isa-serial'?",
+        "palisade: warning: global pvpanic.iopot=5 not used; did you mean 'ioport'?",
+        "palisade: warning: global isa-device.ioprt=5 not used; did you mean 'ioport'?",
     ]);
     let used = vmm.clone().and("-device pvpanic -global pvpanic.ioport=0x700").run().code(0);
     used.says_only("ran").complains_only(&[]);

@@ -9,6 +9,9 @@ const CPU: &str = "-cpu host,-cx16,-xsave,-popcnt,-smap,-rdtscp,-invpcid";
 
 #[test]
 fn debians_bzimage_boots_until_it_knows_its_memory_and_ends_by_a_signal() {
+    // `earlyprintk` has the kernel write from its first line on; with `console=ttyS0` alone it keeps
+    // its lines until its serial driver starts, which is after an instruction of its own checks that
+    // hosts that emulate every one can't execute.
     let options = ["-append", "console=ttyS0 earlyprintk=ttyS0"];
     let vmm = Vmm::line("-m 256M").and(CPU).kernel(debian_kernel()).args(options);
     let running = vmm.start();

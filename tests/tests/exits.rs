@@ -80,6 +80,27 @@ fn a_reset_starts_over_with_what_the_files_have() {
 }
 
 #[test]
+fn a_reset_brings_the_old_interrupt_controllers_back_where_they_are() {
+    let scratch = Scratch::new();
+    let kernel = scratch.guest(guest::mask_interrupts_and_reset());
+    for (irqchip, told) in [
+        ("on", "fresh\nfresh\nfresh\n"),
+        ("on,pic=on", "fresh\nfresh\nfresh\n"),
+        ("split", "absent\nabsent\nabsent\n"),
+    ] {
+        let running = Vmm::line("-m 16M -machine")
+            .and(&format!("kernel-irqchip={irqchip}"))
+            .kernel(&kernel)
+            .start();
+        running.wait_until("three lines", |so_far| so_far.matches('\n').count() >= 3);
+        running.signal(Signal::TERM);
+        let ended = running.finish().code(0);
+        assert!(ended.stdout().starts_with(told), "{irqchip}: {ended}");
+        assert!(!ended.stdout().contains("kept"), "{irqchip}: {ended}");
+    }
+}
+
+#[test]
 fn a_reset_whose_files_are_gone_ends_the_run() {
     let scratch = Scratch::new();
     let kernel = scratch.guest(guests::echo("ready\n", b'q'));

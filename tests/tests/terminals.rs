@@ -40,6 +40,33 @@ fn a_signal_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
+fn control_c_ends_the_program_or_is_the_guests_as_its_stream_is_told() {
+    // In a session of its own, whose terminal this is: only then do its keys make signals.
+    let on = |terminal: &Terminal, options: &str, kernel: &std::path::Path| {
+        let vmm = Vmm::of("/usr/bin/setsid", ["--ctty"]).args([palisade()]).and(options);
+        vmm.kernel(kernel).start_on(terminal)
+    };
+    let scratch = Scratch::new();
+    let kernel = scratch.guest(guests::echo("ready\n", 3));
+    let terminal = Terminal::new();
+    let before = terminal.settings();
+    let running = on(&terminal, "-m 16M -serial stdio", &kernel);
+    running.wait_for("ready");
+    terminal.press("\x03");
+    running.finish().code(0).complains_only(&["palisade: terminating on signal 2"]);
+    assert_eq!(terminal.settings(), before);
+
+    let terminal = Terminal::new();
+    let options = "-m 16M -no-reboot -chardev stdio,id=c,signal=off -serial chardev:c";
+    let running = on(&terminal, options, &kernel);
+    running.wait_for("ready");
+    terminal.press("\x03");
+    let ended = running.finish().code(0);
+    assert!(!ended.stderr().contains("terminating on signal"), "{ended}");
+    assert_eq!(ended.lines()[0], "palisade: warning: processor 0: triple fault", "{ended}");
+}
+
+#[test]
 fn the_signals_of_a_terminal_leave_it_as_it_was() {
     let scratch = Scratch::new();
     let kernel = scratch.guest(guests::print_and_spin("ready\n"));

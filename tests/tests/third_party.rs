@@ -3,7 +3,7 @@
 use tests::{Scratch, Vmm, empty_vmm, guest, third_party_vmm};
 
 fn third_party(options: &str) -> Vmm {
-    Vmm::of(third_party_vmm(), options.split_whitespace()).and("-m 16M")
+    Vmm::of(third_party_vmm(), options.split_whitespace())
 }
 
 #[test]
@@ -125,6 +125,17 @@ fn the_types_of_a_third_party_say_who_declared_them() {
         assert_eq!(listed[index]["stated-by"], by, "{types}");
     }
     assert_eq!(listed.as_array().map(Vec::len), Some(2), "{types}");
+}
+
+#[test]
+fn help_on_a_type_shows_which_of_its_values_are_insecure_and_why() {
+    let help = Vmm::of(third_party_vmm(), ["-device", "conditional-device,help"]).run().code(0);
+    help.says("conditional-device options: (secure)\n")
+        .says(
+            " - How it listens (default: \"closed\"; insecure if open or ajar: anybody comes in)\n",
+        )
+        .says("insecure in some configurations: nobody watches a door that is not locked)\n")
+        .says(" - Whether the door is locked (default: true)\n");
 }
 
 #[test]

@@ -26,6 +26,9 @@ trait Device: Object {
     fn wrapped(&self) -> Live<u16>;
     #[property]
     fn undescribed(&self) -> u16;
+    /// First port.
+    #[property]
+    fn generic<'a>(&'a self) -> u16;
 }
 
 fn main() {}

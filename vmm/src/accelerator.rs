@@ -11,6 +11,7 @@ use crate::{
     boot::entry::Entry,
     cpu::CpuSetup,
     kvm::{ExitHandler, LapicState, Outcome, RunError},
+    machine::OnOffAuto,
 };
 
 /// What runs a machine's processors
@@ -88,11 +89,15 @@ pub struct AcceleratorClass {
 /// Chips of the first PCs that a machine may be asked to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Legacy {
-    /// The pair of 8259 interrupt controllers.
-    pub pic: bool,
+    /// The pair of 8259 interrupt controllers; by itself, it is there if the accelerator's other
+    /// chips bring it.
+    pub pic: OnOffAuto,
     /// The 8254 timer.
     pub pit: bool,
 }
+
+/// What the pair of 8259 interrupt controllers is called in the tree, where there is one.
+pub const PIC: &str = "i8259";
 
 /// An interrupt controller or timer that an accelerator names for a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

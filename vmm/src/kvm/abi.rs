@@ -1,12 +1,13 @@
-//! Reads and writes the C unions of the kernel's KVM interface, so that no other file need to.
+//! Reads and writes what of the kernel's KVM interface types don't tell all of, C unions above all,
+//! so that no other file need to.
 #![allow(unsafe_code)] // Which field of a union is valid is known from the ioctl, not from types.
 
 use kvm_bindings::{
     KVM_IRQ_ROUTING_IRQCHIP, KVM_IRQ_ROUTING_MSI, KVM_IRQCHIP_IOAPIC, kvm_ioapic_state,
     kvm_irq_routing_entry, kvm_irq_routing_entry__bindgen_ty_1, kvm_irq_routing_irqchip,
-    kvm_irq_routing_msi, kvm_irqchip, kvm_pic_state, kvm_run,
+    kvm_irq_routing_msi, kvm_irqchip, kvm_pic_state, kvm_run, kvm_xsave,
 };
-use kvm_ioctls::VmFd;
+use kvm_ioctls::{VcpuFd, VmFd};
 
 /// State of the kernel's I/O APIC (`struct kvm_ioapic_state`, Intel 82093AA).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +94,13 @@ pub(super) fn internal_error(run: &kvm_run) -> (u32, u32, [u64; 16]) {
 pub(super) fn hardware_exit_reason(run: &kvm_run) -> u64 {
     // SAFETY: plain integers in a page that the kernel zeroed and wrote.
     unsafe { run.__bindgen_anon_1.hw.hardware_exit_reason }
+}
+
+/// Sets every register that XSAVE covers; those that the area does not speak of as after a reset.
+pub(super) fn set_xsave(vcpu: &VcpuFd, area: &kvm_xsave) -> Result<(), kvm_ioctls::Error> {
+    // SAFETY: the kernel reads more than this structure only if the process asked for features of
+    // more state (`ARCH_REQ_XCOMP_GUEST_PERM`, arch_prctl(2)), which it never does.
+    unsafe { vcpu.set_xsave(area) }
 }
 
 /// The low and the high 32 bits of an address.

@@ -14,12 +14,13 @@ use super::{
     SPLIT_IRQCHIP_PINS, System, Vcpu, Vm,
 };
 use crate::{
-    accelerator::{self, Accelerator, AcceleratorClass, Controller, Legacy, Setting},
+    accelerator::{self, Accelerator, AcceleratorClass, Controller, Legacy, PIC, Setting},
     boot::entry::Entry,
     cpu::{
         CpuSetup,
         cpuid::{CpuRequest, Cpuid, HostCpu},
     },
+    machine::OnOffAuto,
 };
 
 /// Where the interrupt chips of a machine are.
@@ -61,18 +62,23 @@ fn controllers(config: &dyn Setting, legacy: Legacy) -> Result<Vec<Controller>, 
     let split = config.text("kernel-irqchip")? == "split";
     let mut chips = Vec::new();
     if split {
-        if legacy.pic || legacy.pit {
-            let which = if legacy.pic { "pic" } else { "pit" };
+        let pic = legacy.pic == OnOffAuto::On;
+        if pic || legacy.pit {
+            let which = if pic { "pic" } else { "pit" };
             return Err(PlanError::Refused(format!(
                 "{which}=on needs the interrupt chips in the kernel: -accel kvm,kernel-irqchip=on"
             )));
         }
         chips.push(Controller { name: "ioapic", type_name: "ioapic", accelerator_link: None });
     } else {
-        chips.push(chip("ioapic", "kvm-ioapic"));
-        if legacy.pic {
-            chips.push(chip("i8259", "kvm-i8259"));
+        // The kernel makes its chips together: what exists is to have an object that stands for it.
+        if legacy.pic == OnOffAuto::Off {
+            let problem =
+                "kernel-irqchip=on comes with its PIC: pic=off needs kernel-irqchip=split";
+            return Err(PlanError::refused("pic", problem));
         }
+        chips.push(chip("ioapic", "kvm-ioapic"));
+        chips.push(chip(PIC, "kvm-i8259"));
         if legacy.pit {
             chips.push(chip("pit", "kvm-pit"));
         }

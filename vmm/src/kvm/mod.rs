@@ -14,6 +14,7 @@ mod internal_error;
 mod interrupts;
 mod kick;
 mod lapic;
+mod power_on;
 mod registers;
 mod run;
 mod slots;

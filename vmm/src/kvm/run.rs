@@ -4,6 +4,7 @@
 //! of ours.
 #![allow(unsafe_code)] // A port exit's data has to be cut by a size that only `kvm_run` tells.
 
+use std::fmt;
 use std::io;
 use std::slice;
 
@@ -69,6 +70,34 @@ pub enum Outcome {
     },
     /// An exit that nothing here asked the kernel for, by its number (`KVM_EXIT_…`).
     Unknown(u32),
+}
+
+/// Why the vCPU came back, for people.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Continue => f.write_str("an access was answered"),
+            Self::Interrupted => f.write_str("a signal came"),
+            Self::Halted => f.write_str("the guest halted, with no interrupt chip to wake it"),
+            Self::Shutdown => f.write_str("triple fault"),
+            Self::SystemEvent { kind } => {
+                write!(f, "the guest made a request to the system, KVM_SYSTEM_EVENT number {kind}")
+            }
+            Self::InternalError(error) => write!(f, "{error}"),
+            Self::FailEntry { reason, cpu } => {
+                write!(
+                    f,
+                    "the host's processor {cpu} refused the guest's state, reason {reason:#x}"
+                )
+            }
+            Self::UnknownHardwareExit { reason } => {
+                write!(f, "an exit that KVM does not know, hardware's reason {reason:#x}")
+            }
+            Self::Unknown(exit) => {
+                write!(f, "an exit that was not asked for, KVM_EXIT number {exit}")
+            }
+        }
+    }
 }
 
 /// Why a vCPU can't be run.

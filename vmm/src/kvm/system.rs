@@ -13,6 +13,7 @@ use kvm_ioctls::{Cap, Kvm};
 use rustix::io::Errno;
 
 use super::error::IoctlFailed;
+use super::power_on;
 use super::vm::Vm;
 
 /// How often creating a VM is tried again after a signal interrupted it.
@@ -238,7 +239,9 @@ impl System {
         vm.set_identity_map_address(PROCESSOR_PAGES.start)
             .map_err(IoctlFailed::of("KVM_SET_IDENTITY_MAP_ADDR"))?;
         vm.set_tss_address(TSS_ADDRESS).map_err(IoctlFailed::of("KVM_SET_TSS_ADDR"))?;
-        Ok(Arc::new(Vm::new(vm)))
+        let msrs =
+            self.kvm.get_msr_index_list().map_err(IoctlFailed::of("KVM_GET_MSR_INDEX_LIST"))?;
+        Ok(Arc::new(Vm::new(vm, power_on::kept(msrs.as_slice()))))
     }
 }
 

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use kvm_bindings::{
     CpuId, KVM_MP_STATE_HALTED, KVM_MP_STATE_RUNNABLE, KVM_MP_STATE_UNINITIALIZED, Msrs,
-    kvm_cpuid_entry2, kvm_fpu, kvm_mp_state, kvm_msr_entry, kvm_regs, kvm_sregs, kvm_vcpu_events,
+    kvm_cpuid_entry2, kvm_fpu, kvm_mp_state, kvm_msr_entry, kvm_regs, kvm_sregs,
 };
 use kvm_ioctls::VcpuFd;
 
 use super::entry_state;
 use super::error::IoctlFailed;
 use super::lapic::{DELIVER_EXTINT, DELIVER_NMI, LapicState, offset};
+use super::power_on::PowerOn;
 use super::registers::RegisterDump;
 use super::run::{self, ExitHandler, Outcome, RunError};
 use super::vm::Vm;
@@ -88,21 +89,14 @@ pub struct Vcpu {
     fd: VcpuFd,
     vm: Arc<Vm>,
     id: u32,
-    /// State as the kernel created it, that a reset brings back.
-    pristine: Option<Pristine>,
-}
-
-/// What a reset has to restore, besides what entering the guest sets.
-#[derive(Clone, Debug)]
-struct Pristine {
-    events: kvm_vcpu_events,
-    lapic: Option<LapicState>,
+    /// The state that a reset brings back, once the first has kept it.
+    power_on: Option<PowerOn>,
 }
 
 impl Vcpu {
     /// Takes over the descriptor of a new vCPU.
     pub(super) fn new(fd: VcpuFd, vm: Arc<Vm>, id: u32) -> Self {
-        Self { fd, vm, id, pristine: None }
+        Self { fd, vm, id, power_on: None }
     }
 
     /// Its number, which is its first APIC id.
@@ -145,27 +139,15 @@ impl Vcpu {
         Ok(())
     }
 
-    /// Brings the vCPU into the state in which `role` starts, whether it has run or not; its CPUID
-    /// stays as it was set.
+    /// Brings the vCPU into the state in which `role` starts, whether it has run or not, provided
+    /// that it had a reset before it first ran; its CPUID stays as it was set before.
     ///
     /// # Errors
     /// The kernel's.
     pub fn reset(&mut self, role: &Role, local_apic: bool) -> Result<(), VcpuError> {
-        match &self.pristine {
-            None => {
-                let events =
-                    self.fd.get_vcpu_events().map_err(IoctlFailed::of("KVM_GET_VCPU_EVENTS"))?;
-                let lapic = if local_apic { Some(self.lapic_state()?) } else { None };
-                self.pristine = Some(Pristine { events, lapic });
-            }
-            Some(pristine) => {
-                self.fd
-                    .set_vcpu_events(&pristine.events)
-                    .map_err(IoctlFailed::of("KVM_SET_VCPU_EVENTS"))?;
-                if let Some(lapic) = &pristine.lapic {
-                    self.fd.set_lapic(lapic.as_kvm()).map_err(IoctlFailed::of("KVM_SET_LAPIC"))?;
-                }
-            }
+        match &self.power_on {
+            None => self.power_on = Some(PowerOn::of(&self.fd, self.vm.msrs(), local_apic)?),
+            Some(power_on) => power_on.restore(&self.fd)?,
         }
         self.start(role, local_apic)
     }

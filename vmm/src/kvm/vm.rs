@@ -18,12 +18,19 @@ pub struct Vm {
     // Dropped in this order: the kernel lets go of the memory before the table of slots does.
     fd: VmFd,
     slots: Slots,
+    /// The MSRs of a vCPU that a reset brings back.
+    msrs: Vec<u32>,
 }
 
 impl Vm {
-    /// Takes over the descriptor of a new VM.
-    pub(super) fn new(fd: VmFd) -> Self {
-        Self { fd, slots: Slots::default() }
+    /// Takes over the descriptor of a new VM, whose vCPUs have those `msrs` to bring back.
+    pub(super) fn new(fd: VmFd, msrs: Vec<u32>) -> Self {
+        Self { fd, slots: Slots::default(), msrs }
+    }
+
+    /// The MSRs of a vCPU that a reset brings back.
+    pub(super) fn msrs(&self) -> &[u32] {
+        &self.msrs
     }
 
     /// The kernel's VM.

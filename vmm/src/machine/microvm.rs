@@ -10,9 +10,9 @@ use device_model::{
     },
 };
 
-use super::{Machine, MachineClass, acpi, memory};
+use super::{Machine, MachineClass, OnOffAuto, acpi, memory};
 use crate::{
-    accelerator::{AcceleratorClass, Legacy},
+    accelerator::{AcceleratorClass, Legacy, PIC},
     boot::{
         self, BootInformation,
         acpi::{
@@ -63,9 +63,9 @@ pub struct MicrovmMachine {
     /// Command line for the kernel
     #[property(default = "")]
     append: String,
-    /// Whether it has the pair of 8259 interrupt controllers
-    #[property(default = false)]
-    pic: bool,
+    /// Whether it has the pair of 8259 interrupt controllers, which come with kernel-irqchip=on
+    #[property(default = OnOffAuto::Auto)]
+    pic: OnOffAuto,
     /// Whether it has the 8254 timer
     #[property(default = false)]
     pit: bool,
@@ -270,7 +270,7 @@ impl MicrovmMachine {
                 trigger: Trigger::Edge,
                 polarity: Polarity::ActiveHigh,
             }],
-            legacy_pic: self.pic,
+            legacy_pic: has_pic(machine),
             sleep: Some(SleepRegisters {
                 control: layout::GED_SLEEP_CONTROL,
                 status: layout::GED_SLEEP_STATUS,
@@ -280,6 +280,11 @@ impl MicrovmMachine {
             devices: acpi::devices(machine),
         }
     }
+}
+
+/// Whether the accelerator brought the pair of 8259 interrupt controllers.
+fn has_pic(machine: &Obj) -> bool {
+    machine.child("unattached").is_some_and(|unattached| unattached.child(PIC).is_some())
 }
 
 /// Identifier of each processor's local APIC, in the processors' order.

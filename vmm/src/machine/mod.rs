@@ -4,6 +4,7 @@ mod acpi;
 mod memory;
 mod microvm;
 mod none;
+mod on_off_auto;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use crate::{accelerator::Accelerator, boot::entry::Entry};
 pub use memory::MemoryError;
 pub use microvm::MicrovmMachine;
 pub use none::NoneMachine;
+pub use on_off_auto::OnOffAuto;
 
 /// What memory, processors and devices a guest finds
 ///

@@ -1,10 +1,23 @@
 //! `palisade demo`: a machine, its objects with what they declare, a guest that uses them, and a
 //! refusal.
 
-use std::{ffi::OsString, fs::File, io::Write, os::fd::AsRawFd, sync::Arc};
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::Write,
+    os::fd::AsRawFd,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use comfy_table::{Table, presets};
-use device_model::qom_core::{Obj, Registry, SecurityStatus, Suggestion};
+use device_model::{
+    qom_core::{Obj, Registry, SecurityStatus, Suggestion},
+    request::VmRequest,
+};
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::{
@@ -29,6 +42,9 @@ const DEVICES: [&str; 4] = [
 /// A device that the default policy refuses.
 const INSECURE: [&str; 2] = ["-device", "isa-debug-exit"];
 
+/// How long the guest may take, on a host that emulates every instruction too.
+const LIMIT: Duration = Duration::from_secs(60);
+
 /// Runs the demo.
 pub(super) fn run(registry: &Arc<Registry>, arguments: &[OsString]) -> Result<Exit, StartError> {
     if let Some(unknown) = arguments.first() {
@@ -40,24 +56,72 @@ pub(super) fn run(registry: &Arc<Registry>, arguments: &[OsString]) -> Result<Ex
             ),
         });
     }
-    let guest = guest().map_err(|source| StartError::Host { action: "keep the guest", source })?;
-    // A name for the memory that the guest is in, which lasts as long as the descriptor.
-    let kernel = format!("-kernel=/proc/self/fd/{}", guest.as_raw_fd());
-    let mut options = vec!["-nodefaults", "-serial=stdio", "-m=32M", "-no-reboot", &kernel];
-    options.extend(DEVICES);
+    Demo { guest: GUEST, limit: LIMIT }.run(registry)
+}
 
-    let vm = Vm::create(registry, &command_line(&options)?)?;
-    report::out("The objects of this machine, as they are in its tree:\n\n")?;
-    report::out(&objects(&vm))?;
-    report::out("\nThe guest:\n\n")?;
-    let exit = vm.run()?;
-    if exit != Exit::Finished {
-        return Ok(exit);
+/// A demo, with the guest that it runs: one that checks what it finds, and switches its machine off
+/// if all is well.
+#[derive(Clone, Copy, Debug)]
+pub struct Demo<'a> {
+    /// The guest's kernel.
+    pub guest: &'a [u8],
+    /// How long it may take.
+    pub limit: Duration,
+}
+
+impl Demo<'_> {
+    /// Runs the demo and says on standard output what it sees.
+    ///
+    /// # Errors
+    /// If its machine can't be made or booted.
+    pub fn run(&self, registry: &Arc<Registry>) -> Result<Exit, StartError> {
+        let guest = in_memory(self.guest)
+            .map_err(|source| StartError::Host { action: "keep the guest", source })?;
+        // A name for the memory that the guest is in, which lasts as long as the descriptor.
+        let kernel = format!("-kernel=/proc/self/fd/{}", guest.as_raw_fd());
+        let mut options = vec!["-nodefaults", "-serial=stdio", "-m=32M", "-no-reboot", &kernel];
+        options.extend(DEVICES);
+
+        let vm = Vm::create(registry, &command_line(&options)?)?;
+        report::out("The objects of this machine, as they are in its tree:\n\n")?;
+        report::out(&objects(&vm))?;
+        report::out("\nThe guest:\n\n")?;
+        match self.run_guest(vm)? {
+            Exit::Finished => {}
+            exit => return Ok(exit),
+        }
+        report::out(&format!("\nThe same machine once more, with {}:\n\n", INSECURE.join(" ")))?;
+        options.extend(INSECURE);
+        refusal(registry, &options)
     }
 
-    report::out(&format!("\nThe same machine once more, with {}:\n\n", INSECURE.join(" ")))?;
-    options.extend(INSECURE);
-    match Vm::create(registry, &command_line(&options)?) {
+    /// Runs the guest. It finishes if it switches its machine off in time, which it only does if all
+    /// is well.
+    fn run_guest(&self, vm: Vm) -> Result<Exit, StartError> {
+        let late = Arc::new(AtomicBool::new(false));
+        let (says_late, requests) = (Arc::clone(&late), Arc::clone(vm.platform().requests()));
+        let timer = vm.platform().events().timer(move || {
+            says_late.store(true, Ordering::Relaxed);
+            requests.send(VmRequest::PowerOff);
+        });
+        let timer = timer.map_err(|source| StartError::Host { action: "set a timer", source })?;
+        timer.set(Some(self.limit));
+        let exit = vm.run()?;
+        if late.load(Ordering::Relaxed) {
+            report::line(&format!("the guest did not come to its end within {:?}", self.limit));
+            return Ok(Exit::StartFailed);
+        }
+        if exit == Exit::Reset {
+            report::line("a check of the guest's failed");
+            return Ok(Exit::StartFailed);
+        }
+        Ok(exit)
+    }
+}
+
+/// Tries a machine that the default policy refuses, and shows how.
+fn refusal(registry: &Arc<Registry>, options: &[&str]) -> Result<Exit, StartError> {
+    match Vm::create(registry, &command_line(options)?) {
         Err(StartError::Refused { refusals, stated }) => {
             for refusal in &refusals {
                 report::out(&format!(
@@ -80,10 +144,10 @@ fn command_line(options: &[&str]) -> Result<CommandLine, StartError> {
     Ok(CommandLine::parse(options.iter().map(OsString::from))?)
 }
 
-/// The guest in a file that only this process has.
-fn guest() -> std::io::Result<File> {
+/// A file of this content that only this process has.
+fn in_memory(content: &[u8]) -> std::io::Result<File> {
     let mut file = File::from(memfd_create("demo-guest", MemfdFlags::CLOEXEC)?);
-    file.write_all(GUEST)?;
+    file.write_all(content)?;
     Ok(file)
 }
 

@@ -1,10 +1,13 @@
 //! What there is, for people: the answers to `help`.
 
-use device_model::qom_core::{Access, Class, PropertyInfo, Registry, SecurityStatus};
+use device_model::qom_core::{
+    Access, Class, InsecureCondition, InsecureStatement, PropertyInfo, Registry, SecurityStatus,
+};
+use serde_json::Value;
 
 use super::{
     error::{OptionError, StartError},
-    requests::short_names,
+    requests::{IRQCHIP, short_names},
 };
 use crate::{
     cpu,
@@ -13,7 +16,10 @@ use crate::{
         device::{self, DriverError},
     },
     machine::{self, MachineClass},
-    options::{choice::phrase, command_line::HelpTopic},
+    options::{
+        choice::phrase,
+        command_line::{HelpTopic, MACHINE_KEYS},
+    },
 };
 
 /// ` (secure)`, ` (insecure)`, or nothing for what is undeclared.
@@ -147,13 +153,44 @@ pub(super) fn properties(
         .class(&type_name)
         .filter(|class| !class.is_abstract() && class.is_a(parent))
         .ok_or_else(|| refuse(unknown(registry, topic, name)))?;
-    let mut text = format!("{name} options:\n");
+    let mut text = format!("{name} options:{}\n", status(class));
     // What is computed can't be given.
     let given = |property: &PropertyInfo| property.access != Access::Computed;
     for (property, _) in class.properties().filter(|(property, _)| given(property)) {
-        text += &row(property);
+        let range = match class.data::<MachineClass>().filter(|_| property.name == CPUS) {
+            Some(machine) => Some((i128::from(machine.runs_guest), machine.max_cpus.into())),
+            None => property.range,
+        };
+        text += &row(property, range);
+    }
+    if topic == HelpTopic::Machine {
+        text += &further_keys(registry, class.data());
     }
     Ok(text)
+}
+
+/// The machine's property that has a range of each machine's own.
+const CPUS: &str = "cpus";
+
+/// What users say of a machine beside its properties: of its accelerator, and of the policy.
+fn further_keys(registry: &Registry, machine: Option<&MachineClass>) -> String {
+    let mut text = String::new();
+    if machine.is_some_and(|machine| machine.runs_guest) {
+        // Of whichever accelerator has it.
+        let mut of_accelerators =
+            concrete(registry, "accelerator").filter_map(|class| class.property(IRQCHIP));
+        if let Some((property, _)) = of_accelerators.next() {
+            text += &row(property, property.range);
+        }
+    }
+    let explained = [
+        "Refuse all that is not declared secure, as is the default",
+        "Refuse only what is declared insecure",
+    ];
+    for (key, description) in MACHINE_KEYS.into_iter().zip(explained) {
+        text += &line(key, "bool", description, &[]);
+    }
+    text
 }
 
 const fn option(topic: HelpTopic) -> &'static str {
@@ -196,24 +233,54 @@ fn unknown(registry: &Registry, topic: HelpTopic, name: &str) -> OptionError {
     }
 }
 
-/// `  name=<type>` padded to 24, then description, what is accepted, and default.
-fn row(property: &PropertyInfo) -> String {
-    let head = format!("  {}=<{}>", property.name, property.type_name());
+/// A line for a property: its description, what is accepted, the default, what is insecure.
+fn row(property: &PropertyInfo, range: Option<(i128, i128)>) -> String {
     let mut details = Vec::new();
     let words = (property.value_type)().words;
     if !words.is_empty() {
         details.push(phrase(words.iter().copied()));
     }
-    if let Some((least, greatest)) = property.range {
+    if let Some((least, greatest)) = range {
         details.push(format!("{least} to {greatest}"));
     }
     let default = property.default_value();
-    if !default.is_null() && default != "" {
+    // A class has one for all its machines, which some can't have.
+    let possible = default.as_u64().zip(range).is_none_or(|(default, (least, greatest))| {
+        (least..=greatest).contains(&i128::from(default))
+    });
+    if !default.is_null() && default != "" && possible {
         details.push(format!("default: {default}"));
     }
+    details.extend(property.insecure.iter().map(insecure));
+    line(property.name, &property.type_name(), property.description, &details)
+}
+
+/// Which values of a property are insecure, and why.
+fn insecure(statement: &InsecureStatement) -> String {
+    let which = match statement.condition {
+        InsecureCondition::NotDefault => "insecure but for the default".to_owned(),
+        InsecureCondition::Values(values) => {
+            let values: Vec<_> = values()
+                .into_iter()
+                .map(|value| match value {
+                    Value::String(word) => word,
+                    Value::Bool(on) => if on { "on" } else { "off" }.to_owned(),
+                    other => other.to_string(),
+                })
+                .collect();
+            format!("insecure if {}", phrase(values.iter().map(String::as_str)))
+        }
+        InsecureCondition::When(_) => "insecure in some configurations".to_owned(),
+    };
+    format!("{which}: {}", statement.reason)
+}
+
+/// `  name=<type>` padded to 24, then the description and the details.
+fn line(name: &str, type_name: &str, description: &str, details: &[String]) -> String {
+    let head = format!("  {name}=<{type_name}>");
     let details = match details.is_empty() {
         true => String::new(),
         false => format!(" ({})", details.join("; ")),
     };
-    format!("{head:<24} - {}{details}\n", property.description)
+    format!("{head:<24} - {description}{details}\n")
 }

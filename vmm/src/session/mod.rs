@@ -21,11 +21,12 @@ use std::{ffi::OsString, process::ExitCode, sync::Arc};
 
 use device_model::qom_core::{Global, Origin, Policy, PolicyStatement, Registry};
 
+pub use demo::Demo;
 pub use error::{OptionError, StartError};
 pub use run::Exit;
 pub use vm::Vm;
 
-use crate::options::command_line::{CommandLine, HelpRequest, Subcommand, usage};
+use crate::options::command_line::{CommandLine, HelpRequest, Subcommand, subcommand_usage, usage};
 
 /// What a monitor calls itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,10 @@ fn run(
 ) -> Result<Exit, StartError> {
     let registry = registry(crates)?;
     let line = CommandLine::parse(arguments)?;
+    if let Some(subcommand) = line.subcommand().filter(|subcommand| subcommand.asks_help()) {
+        report::out(&subcommand_usage(program.name, subcommand))?;
+        return Ok(Exit::Finished);
+    }
     match line.subcommand() {
         Some(Subcommand::Types(rest)) => return types::run(registry, rest),
         Some(Subcommand::Check(rest)) => return check::run(registry, rest),
@@ -101,7 +106,7 @@ fn globals(line: &CommandLine) -> Vec<Global> {
     line.globals()
         .map(|(entry, global)| {
             Global::new(global.driver.clone(), global.property.clone(), global.value.clone())
-                .from(Origin::new(entry.to_string()))
+                .from(Origin::new(entry.place_of("value")))
         })
         .collect()
 }

@@ -7,11 +7,14 @@ use std::{
 
 use device_model::{
     causes::with_causes,
-    qom_core::{Action, CreateError, Finding, PolicyStatement, Refusal, Taint},
+    qom_core::{
+        Action, CreateError, Finding, PlanError, PolicyStatement, Refusal, Suggestion, Taint,
+        ValueError,
+    },
 };
 
 use super::error::StartError;
-use crate::options::excerpt::excerpt;
+use crate::options::{choice::phrase, excerpt::excerpt};
 
 /// The start of each line: the program's name.
 static PROGRAM: OnceLock<&str> = OnceLock::new();
@@ -89,9 +92,24 @@ fn located(error: &CreateError) -> String {
         CreateError::Complete { error, .. } => with_causes(&**error),
         other => with_causes(other),
     };
+    let expected = match error {
+        CreateError::Plan { error, .. } => expected(error),
+        _ => String::new(),
+    };
     match error.origin() {
-        Some(origin) => format!("{origin}: {problem}"),
+        Some(origin) => format!("{origin}: {problem}{expected}"),
         None => problem,
+    }
+}
+
+/// What would have been accepted in place of a word: the sentence that programs get does not say.
+fn expected(error: &PlanError) -> String {
+    match error.value() {
+        Some(ValueError::Word { given, words }) => {
+            let suggestion = Suggestion::of(given, words.iter().copied());
+            format!(" (expected {}){suggestion}", phrase(words.iter().copied()))
+        }
+        _ => String::new(),
     }
 }
 

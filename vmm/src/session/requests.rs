@@ -25,7 +25,7 @@ pub(super) const MACHINE: &str = "/machine";
 /// What the accelerator is, unless the user names another.
 const DEFAULT_ACCELERATOR: &str = "kvm";
 /// Where the interrupt chips are, which users say of machine or accelerator, as QEMU's do.
-const IRQCHIP: &str = "kernel-irqchip";
+pub(super) const IRQCHIP: &str = "kernel-irqchip";
 /// What users say of the machine and is the accelerator's.
 const OF_THE_ACCELERATOR: [&str; 2] = ["accel", IRQCHIP];
 /// The machine's properties that name files.
@@ -234,6 +234,7 @@ impl<'a> Builder<'a> {
             line.bios().map(|(entry, _)| entry),
             line.initrd().map(|(entry, _)| entry),
             line.append().map(|(entry, _)| entry),
+            line.memory().map(|(entry, _)| entry),
         ];
         if !machine.data.runs_guest {
             if let Some(entry) = for_guest.into_iter().flatten().next() {
@@ -250,7 +251,14 @@ impl<'a> Builder<'a> {
             if self.requests.iter().any(|request| request.is_at(ACCELERATOR)) {
                 machine_request = machine_request.set("accel", ACCELERATOR);
             }
-            self.requests.push(machine_request.set("cpus", Value::from(0)));
+            if let Some((entry, _)) = self.machine_property("memory-size") {
+                return Err(refuse_key(entry, "memory-size", no_guest()));
+            }
+            // What the user gives is the machine's to judge.
+            if self.machine_property("cpus").is_none() {
+                machine_request = machine_request.set("cpus", Value::from(0));
+            }
+            self.requests.push(machine_request);
             return Ok(());
         }
         machine_request = machine_request.set("accel", ACCELERATOR);

@@ -30,10 +30,13 @@ use crate::vcpu::End;
 /// How a run of the program ended, for whoever started it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// What was asked for was done; a guest switched itself off, was reset under `-no-reboot`, or
-    /// was stopped by a signal.
+    /// What was asked for was done, or a guest switched itself off.
     Finished,
-    /// The start was refused or failed.
+    /// A guest was reset, or triple-faulted, under `-no-reboot`.
+    Reset,
+    /// A signal stopped the guest.
+    Stopped,
+    /// The start was refused or failed, or a demo did not go as it should.
     StartFailed,
     /// The host's kernel could not execute what the guest did, or could not run it at all.
     CantRun,
@@ -51,7 +54,7 @@ impl Exit {
     #[must_use]
     pub fn code(self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Finished => 0,
+            Self::Finished | Self::Reset | Self::Stopped => 0,
             Self::StartFailed => 1,
             Self::CantRun => 3,
             Self::GuestPanicked => 4,
@@ -158,7 +161,7 @@ impl Running<'_> {
             // Between any two of the guest's doings, so that none keeps a signal from being seen.
             if let Some(signal) = self.vm.signals.came() {
                 self.log.line(&format!("terminating on signal {signal}"));
-                return Ok(Ending { exit: Exit::Finished, reason: Reason::HostSignal });
+                return Ok(Ending { exit: Exit::Stopped, reason: Reason::HostSignal });
             }
             let end = match self.vm.control.inbox.next() {
                 Some(News::Request(request)) => self.answer(request)?,
@@ -262,7 +265,7 @@ impl Running<'_> {
     /// Starts the machine over, unless the user wants it to end there.
     fn reboot(&self) -> Result<Option<Ending>, StartError> {
         if !self.vm.reboots {
-            return Ok(Some(Ending { exit: Exit::Finished, reason: Reason::GuestReset }));
+            return Ok(Some(Ending { exit: Exit::Reset, reason: Reason::GuestReset }));
         }
         self.start_over(Reason::GuestReset)
     }
@@ -309,7 +312,7 @@ fn describe(end: &End) -> String {
         End::Internal { error, registers } => {
             format!("KVM can't run the guest: {error}\n{registers}")
         }
-        End::Unexpected { outcome, registers } => format!("stopped for {outcome:?}\n{registers}"),
+        End::Unexpected { outcome, registers } => format!("stopped: {outcome}\n{registers}"),
         End::Failed { error, registers } => format!("{}\n{registers}", with_causes(error)),
     }
 }

@@ -56,7 +56,7 @@ fn run(file: &[u8]) -> Result<(), Box<dyn Error>> {
 }
 
 /// Makes `memory` the guest's.
-#[allow(unsafe_code)]
+#[allow(unsafe_code)] // The kernel is given a bare address, whose mapping no type of its ties to it.
 fn give_memory(vm: &VmFd, memory: &GuestMemoryMmap) -> Result<(), Box<dyn Error>> {
     let region = memory.iter().next().ok_or("no guest memory")?;
     let slot = kvm_userspace_memory_region {

@@ -11,14 +11,14 @@ pub struct KvmClock {
     /// What keeps it
     #[property(link = dyn Accelerator)]
     accel: Link<dyn Accelerator>,
-    /// Guest time in nanoseconds
+    /// Guest time in nanoseconds; null if it can't be read
     #[property(get = Self::clock)]
-    clock: Computed<u64>,
+    clock: Computed<Option<u64>>,
 }
 
 impl KvmClock {
-    fn clock(&self) -> u64 {
-        vm(&self.accel).and_then(|vm| vm.clock().ok()).map_or(0, |data| data.clock)
+    fn clock(&self) -> Option<u64> {
+        Some(vm(&self.accel)?.clock().ok()?.clock)
     }
 }
 

@@ -20,12 +20,12 @@ pub struct KvmIoapic {
     /// What keeps it
     #[property(link = dyn Accelerator)]
     accel: Link<dyn Accelerator>,
-    /// Redirection table: one number a pin
+    /// Redirection table: one number a pin; null if it can't be read
     #[property(get = Self::redirections)]
     redirections: Computed<Value>,
-    /// Interrupt requests: one bit a pin
+    /// Interrupt requests: one bit a pin; null if they can't be read
     #[property(get = Self::requests)]
-    irr: Computed<u32>,
+    irr: Computed<Option<u32>>,
     vm: Realized<Arc<Vm>>,
     pristine: Realized<ChipSnapshot>,
 }
@@ -36,8 +36,8 @@ impl KvmIoapic {
         state.map_or(Value::Null, |state| json!(state.redirection.to_vec()))
     }
 
-    fn requests(&self) -> u32 {
-        vm(&self.accel).and_then(|vm| vm.ioapic_state().ok()).map_or(0, |state| state.irr)
+    fn requests(&self) -> Option<u32> {
+        Some(vm(&self.accel)?.ioapic_state().ok()?.irr)
     }
 }
 

@@ -10,6 +10,7 @@ mod interrupts;
 mod io;
 mod kicks;
 mod memory;
+mod resets;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -22,7 +22,7 @@ pub use error::CommandLineError;
 pub use help_request::{HelpRequest, HelpTopic};
 pub(crate) use policy::MACHINE_KEYS;
 pub use policy::PolicyError;
-pub use usage::usage;
+pub use usage::{subcommand_usage, usage};
 pub use value::{Display, GuestName, OptionValue, ValueError};
 
 use super::config_file;
@@ -40,6 +40,21 @@ pub enum Subcommand {
     Check(Vec<OsString>),
     /// `types`.
     Types(Vec<OsString>),
+}
+
+impl Subcommand {
+    /// Whether its arguments ask for its usage.
+    #[must_use]
+    pub fn asks_help(&self) -> bool {
+        let is_help = |argument: &OsString| {
+            argument.to_str().is_some_and(|word| ["-h", "--h", "-help", "--help"].contains(&word))
+        };
+        match self {
+            Self::Demo(arguments) | Self::Types(arguments) => arguments.iter().any(is_help),
+            // Further on it may be the value of an option.
+            Self::Check(arguments) => arguments.first().is_some_and(is_help),
+        }
+    }
 }
 
 /// The words for [`Subcommand`].

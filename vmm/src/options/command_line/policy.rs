@@ -3,9 +3,9 @@
 //! They are only collected here. What several of them come to is not "the last wins", as for other
 //! keys, so each one is kept, even where it is given twice in one option.
 
-use device_model::qom_core::{PolicyStatement, PolicyWordError};
+use device_model::qom_core::{PolicyStatement, PolicyWordError, Suggestion};
 
-use crate::options::choice::{ChoiceError, not_among};
+use crate::options::choice::{ChoiceError, not_among, phrase};
 use crate::options::excerpt::excerpt;
 use crate::options::keyval::{Given, OptionArgs, Syntax, Words, unquoted};
 
@@ -58,7 +58,11 @@ pub enum PolicyError {
     #[error(transparent)]
     Key(#[from] ChoiceError),
     /// No such value.
-    #[error("{source}")]
+    #[error(
+        "{source} (expected {}){}",
+        phrase(source.words.iter().copied()),
+        Suggestion::of(&source.given, source.words.iter().copied())
+    )]
     Value {
         /// The key.
         key: String,
@@ -120,12 +124,12 @@ mod tests {
     }
 
     #[test]
-    fn both_spellings_mean_the_same() {
+    fn both_spellings_are_kept_as_they_were_written() {
         for key in ["insecure-types", "insecure-input"] {
-            assert_eq!(
-                compat(&format!("{key}=crash")),
-                Ok(vec![statement("insecure-types", "crash")])
-            );
+            let text = format!("{key}=crash");
+            let statements = compat(&text).unwrap();
+            assert_eq!(statements, [statement(key, "crash")]);
+            assert_eq!(statements[0].to_string(), text);
         }
     }
 
@@ -133,7 +137,7 @@ mod tests {
     fn mistakes_name_what_exists() {
         assert_eq!(
             machine("q35,require-secure=maybe").1.unwrap_err().to_string(),
-            "Parameter 'require-secure' does not accept value 'maybe'"
+            "Parameter 'require-secure' does not accept value 'maybe' (expected yes, no, on or off)"
         );
         assert_eq!(
             compat("insecure-type=reject").unwrap_err().to_string(),

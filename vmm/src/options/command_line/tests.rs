@@ -195,7 +195,7 @@ fn policy_statements_are_all_kept_with_their_origin() {
             "-compat insecure-types=warn",
             "-machine require-secure=no",
             "-machine prohibit-insecure=yes",
-            "-compat insecure-types=crash",
+            "-compat insecure-input=crash",
         ]
     );
     assert!(line.machine().properties.is_empty());
@@ -257,7 +257,7 @@ fn errors_start_with_the_option_as_written() {
              tcp:HOST:PORT, udp:HOST:PORT or chardev:ID, given 'stdoi'; \
              did you mean 'stdio'?",
         ),
-        (["-device", "id=a"], "-device id=a: driver: expected the name of a type, given none"),
+        (["-device", "id=a"], "-device id=a: Parameter 'driver' is missing"),
         (
             ["-device", "x,id=1"],
             "-device x,id=1: id: expected a letter, then letters, digits, '-', '.' or '_' \
@@ -268,15 +268,15 @@ fn errors_start_with_the_option_as_written() {
             "-device x,b c: column 3: expected a key of letters, digits, \
              '-', '_' and '.', given 'b c'",
         ),
-        (["-chardev", "null"], "-chardev null: id: expected an id, given none"),
+        (["-chardev", "null"], "-chardev null: Parameter 'id' is missing"),
         (["-kernel", ""], "-kernel: expected a file name, given an empty value"),
         (
             ["-name", "gest=x"],
             "-name gest=x: gest: unknown key, expected guest or process; did you mean 'guest'?",
         ),
-        (["-name", "guest="], "-name guest=: guest: expected a name, given none"),
-        (["-name", "x,process="], "-name x,process=: process: expected a name, given none"),
-        (["-accel", ""], "-accel: accel: expected the name of an accelerator, given none"),
+        (["-name", "guest="], "-name guest=: Parameter 'guest' is missing"),
+        (["-name", "x,process="], "-name x,process=: Parameter 'process' is missing"),
+        (["-accel", ""], "-accel: Parameter 'accel' is missing"),
         (
             ["-serial", "chardev:"],
             "-serial chardev:: id: expected a letter, then letters, \
@@ -285,7 +285,7 @@ fn errors_start_with_the_option_as_written() {
         (
             ["-compat", "insecure-types=rejct"],
             "-compat insecure-types=rejct: Parameter 'insecure-types' does not accept value \
-             'rejct'; did you mean 'reject'?",
+             'rejct' (expected accept, warn, reject or crash); did you mean 'reject'?",
         ),
     ] {
         assert_eq!(message(&arguments), expected);
@@ -345,10 +345,11 @@ fn a_file_gives_the_same_values_as_the_command_line() {
 fn mistakes_in_a_file_name_file_and_line() {
     for (text, expected) in [
         ("\n[memory]\nsize = \"0\"\n", ":3: size: expected a size above zero, given '0'"),
-        ("[device]\n", ":1: driver: expected the name of a type, given none"),
+        ("[device]\n", ":1: Parameter 'driver' is missing"),
         (
             "[compat]\ninsecure-types=\"warn\"\ninsecure-input=\"no\"\n",
-            ":3: Parameter 'insecure-input' does not accept value 'no'",
+            ":3: Parameter 'insecure-input' does not accept value 'no' (expected accept, warn, \
+             reject or crash)",
         ),
         (
             "[smp-opts]\ncpus=\"1\"\n\ncors=\"2\"\n",

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::definitions;
+use super::{Subcommand, definitions};
 
 /// Where explanations start, in columns from 0.
 const EXPLANATION: usize = 34;
@@ -13,14 +13,45 @@ const POLICY_SWITCHES: [(&str, &str); 2] = [
     ("-machine prohibit-insecure=yes", "refuse only what is declared insecure"),
 ];
 
+/// What one line has no room for.
+const SECURITY_NOTE: &str = "
+ACTION is for what is not declared secure: accept it, warn of it, reject it, or
+crash, which rejects it and aborts the process. insecure-input= is another name
+of insecure-types=. Of several switches the strictest counts.
+";
+
+/// The text for `--help` after a word that stands first.
+pub fn subcommand_usage(program: &str, subcommand: &Subcommand) -> String {
+    match subcommand {
+        Subcommand::Demo(_) => format!(
+            "Usage: {program} demo\n\n\
+             Runs a guest of a few instructions on a machine of its own, shows each object\n\
+             of it with what its type declares, then a refusal. Ends with status 1 if the\n\
+             guest finds fault or does not come to its end.\n"
+        ),
+        Subcommand::Check(_) => format!(
+            "Usage: {program} check [OPTION]... [--json | --explain TYPE]\n\n\
+             Judges each object that the options would make, and makes none. Ends with status\n\
+             1 if one would be refused. The options are those of a start.\n\n  \
+             --json          write the answer as JSON\n  \
+             --explain TYPE  tell what TYPE declares, and what would become of it\n"
+        ),
+        Subcommand::Types(_) => format!(
+            "Usage: {program} types [--json] [TYPE]...\n\n\
+             Shows what each TYPE, or every type, declares of its security, and where.\n\n  \
+             --json  write all that is known of them as JSON, properties included\n"
+        ),
+    }
+}
+
 /// The text for a program called `program`.
 pub fn usage(program: &str) -> String {
     let mut text = format!(
         "Usage: {program} [OPTION]...\n       \
-         {program} demo [ARGUMENT]...    run the built-in demonstration\n       \
-         {program} check [OPTION]... [--json | --explain TYPE]\n                             \
-         whether a configuration holds, and why\n       \
-         {program} types [ARGUMENT]...   list types and what they declare\n\n\
+         {program} demo                      run the built-in demonstration\n       \
+         {program} check [OPTION]... [--json | --explain TYPE]\n                                 \
+         tell whether a configuration holds, and why\n       \
+         {program} types [--json] [TYPE]...  show what types declare of themselves\n\n\
          Options take one dash or two. A value that ends in [,...] goes on with\n\
          key=value pairs. The value 'help' of -machine, -accel, -cpu, -device and\n\
          -chardev lists what there is; after a TYPE, as in -device TYPE,help, what\n\
@@ -49,7 +80,7 @@ pub fn usage(program: &str) -> String {
         let explanation = option.get_help().map(ToString::to_string).unwrap_or_default();
         line(&mut text, &shown, &explanation);
     }
-    text
+    text + SECURITY_NOTE
 }
 
 fn line(text: &mut String, shown: &str, explanation: &str) {

@@ -134,12 +134,10 @@ pub enum ValueError {
     #[error(transparent)]
     Identifier(#[from] IdentifierError),
     /// Something that has to be there.
-    #[error("{key}: expected {expected}, given none")]
+    #[error("Parameter '{key}' is missing")]
     Missing {
         /// Its key.
         key: &'static str,
-        /// What should be there.
-        expected: &'static str,
     },
     /// A key that the option does not have.
     #[error("{key}: unknown key, expected {expected}{suggestion}")]
@@ -273,24 +271,24 @@ fn from_args(name: &str, mut args: OptionArgs) -> Result<OptionValue, ValueError
             OptionValue::Machine(args, statements)
         }
         "accel" => {
-            require(&args, "accel", "the name of an accelerator")?;
+            require(&args, "accel")?;
             OptionValue::Accel(args)
         }
         "device" => {
-            require(&args, "driver", "the name of a type")?;
+            require(&args, "driver")?;
             if let Some(id) = args.get("id") {
                 identifier::check(&unquoted(id))?;
             }
             OptionValue::Device(args)
         }
         "chardev" => {
-            require(&args, "backend", "the name of a backend")?;
-            let id = args.get("id").ok_or(ValueError::Missing { key: "id", expected: "an id" })?;
+            require(&args, "backend")?;
+            let id = args.get("id").ok_or(ValueError::Missing { key: "id" })?;
             identifier::check(&unquoted(id))?;
             OptionValue::Chardev(args)
         }
         "mon" => {
-            require(&args, "chardev", "the id of a character device")?;
+            require(&args, "chardev")?;
             OptionValue::Monitor(args)
         }
         "m" => OptionValue::Memory(size::memory(&args)?),
@@ -313,9 +311,9 @@ fn topic(name: &str) -> Option<HelpTopic> {
 }
 
 /// Checks that the implied key has a value.
-fn require(args: &OptionArgs, key: &'static str, expected: &'static str) -> Result<(), ValueError> {
+fn require(args: &OptionArgs, key: &'static str) -> Result<(), ValueError> {
     match args.implied.as_deref() {
-        None | Some("") => Err(ValueError::Missing { key, expected }),
+        None | Some("") => Err(ValueError::Missing { key }),
         Some(_) => Ok(()),
     }
 }
@@ -328,10 +326,9 @@ fn guest_name(mut args: OptionArgs) -> Result<GuestName, ValueError> {
         return Err(ValueError::UnknownKey { key: excerpt(key), expected, suggestion });
     }
     let named = |name: &String| !name.is_empty() && !name.contains('\0');
-    let expected = "a name";
     if process.as_ref().is_some_and(|process| !named(process)) {
-        return Err(ValueError::Missing { key: "process", expected });
+        return Err(ValueError::Missing { key: "process" });
     }
-    let guest = args.implied.filter(named).ok_or(ValueError::Missing { key: "guest", expected })?;
+    let guest = args.implied.filter(named).ok_or(ValueError::Missing { key: "guest" })?;
     Ok(GuestName { guest, process })
 }

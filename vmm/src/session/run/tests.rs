@@ -7,7 +7,7 @@ use device_model::qom_core::Obj;
 use super::*;
 use crate::{
     cpu::Cpu,
-    kvm::RunError,
+    kvm::{Outcome, RunError},
     session::{control::Control, signals::EndSignals},
     vcpu::{
         SlotError,
@@ -69,6 +69,18 @@ fn each_end_is_told_with_the_registers() {
         describe(&End::Failed { error, registers: registers() }),
         format!("KVM_RUN failed: no such luck\n{REGISTERS}")
     );
+    for (outcome, words) in [
+        (
+            Outcome::FailEntry { reason: 0x8000_0021, cpu: 3 },
+            "the host's processor 3 refused the guest's state, reason 0x80000021",
+        ),
+        (Outcome::Unknown(24), "an exit that was not asked for, KVM_EXIT number 24"),
+    ] {
+        assert_eq!(
+            describe(&End::Unexpected { outcome, registers: registers() }),
+            format!("stopped: {words}\n{REGISTERS}")
+        );
+    }
     assert_eq!(
         describe(&End::TripleFault { registers: registers() }),
         format!("triple fault\n{REGISTERS}")
