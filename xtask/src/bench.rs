@@ -8,6 +8,7 @@ mod guest_images;
 mod in_process;
 mod measures;
 mod memory;
+mod monitor;
 mod process;
 mod programs;
 mod report;
@@ -24,7 +25,7 @@ use clap::Args;
 
 use guest_images::GuestImages;
 use measures::Samples;
-use programs::Programs;
+use programs::{Monitor, Programs};
 
 /// Options of the task.
 #[derive(Args)]
@@ -46,10 +47,12 @@ struct Extent {
     rounds: usize,
     /// Rounds of the loop in guests that exit many times.
     exits: u32,
+    /// Commands given to a monitor.
+    commands: u32,
 }
 
-const FULL: Extent = Extent { rounds: 40, exits: 20_000 };
-const QUICK: Extent = Extent { rounds: 8, exits: 5_000 };
+const FULL: Extent = Extent { rounds: 40, exits: 20_000, commands: 2_000 };
+const QUICK: Extent = Extent { rounds: 8, exits: 5_000, commands: 500 };
 
 /// Builds, measures, shows. Fails if a target is missed.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
@@ -75,14 +78,14 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 fn measure(programs: &Programs, extent: Extent) -> Result<Samples> {
     let images = GuestImages::write(extent.exits)?;
     // Once without counting, for the page cache.
-    one_round(programs, &images, extent.exits, &mut Samples::default())?;
+    one_round(programs, &images, extent, &mut Samples::default())?;
     let mut samples = Samples::default();
     let watched = io::stderr().is_terminal();
     for round in 0..extent.rounds {
         if watched {
             eprint!("\rxtask: round {} of {}", round + 1, extent.rounds);
         }
-        one_round(programs, &images, extent.exits, &mut samples)?;
+        one_round(programs, &images, extent, &mut samples)?;
     }
     if watched {
         eprintln!();
@@ -94,7 +97,7 @@ fn measure(programs: &Programs, extent: Extent) -> Result<Samples> {
 fn one_round(
     programs: &Programs,
     images: &GuestImages,
-    exits: u32,
+    extent: Extent,
     samples: &mut Samples,
 ) -> Result<()> {
     for monitor in programs.monitors() {
@@ -116,7 +119,7 @@ fn one_round(
             [(measures::PORT_EXIT, &images.port), (measures::MEMORY_EXIT, &images.memory)]
         {
             // What the loop itself costs is the same in both.
-            let each = (seconds(image)? - nothing) / f64::from(exits);
+            let each = (seconds(image)? - nothing) / f64::from(extent.exits);
             samples.add(measure, monitor, each * 1e6);
         }
     }
@@ -125,5 +128,31 @@ fn one_round(
     let (dispatch, policy) = in_process::run(&mut programs.in_process())?;
     samples.add_alone(measures::DISPATCH, dispatch);
     samples.add_alone(measures::POLICY, policy);
+    monitor_round(programs, images, extent.commands, samples)
+}
+
+/// What a monitor costs, by itself and beside a guest.
+fn monitor_round(
+    programs: &Programs,
+    images: &GuestImages,
+    commands: u32,
+    samples: &mut Samples,
+) -> Result<()> {
+    let measured = monitor::run(programs, commands)?;
+    samples.add(measures::ROUND_TRIP, Monitor::Palisade, measured.round_trip.0);
+    samples.add(measures::ROUND_TRIP, Monitor::BareKvm, measured.round_trip.1);
+    samples.add_alone(measures::ROUND_TRIP_CPU, measured.processor_time);
+    samples.add_alone(measures::LIST_TYPES, measured.list_types);
+    samples.add_alone(measures::HOTPLUG, measured.hotplug);
+    let folder = tempfile::tempdir()?;
+    let socket = folder.path().join("monitor");
+    let bare = process::run(&mut programs.start(Monitor::BareKvm, &images.hello))?;
+    let ours = process::run(&mut programs.start_monitored(&images.hello, &socket))?;
+    for (monitor, run) in [(Monitor::BareKvm, bare), (Monitor::Palisade, ours)] {
+        let first = run.first_byte.as_secs_f64() * 1e3;
+        samples.add(measures::MONITORED_FIRST_OUTPUT, monitor, first);
+    }
+    let peak = memory::own_peak(&mut programs.start_monitored(&images.spin, &socket))?;
+    samples.add_alone(measures::MONITORED_PEAK_MEMORY, peak);
     Ok(())
 }

@@ -35,8 +35,21 @@ pub(super) const DISPATCH: usize = 6;
 /// The judgement of one object of a plan.
 pub(super) const POLICY: usize = 7;
 
+/// A `qom-get` there and back; the bare program is one that answers and does nothing.
+pub(super) const ROUND_TRIP: usize = 8;
+/// What the server spends of a processor's time on that.
+pub(super) const ROUND_TRIP_CPU: usize = 9;
+/// A `qom-list-types` of 1,000 types, there and back.
+pub(super) const LIST_TYPES: usize = 10;
+/// A `device_add` and a `device_del`.
+pub(super) const HOTPLUG: usize = 11;
+/// As [`FIRST_OUTPUT`], with a monitor to listen for.
+pub(super) const MONITORED_FIRST_OUTPUT: usize = 12;
+/// As [`PEAK_MEMORY`], with a monitor to listen for.
+pub(super) const MONITORED_PEAK_MEMORY: usize = 13;
+
 /// Every measure, at the index that its constant says.
-pub(super) const MEASURES: [Measure; 8] = [
+pub(super) const MEASURES: [Measure; 14] = [
     measure("first-output", "start to the guest's first byte", "ms", Some(5.0), Some(2.0)),
     measure("whole-process", "start to the end of the process", "ms", None, Some(2.0)),
     measure("peak-memory", "peak memory without the guest's", "MiB", Some(4.0), None),
@@ -45,6 +58,12 @@ pub(super) const MEASURES: [Measure; 8] = [
     measure("registry", "start to a registry of 10,000 types", "ms", Some(10.0), None),
     measure("dispatch", "an access on a bus of 64 regions", "ns", Some(60.0), None),
     measure("policy", "the policy's judgement of an object", "ns", Some(50.0), None),
+    measure("round-trip", "qom-get over a socket and back", "us", None, Some(1.5)),
+    measure("round-trip-cpu", "the server's part of that", "us", Some(15.0), None),
+    measure("list-types", "qom-list-types, 1,000 types", "ms", Some(2.0), None),
+    measure("hotplug", "device_add and device_del", "us", Some(200.0), None),
+    measure("monitored-output", "first byte, with a monitor", "ms", None, Some(2.0)),
+    measure("monitored-memory", "peak memory, with a monitor", "MiB", Some(4.0), None),
 ];
 
 const fn measure(

@@ -1,6 +1,7 @@
 //! The programs that are measured, built for release.
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -68,6 +69,27 @@ impl Programs {
         }
     }
 
+    /// As [`Programs::start`] for ours, with a monitor that listens at `socket`.
+    pub(super) fn start_monitored(&self, image: &Path, socket: &Path) -> Command {
+        let mut command = self.start(Monitor::Palisade, image);
+        command.arg("-qmp").arg(listen(socket));
+        command
+    }
+
+    /// The command of a monitor with 1,000 types more, that listens at `socket` and runs no guest.
+    pub(super) fn monitored(&self, socket: &Path) -> Command {
+        let mut command = self.program("monitored");
+        command.args(["-machine", "none", "-qmp"]).arg(listen(socket));
+        command
+    }
+
+    /// The command of a server that answers each line at `socket` with `answer`.
+    pub(super) fn ping_pong(&self, socket: &Path, answer: &str) -> Command {
+        let mut command = self.program("ping-pong");
+        command.arg(socket).arg(answer);
+        command
+    }
+
     /// The command that builds a registry of 10,000 types.
     pub(super) fn registry_load(&self) -> Command {
         self.program("registry-load")
@@ -77,4 +99,12 @@ impl Programs {
     pub(super) fn in_process(&self) -> Command {
         self.program("in-process")
     }
+}
+
+/// A Unix socket to listen at, as `-qmp` has it.
+fn listen(socket: &Path) -> OsString {
+    let mut stream = OsString::from("unix:");
+    stream.push(socket);
+    stream.push(",server=on,wait=off");
+    stream
 }
