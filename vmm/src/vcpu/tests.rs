@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use device_model::{qom_core::Obj, realize::DeviceRealizer};
+use device_model::{qom_core::Obj, realize::DeviceRealizer, testing::wait_until};
 
 use super::{
     End, EndSink, SlotError,
@@ -43,8 +43,13 @@ fn a_thread_is_started_for_the_processors_own_handle_only() {
     let error = start(&ours.resolve("/").expect("there is a root")).unwrap_err();
     assert!(matches!(error, SlotError::NotThis { .. }), "{error}");
     assert_eq!(format!("{:?}", processor.slot()), "VcpuSlot(parked)");
+    assert_eq!(processor.slot().thread_id(), None);
     start(&object).expect("it is its own");
     assert_eq!(format!("{:?}", processor.slot()), "VcpuSlot(running)");
+    wait_until("the thread has begun", || processor.slot().thread_id().is_some());
+    let thread = processor.slot().thread_id().map(|id| format!("/proc/self/task/{id}/comm"));
+    let name = std::fs::read_to_string(thread.expect("it has begun")).expect("it runs");
+    assert_eq!(name, "vcpu0\n");
     ours.remove(&object, &mut DeviceRealizer::new(&platform)).expect("it is not in use");
     let error = start(&object).unwrap_err();
     assert!(matches!(error, SlotError::Detached { .. }), "{error}");

@@ -209,6 +209,14 @@ mod tests {
                 file("new", json!({"out": "/log", "logfile": "/l"})),
                 "Property 'chardev-file.logfile' not found",
             ),
+            (
+                json!({"id": "new", "backend": {"type": "warp", "data": {}}}),
+                "Parameter 'backend.type' does not accept value 'warp'",
+            ),
+            (
+                file("new", json!({"out": "/log", "colour": 1})),
+                "Parameter 'backend.data.colour' is unexpected",
+            ),
             (file("new", json!({})), "Parameter 'backend.data.out' is missing"),
         ] {
             bench.refuses("chardev-add", &arguments, GenericError, text);

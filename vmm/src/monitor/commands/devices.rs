@@ -255,6 +255,7 @@ mod tests {
         let bench = Bench::running();
         bench.ok("device_add", json!({"driver": "test-card", "id": "there"}));
         for (arguments, text) in [
+            (json!({"id": "new"}), "Parameter 'driver' is missing"),
             (json!({"driver": "warp"}), "'warp' is not a valid device model name"),
             (json!({"driver": "machine"}), "'machine' is not a valid device model name"),
             (

@@ -1,4 +1,4 @@
-//! The commands of a monitor, by subject, each registered where it is written.
+//! The commands of monitors, by subject, each registered where it is written.
 
 mod arguments;
 mod chardev;

@@ -116,6 +116,8 @@ mod tests {
         };
         for (arguments, text) in [
             (json!({"qom-type": "test-backend", "id": "new"}), "Parameter 'size' is missing"),
+            (json!({"id": "new", "size": 1}), "Parameter 'qom-type' is missing"),
+            (json!({"qom-type": "test-backend", "size": 1}), "Parameter 'id' is missing"),
             (with("qom-type", "warp-core".into()), "invalid object type: warp-core"),
             (with("qom-type", "device".into()), "object type 'device' is abstract"),
             (
