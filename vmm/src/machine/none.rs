@@ -16,15 +16,7 @@ static CLASS: MachineClass =
     MachineClass { is_default: false, runs_guest: false, has_serial: false, max_cpus: 0 };
 
 /// Only what users may add to, as on every machine.
-fn containers(config: &Configuration<'_>, children: &mut Children) -> Result<(), PlanError> {
-    let cpus = config.get::<u32>("cpus")?;
-    if cpus > CLASS.max_cpus {
-        let problem = format!(
-            "Invalid SMP CPUs {cpus}. The max CPUs supported by machine 'none' is {}",
-            CLASS.max_cpus
-        );
-        return Err(PlanError::refused("cpus", problem));
-    }
+fn containers(_: &Configuration<'_>, children: &mut Children) -> Result<(), PlanError> {
     for name in ["peripheral", "peripheral-anon", "unattached"] {
         children.add_container(name);
     }

@@ -3,7 +3,7 @@
 mod agreement;
 mod streams;
 
-use device_model::qom_core::{Class, Given, Origin, Registry, Request, Suggestion};
+use device_model::qom_core::{Class, Given, Origin, PropertyType, Registry, Request, Suggestion};
 use serde_json::Value;
 
 use self::streams::FirstSerial;
@@ -254,9 +254,16 @@ impl<'a> Builder<'a> {
             if let Some((entry, _)) = self.machine_property("memory-size") {
                 return Err(refuse_key(entry, "memory-size", no_guest()));
             }
-            // What the user gives is the machine's to judge.
-            if self.machine_property("cpus").is_none() {
-                machine_request = machine_request.set("cpus", Value::from(0));
+            match self.machine_property("cpus") {
+                None => machine_request = machine_request.set("cpus", Value::from(0)),
+                // A bad value is the tree's to refuse.
+                Some((entry, given)) => {
+                    if let Ok(cpus) = u32::from_given(given)
+                        && cpus > machine.data.max_cpus
+                    {
+                        return Err(too_many_cpus(entry, cpus, machine));
+                    }
+                }
             }
             self.requests.push(machine_request);
             return Ok(());
