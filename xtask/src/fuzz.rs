@@ -100,7 +100,7 @@ pub(crate) fn every_target(seconds: u32, seed: Option<u32>) -> Result<bool> {
 
 /// Builds the fuzzer in a target folder of its own, since all of it is compiled with coverage.
 fn build() -> Result<PathBuf> {
-    let triple = host_triple()?;
+    let triple = workspace::host_triple()?;
     let folder = workspace::root().join("target/fuzz");
     let mut cargo = workspace::cargo();
     cargo.args(["build", "--quiet", "--package", "fuzz", "--bin", "fuzz", "--release"]);
@@ -113,15 +113,6 @@ fn build() -> Result<PathBuf> {
     eprintln!("xtask: building the fuzz targets");
     ensure!(workspace::status(&mut cargo)?.success(), "the fuzz targets can't be built");
     Ok(folder.join(triple).join("release/fuzz"))
-}
-
-/// The triple of the machine that the compiler runs on.
-fn host_triple() -> Result<String> {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let said = Command::new(rustc).arg("-vV").output().context("can't run rustc")?;
-    let said = String::from_utf8_lossy(&said.stdout);
-    let host = said.lines().find_map(|line| line.strip_prefix("host: "));
-    Ok(host.context("rustc -vV tells no host")?.to_owned())
 }
 
 /// Runs one target on its seeds, then on what comes of them. False, after saying why, if it failed.

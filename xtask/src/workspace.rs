@@ -33,3 +33,12 @@ pub(crate) fn status(command: &mut Command) -> Result<ExitStatus> {
         .status()
         .with_context(|| format!("can't run {}", command.get_program().to_string_lossy()))
 }
+
+/// The triple of the machine that the compiler runs on.
+pub(crate) fn host_triple() -> Result<String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let said = Command::new(rustc).arg("-vV").output().context("can't run rustc")?;
+    let said = String::from_utf8_lossy(&said.stdout);
+    let host = said.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.context("rustc -vV tells no host")?.to_owned())
+}

@@ -38,7 +38,7 @@ impl Programs {
         ensure!(palisade.success() && others.success(), "the programs can't be built");
         let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
         let target = workspace::root().join(target.unwrap_or_else(|| "target".into()));
-        Ok(Self { folder: target.join("release") })
+        Ok(Self { folder: target.join(workspace::host_triple()?).join("release") })
     }
 
     /// Both monitors, in the order in which they are run.
