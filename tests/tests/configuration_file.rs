@@ -28,7 +28,7 @@ fn a_configuration_file_is_as_good_as_the_options() {
         .map(|line| line.replacen("palisade: ", "palisade[a guest]: ", 1))
         .collect();
     assert_eq!(by_file.lines(), said);
-    assert_eq!(said.len(), 2, "{by_options}");
+    assert_eq!(said.len(), 3, "{by_options}");
 }
 
 #[test]

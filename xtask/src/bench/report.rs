@@ -182,6 +182,12 @@ mod tests {
             (measures::REGISTRY, "registry"),
             (measures::DISPATCH, "dispatch"),
             (measures::POLICY, "policy"),
+            (measures::ROUND_TRIP, "round-trip"),
+            (measures::ROUND_TRIP_CPU, "round-trip-cpu"),
+            (measures::LIST_TYPES, "list-types"),
+            (measures::HOTPLUG, "hotplug"),
+            (measures::MONITORED_FIRST_OUTPUT, "monitored-output"),
+            (measures::MONITORED_PEAK_MEMORY, "monitored-memory"),
         ];
         for (index, id) in ids {
             assert_eq!(MEASURES[index].id, id);

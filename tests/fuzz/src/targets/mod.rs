@@ -30,6 +30,7 @@ mod microvm;
 mod none_machine;
 mod pvpanic;
 mod qmp_framer;
+mod qmp_monitor;
 mod qmp_session;
 mod serial;
 mod size;

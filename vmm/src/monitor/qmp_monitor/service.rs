@@ -225,7 +225,9 @@ impl Service {
     /// The monitor's own thread.
     fn converse(&self) {
         while !self.ending.load(Ordering::Acquire) {
-            self.tell();
+            if self.tell() {
+                self.stream.accept_input();
+            }
             if self.events.run().is_err() {
                 break;
             }
@@ -233,13 +235,16 @@ impl Service {
         self.tell();
     }
 
-    /// Says what happened.
-    fn tell(&self) {
+    /// Says what happened, and tells whether there is a new client: there may have been no room for
+    /// its input while that of the one before waited.
+    fn tell(&self) -> bool {
+        let mut anew = false;
         while let Some(notice) = self.outbox.take() {
             let mut talk = self.talk();
             let bytes = match notice {
                 Notice::Host(Presence::Came) => {
                     talk.unread = Vec::new();
+                    anew = true;
                     Some(talk.session.open())
                 }
                 Notice::Host(Presence::Left) => {
@@ -253,6 +258,7 @@ impl Service {
                 self.stream.write(&bytes);
             }
         }
+        anew
     }
 
     /// Does what can be done of what the client asked for.
