@@ -146,3 +146,63 @@ impl MsiSink for QtestAccel {
 
     fn route(&self, _: u32, _: Option<Msi>) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use device_model::{
+        qom_core::{Globals, Policy, PolicyStatement, Registry, Request, Tree},
+        realize::DeviceRealizer,
+    };
+
+    use super::*;
+
+    /// An accelerator that has not been opened.
+    fn accelerator() -> (Tree, Platform, Obj) {
+        let registry = Arc::clone(Registry::global().expect("the registry is sound"));
+        let policy = Policy::of(&[PolicyStatement::ProhibitInsecure(true)]);
+        let tree = Tree::new(registry, policy, Globals::default()).expect("a tree");
+        let platform = Platform::new(tree.id()).expect("there are descriptors");
+        let request = Request::new("qtest-accel", "/", "accel");
+        let created = tree.create([request], &mut DeviceRealizer::new(&platform));
+        let object = created.expect("it may be").objects.remove(0);
+        (tree, platform, object)
+    }
+
+    #[test]
+    fn it_gives_the_machine_a_clock_that_stands_still_and_starts_at_a_whole_second() {
+        let (_tree, platform, object) = accelerator();
+        let accel: Arc<QtestAccel> = object.cast().expect("it is one");
+        accel.open(&object, &platform).expect("the host needs to give nothing");
+        assert_eq!(platform.clock().now(), 0);
+        assert_eq!(platform.clock().time_of_day() % NANOSECONDS_PER_SECOND, 0);
+        accel.clock().expect("it is open").advance_to(5).expect("nothing is on the way");
+        assert_eq!(object.get("time"), Some(json!(5)));
+        assert_eq!(platform.clock().now(), 5);
+        assert!(!accel.runs_processors());
+    }
+
+    #[test]
+    fn a_machine_that_has_a_clock_can_not_get_another() {
+        let (_tree, platform, object) = accelerator();
+        let accel: Arc<QtestAccel> = object.cast().expect("it is one");
+        platform.clock();
+        let error = accel.open(&object, &platform).expect_err("it is too late");
+        assert_eq!(error.to_string(), QtestAccelError::ClockTaken.to_string());
+    }
+
+    #[test]
+    fn messages_are_counted_and_the_latest_are_shown() {
+        let (_tree, platform, object) = accelerator();
+        let accel: Arc<QtestAccel> = object.cast().expect("it is one");
+        accel.open(&object, &platform).expect("the host needs to give nothing");
+        let sink = platform.msi().expect("it takes messages");
+        for data in 0..100 {
+            sink.send(Msi { address: 0xfee0_0000, data });
+        }
+        assert_eq!(object.get("message-count"), Some(json!(100)));
+        let shown = object.get("messages").expect("it has them");
+        assert_eq!(shown.as_array().map(Vec::len), Some(MOST_MESSAGES));
+        assert_eq!(shown[0], json!({ "address": 0xfee0_0000_u32, "data": 36 }));
+        assert_eq!(shown[63], json!({ "address": 0xfee0_0000_u32, "data": 99 }));
+    }
+}

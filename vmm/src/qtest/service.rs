@@ -31,6 +31,9 @@ use super::{
 /// Bytes that are taken at a time.
 const MOST_RECEIVED: usize = 64 << 10;
 
+/// What the log has when a client comes.
+const OPENED: &[u8] = b"OPENED";
+
 /// How long the thread gets at the end for what it is at.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -47,6 +50,8 @@ pub(super) struct Service {
     lines: Mutex<LineReader>,
     /// How often somebody came or left.
     visits: AtomicU64,
+    /// Whether somebody is there.
+    is_visited: AtomicBool,
     /// None until it starts, and once it has ended.
     driving: Realized<Driving>,
     ending: AtomicBool,
@@ -89,6 +94,7 @@ impl Service {
             log,
             lines: Mutex::default(),
             visits: AtomicU64::new(0),
+            is_visited: AtomicBool::new(false),
             driving: Realized::default(),
             ending: AtomicBool::new(false),
             thread: Mutex::default(),
@@ -113,6 +119,9 @@ impl Service {
             Driver::new(platform, &self.accelerator, interception).map_err(io::Error::other)?;
         if let Some(log) = &self.log {
             log.start();
+            if self.is_visited.load(Ordering::Acquire) {
+                log.line(Direction::Internal, OPENED);
+            }
         }
         self.driving.set(Driving { driver, vm });
         let (alive, ended) = channel();
@@ -169,16 +178,12 @@ impl Service {
 
     /// Somebody came or left: whoever came asked for nothing yet.
     pub(super) fn host_changed(&self, presence: Presence) {
+        let came = presence == Presence::Came;
         self.visits.fetch_add(1, Ordering::AcqRel);
+        self.is_visited.store(came, Ordering::Release);
         self.lines.lock().clear();
         self.interception.clear();
-        self.note(
-            Direction::Internal,
-            match presence {
-                Presence::Came => b"OPENED",
-                Presence::Left => b"CLOSED",
-            },
-        );
+        self.note(Direction::Internal, if came { OPENED } else { b"CLOSED" });
     }
 
     /// The server's own thread.
