@@ -70,7 +70,7 @@ fn options_that_miss_one_another_are_refused() {
     );
     refused(
         "-accel qtest -machine pic=on",
-        "-machine pic=on: pic=on needs the interrupt chips of KVM: -accel kvm,kernel-irqchip=on",
+        "-machine microvm: pic=on needs the interrupt chips of KVM: -accel kvm,kernel-irqchip=on",
     );
     refused(
         "-accel qtest -qtest chardev:no",

@@ -31,5 +31,6 @@ mod none_machine;
 mod pvpanic;
 mod qmp_framer;
 mod qmp_session;
+mod qtest_protocol;
 mod serial;
 mod size;
