@@ -71,7 +71,10 @@ fn machines_are_listed_in_columns_with_default_and_status() {
 
 #[test]
 fn accelerators_and_character_devices_are_listed_by_their_names() {
-    assert_eq!(shown("-accel help"), "Accelerators supported in this binary:\nkvm (secure)\n");
+    assert_eq!(
+        shown("-accel help"),
+        "Accelerators supported in this binary:\nkvm (secure)\nqtest (undeclared)\n"
+    );
     let chardevs = shown("-chardev help");
     assert!(chardevs.starts_with("Available chardev backend types:\n  "), "{chardevs}");
     for chardev in ["null", "stdio"] {

@@ -52,6 +52,10 @@ fn it_is_accepted_where_only_what_is_insecure_is_refused_and_taints_the_vm() {
         "palisade: tainted: '/monitors/qtest': Type 'qtest' is not declared as secure: nobody has \
          declared it secure yet",
         "palisade: terminating on signal 15",
+        "palisade: was tainted: '/accel': Type 'qtest-accel' is not declared as secure: nobody has \
+         declared it secure yet",
+        "palisade: was tainted: '/monitors/qtest': Type 'qtest' is not declared as secure: nobody \
+         has declared it secure yet",
     ]);
 }
 

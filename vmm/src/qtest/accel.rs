@@ -16,6 +16,7 @@ use thiserror::Error;
 use crate::{
     accelerator::{Accelerator, AcceleratorClass, Controller, Legacy, Setting, Vcpu},
     cpu::CpuSetup,
+    machine::OnOffAuto,
 };
 
 /// How many of the latest messages are remembered.
@@ -55,8 +56,9 @@ static CLASS: AcceleratorClass = AcceleratorClass { controllers, local_apic: Non
 
 /// The one controller that does not need an accelerator.
 fn controllers(_: &dyn Setting, legacy: Legacy) -> Result<Vec<Controller>, PlanError> {
-    if legacy.pic || legacy.pit {
-        let which = if legacy.pic { "pic" } else { "pit" };
+    let pic = legacy.pic == OnOffAuto::On;
+    if pic || legacy.pit {
+        let which = if pic { "pic" } else { "pit" };
         return Err(PlanError::Refused(format!(
             "{which}=on needs the interrupt chips of KVM: -accel kvm,kernel-irqchip=on"
         )));
