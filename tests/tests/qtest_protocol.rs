@@ -97,12 +97,14 @@ fn options_that_miss_one_another_are_refused() {
 
 #[test]
 fn it_is_spoken_on_standard_input_and_output_too() {
-    let vmm = Vmm::line("-accel qtest -nodefaults -qtest stdio").and(PERMITTED);
-    let mut running = vmm.start();
-    running.give(b"endianness\nclock_step 5\r\n".to_vec());
-    running.wait_for("OK little\nOK 5\n");
-    running.signal(Signal::INT);
-    running.finish().code(0).says_only("OK little\nOK 5\n");
+    for stream in ["-qtest stdio", "-qtest none -chardev stdio,id=q -qtest chardev:q"] {
+        let vmm = Vmm::line("-machine accel=qtest -nodefaults").and(stream).and(PERMITTED);
+        let mut running = vmm.start();
+        running.give(b"endianness\nclock_step 5\r\n".to_vec());
+        running.wait_for("OK little\nOK 5\n");
+        running.signal(Signal::INT);
+        running.finish().code(0).says_only("OK little\nOK 5\n");
+    }
 }
 
 #[test]

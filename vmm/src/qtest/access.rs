@@ -149,3 +149,52 @@ fn part(address: u64, done: usize, data: &mut [u8]) -> Option<(u64, &mut [u8])> 
     let rest = data.get_mut(done..).filter(|rest| !rest.is_empty())?;
     Some((address.checked_add(done as u64)?, rest))
 }
+
+#[cfg(test)]
+mod tests {
+    use device_model::testing::Machine;
+
+    use super::*;
+
+    /// Two pages of memory with one between them, of which the upper can't be written to.
+    fn access() -> GuestAccess {
+        let platform = Machine::new().platform;
+        let ranges = [(GuestAddress(0), 0x1000), (GuestAddress(0x2000), 0x1000)];
+        let memory = GuestMemory::from_ranges(&ranges).expect("there is memory");
+        assert!(platform.set_memory(Arc::new(memory)));
+        GuestAccess::new(platform, Some(0x2000..0x3000))
+    }
+
+    #[test]
+    fn an_access_is_split_where_memory_ends() {
+        let mut access = access();
+        access.write_number(0xffe, Width::Long, 0x0403_0201);
+        assert_eq!(access.read_number(0xffe, Width::Word), 0x0201);
+        assert_eq!(access.read_number(0xffe, Width::Long), 0xffff_0201, "nothing answers beyond");
+        assert_eq!(access.read_number(0x1ffe, Width::Long), 0x0000_ffff);
+        assert_eq!(access.read_number(u64::MAX, Width::Byte), 0xff);
+    }
+
+    #[test]
+    fn what_can_not_be_written_to_stays_as_it_is() {
+        let mut access = access();
+        access.write_number(0x2000, Width::Quad, u64::MAX);
+        assert_eq!(access.write_some(0x2008, &[1; 0x100]), 8, "the bus has it");
+        assert_eq!(access.read_number(0x2000, Width::Quad), 0);
+        assert_eq!(access.read_number(0x2008, Width::Quad), 0);
+    }
+
+    #[test]
+    fn of_many_bytes_memory_gets_all_and_devices_what_is_aligned() {
+        let mut access = access();
+        let mut data = [0; 0x2000];
+        assert_eq!(access.read_some(0x10, &mut data), 0xff0);
+        for (address, length, expected) in
+            [(0x1000, 100, 8), (0x1001, 100, 1), (0x1002, 100, 2), (0x1004, 100, 4), (0x1008, 7, 4)]
+        {
+            assert_eq!(access.read_some(address, &mut data[..length]), expected, "{address:#x}");
+        }
+        assert_eq!(access.read_some(0x1ffc, &mut data), 4, "memory begins behind");
+        assert_eq!(access.read_some(0x1000, &mut []), 0);
+    }
+}

@@ -199,3 +199,93 @@ fn write(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use device_model::{
+        clock::Timer,
+        qom_core::{Policy, PolicyStatement},
+        testing::Machine,
+    };
+
+    use super::*;
+    use crate::accelerator::Accelerator;
+
+    struct Bench {
+        machine: Machine,
+        driver: Driver,
+        platform: Arc<Platform>,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let machine =
+                Machine::with_policy(Policy::of(&[PolicyStatement::ProhibitInsecure(true)]));
+            let accel = machine.add("qtest-accel", "accel", &[]);
+            let platform = Arc::clone(&machine.platform);
+            let driven: Arc<QtestAccel> = accel.cast().expect("it is one");
+            let interception = Arc::new(Interception::new(|| {}));
+            let early = Driver::new(Arc::clone(&platform), &driven, Arc::clone(&interception));
+            assert!(early.is_err(), "it is not open");
+            driven.open(&accel, &platform).expect("it needs nothing of the host");
+            let driver = Driver::new(Arc::clone(&platform), &driven, interception);
+            Self { driver: driver.expect("it is open"), machine, platform }
+        }
+
+        fn obey(&self, line: &str) -> String {
+            self.driver.obey(&self.machine.tree, line.as_bytes(), &mut || true).line()
+        }
+
+        /// A timer that nobody hears of.
+        fn timer(&self, after: u64) -> Timer {
+            let timer = self.platform.clock().timer(self.platform.events(), || {});
+            let timer = timer.expect("it needs no descriptor");
+            timer.set(Some(Duration::from_nanos(after)));
+            timer
+        }
+    }
+
+    #[test]
+    fn the_clock_is_stepped_to_the_next_deadline_or_by_so_much() {
+        let bench = Bench::new();
+        let none = "FAIL no timer is set, which the clock could be stepped to";
+        assert_eq!(bench.obey("clock_step"), none);
+        let _timers = [bench.timer(30), bench.timer(10)];
+        assert_eq!(bench.obey("clock_step"), "OK 10");
+        assert_eq!(bench.obey("clock_step 5"), "OK 15");
+        assert_eq!(bench.obey("clock_step"), "OK 30");
+        assert_eq!(bench.obey("clock_step"), none);
+        assert_eq!(bench.obey("clock_set 20"), "OK 30");
+        assert_eq!(bench.obey("clock_set 0xffffffffffffffff"), format!("OK {}", u64::MAX));
+        let late = format!("FAIL 1 ns from {} ns on is later than the clock can show", u64::MAX);
+        assert_eq!(bench.obey("clock_step 1"), late);
+    }
+
+    #[test]
+    fn what_takes_long_ends_when_it_is_told_to() {
+        let bench = Bench::new();
+        let _timer = bench.timer(10);
+        for line in ["memset 0x1000 64 0", "read 0x1000 64", "write 0 2 0x0102", "clock_step 10"] {
+            let mut calls = 0;
+            let mut go_on = || {
+                calls += 1;
+                false
+            };
+            let answer = bench.driver.obey(&bench.machine.tree, line.as_bytes(), &mut go_on);
+            assert_eq!(answer.line(), "FAIL the program is at its end", "{line}");
+            assert_eq!(calls, 1, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_machine_without_memory_and_devices_answers_as_an_empty_bus() {
+        let bench = Bench::new();
+        assert_eq!(bench.obey("readq 0"), "OK 0xffffffffffffffff");
+        assert_eq!(bench.obey("inw 0"), "OK 0xffff");
+        assert_eq!(bench.obey("writeb 0 1"), "OK");
+        assert_eq!(bench.obey("b64read 0 3"), "OK ////");
+        assert_eq!(bench.obey("irq_intercept_in /nowhere"), "FAIL Device '/nowhere' not found");
+    }
+}

@@ -236,3 +236,87 @@ fn controller(
         .and_then(|controller| controller.cast())
         .ok_or(InterceptError::NoInputs(object.class().name()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    };
+
+    use device_model::testing::{Machine, TestController};
+
+    use super::*;
+
+    struct Bench {
+        machine: Machine,
+        controller: Arc<TestController>,
+        pic: Obj,
+        interception: Interception,
+        news: Arc<AtomicU32>,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let (machine, controller) = Machine::with_controller();
+            let pic = machine.tree.resolve("/pic").expect("it is there");
+            let news = Arc::new(AtomicU32::new(0));
+            let count = Arc::clone(&news);
+            let interception = Interception::new(move || {
+                count.fetch_add(1, Ordering::Relaxed);
+            });
+            Self { machine, controller, pic, interception, news }
+        }
+
+        fn told(&self) -> Vec<String> {
+            let (changes, complete) = self.interception.take();
+            assert!(complete);
+            changes.iter().map(ToString::to_string).collect()
+        }
+    }
+
+    #[test]
+    fn nothing_is_told_before_it_is_asked_for_nor_after_it_is_cleared() {
+        let bench = Bench::new();
+        bench.interception.line_changed(3, true);
+        assert_eq!(bench.told(), [""; 0]);
+        let platform = &bench.machine.platform;
+        bench.interception.intercept_inputs(platform, &bench.pic).expect("lines lead to it");
+        bench.interception.line_changed(3, true);
+        bench.interception.line_changed(3, true);
+        bench.interception.line_changed(3, false);
+        assert_eq!(bench.told(), ["IRQ raise 3", "IRQ lower 3"]);
+        assert_eq!(bench.news.load(Ordering::Relaxed), 2);
+        bench.interception.line_changed(3, true);
+        bench.interception.clear();
+        bench.interception.line_changed(3, false);
+        assert_eq!(bench.told(), [""; 0]);
+    }
+
+    #[test]
+    fn an_input_is_set_as_a_line_would_set_it() {
+        let bench = Bench::new();
+        let platform = &bench.machine.platform;
+        bench.interception.set_input(platform, &bench.pic, 5, true).expect("there is one");
+        assert_eq!(bench.controller.take_changes(), [(5, true)]);
+        assert_eq!(bench.told(), [""; 0]);
+        let last = InterceptError::NoPin { pin: 24, controller: "test-controller", last: 23 };
+        assert_eq!(bench.interception.set_input(platform, &bench.pic, 24, true), Err(last));
+        let root = bench.machine.tree.resolve("/").expect("there is one");
+        let none = InterceptError::NoInputs(root.class().name());
+        assert_eq!(bench.interception.set_input(platform, &root, 0, true), Err(none));
+    }
+
+    #[test]
+    fn a_client_that_takes_nothing_is_found_out_and_costs_no_more() {
+        let bench = Bench::new();
+        let platform = &bench.machine.platform;
+        bench.interception.intercept_inputs(platform, &bench.pic).expect("lines lead to it");
+        for change in 0..=MOST_WAITING {
+            bench.interception.line_changed(1, change % 2 == 0);
+        }
+        let (changes, complete) = bench.interception.take();
+        assert_eq!((changes.len(), complete), (MOST_WAITING, false));
+        assert_eq!(bench.told(), [""; 0]);
+    }
+}

@@ -224,7 +224,8 @@ impl Service {
             self.send(change.to_string());
         }
         if !complete {
-            // It takes nothing, or too slowly to be told what it asked for.
+            // It takes nothing, or too slowly to be told what it asked for. On a stream that can't be
+            // hung up, it misses some.
             self.stream.hang_up();
         }
     }
