@@ -1,12 +1,16 @@
 //! `mc146818rtc` as a guest, a board and a user meet it: with the host's clock and a running loop.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
 
 use device_model::{
     acpi::{AcpiNode, Resource},
+    clock::{Clock, SteppedClock},
     device::Device,
     qom_core::SecurityStatus,
-    testing::{Machine, wait_until},
+    testing::{Machine, TestController, wait_until},
 };
 use devices::mc146818rtc::spec::*;
 use proptest::prelude::*;
@@ -224,4 +228,41 @@ proptest! {
         prop_assert_eq!(get(&machine, 0x41), 0x77);
         prop_assert!(rtc.get("time").is_some_and(|time| time.is_i64()));
     }
+}
+
+/// A machine whose clock is stepped by hand, with the real-time clock at 2006-06-17T16:01:21.
+fn stepped() -> (Machine, Arc<TestController>, Arc<SteppedClock>) {
+    let machine = Machine::new();
+    let hand = SteppedClock::new(0);
+    assert!(machine.platform.set_clock(Clock::stepped(Arc::clone(&hand))));
+    let controller = machine.add("test-controller", "pic", &[]).cast().unwrap();
+    machine.add("mc146818rtc", "rtc", &[("base", "2006-06-17T16:01:21")]);
+    (machine, controller, hand)
+}
+
+#[test]
+fn time_goes_by_as_the_machine_s_clock_is_stepped() {
+    let (machine, _, hand) = stepped();
+    assert_eq!(get(&machine, SECONDS), 0x21);
+    hand.advance_to(999_999_999).unwrap();
+    assert_eq!(get(&machine, SECONDS), 0x21);
+    hand.advance_to(1_000_000_000).unwrap();
+    assert_eq!(get(&machine, SECONDS), 0x22);
+}
+
+#[test]
+fn the_periodic_interrupt_comes_as_the_machine_s_clock_is_stepped() {
+    let (machine, controller, hand) = stepped();
+    // 1024 Hz: every 976,562.5 ns.
+    set(&machine, REGISTER_B, B_24_HOURS | B_PERIODIC);
+    let deadline = hand.next_deadline().unwrap();
+    assert!((1..=976_563).contains(&deadline), "{deadline}");
+    assert!(hand.advance_to(deadline - 1).is_ok());
+    assert_eq!(controller.take_changes(), []);
+    hand.advance_to(deadline).unwrap();
+    assert_eq!(controller.take_changes(), [(IRQ, true)]);
+    assert_eq!(hand.next_deadline(), None, "it is high until register C is read");
+    assert_eq!(get(&machine, REGISTER_C) & (C_PERIODIC | C_INTERRUPT), C_PERIODIC | C_INTERRUPT);
+    assert_eq!(controller.take_changes(), [(IRQ, false)]);
+    assert!(hand.next_deadline().unwrap() > deadline);
 }

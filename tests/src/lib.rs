@@ -1,8 +1,8 @@
 //! Whole guests, macro diagnostics, policy: tests that start the real program.
 //!
 //! This is what the tests share: programs to start, [`Vmm`] to start one with, what came of it
-//! ([`Running`], [`Finished`]), files that a test makes ([`Scratch`]) and guests of a few
-//! instructions ([`guest`]).
+//! ([`Running`], [`Finished`]), files that a test makes ([`Scratch`]), guests of a few instructions
+//! ([`guest`]) and a client that drives devices without a guest ([`qtest`]).
 
 #![forbid(unsafe_code)]
 
@@ -11,6 +11,7 @@ mod finished;
 pub mod guest;
 mod output;
 mod programs;
+pub mod qtest;
 mod running;
 mod scratch;
 pub mod terminal;

@@ -71,7 +71,10 @@ fn machines_are_listed_in_columns_with_default_and_status() {
 
 #[test]
 fn accelerators_and_character_devices_are_listed_by_their_names() {
-    assert_eq!(shown("-accel help"), "Accelerators supported in this binary:\nkvm (secure)\n");
+    assert_eq!(
+        shown("-accel help"),
+        "Accelerators supported in this binary:\nkvm (secure)\nqtest\n"
+    );
     let chardevs = shown("-chardev help");
     assert!(chardevs.starts_with("Available chardev backend types:\n  "), "{chardevs}");
     for chardev in ["null", "stdio"] {
@@ -212,11 +215,13 @@ fn json_tells_all_of_a_type() {
 }
 
 #[test]
-fn every_concrete_type_of_the_program_has_a_statement() {
-    for described in json("types --json") {
-        let undeclared = described["kind"] == "concrete" && described["security"] == "undeclared";
-        assert!(!undeclared, "{described}");
-    }
+fn every_concrete_type_of_the_program_has_a_statement_but_those_for_tests() {
+    let types = json("types --json");
+    let undeclared = types.iter().filter(|described| {
+        described["kind"] == "concrete" && described["security"] == "undeclared"
+    });
+    let undeclared: Vec<_> = undeclared.map(|described| &described["name"]).collect();
+    assert_eq!(undeclared, ["qtest", "qtest-accel"]);
 }
 
 #[test]

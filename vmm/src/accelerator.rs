@@ -41,10 +41,16 @@ pub trait Accelerator: Object {
         read_only: Option<&Range<u64>>,
     ) -> Result<(), BoxedError>;
 
+    /// Whether it runs processors. Under one that does not, they are there for what they tell of
+    /// themselves, and stand still; and a machine needs nothing to start from.
+    fn runs_processors(&self) -> bool {
+        true
+    }
+
     /// Creates a processor.
     ///
     /// # Errors
-    /// If the host refuses, or can't give it a feature that the user asked for.
+    /// If it runs none, the host refuses, or can't give it a feature that the user asked for.
     fn create_vcpu(&self, setup: &CpuSetup) -> Result<Box<dyn Vcpu>, BoxedError>;
 }
 
@@ -82,8 +88,8 @@ pub trait Vcpu: Send {
 pub struct AcceleratorClass {
     /// The interrupt controllers of a machine under an accelerator of this configuration.
     pub controllers: fn(&dyn Setting, Legacy) -> Result<Vec<Controller>, PlanError>,
-    /// Type of the local APIC that each processor has.
-    pub local_apic: &'static str,
+    /// Type of the local APIC that each processor has; none without one.
+    pub local_apic: Option<&'static str>,
 }
 
 /// Chips of the first PCs that a machine may be asked to have.

@@ -20,6 +20,7 @@ pub mod loader;
 pub mod machine;
 pub mod monitor;
 pub mod options;
+pub mod qtest;
 mod regular_file;
 pub mod session;
 pub mod vcpu;

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, OnceLock, Weak,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -54,6 +54,39 @@ pub trait MsiSink: Object {
     fn route(&self, pin: u32, message: Option<Msi>);
 }
 
+/// Somebody who hears of each change of the level of a machine's interrupt lines, as a test of devices
+/// does.
+///
+/// It is called on whichever thread drives the line, with the lock of the line's device held: it
+/// waits for nobody, and calls neither a device nor a controller.
+pub trait LineWatcher: Send + Sync {
+    /// The line to that pin was driven to this level, as the controller has been told.
+    fn line_changed(&self, pin: u32, level: bool);
+}
+
+/// Where the one watcher of a machine's lines is known to them.
+#[derive(Default)]
+pub(crate) struct LineTap(OnceLock<Weak<dyn LineWatcher>>);
+
+impl LineTap {
+    /// False if there is one.
+    pub(crate) fn set(&self, watcher: Weak<dyn LineWatcher>) -> bool {
+        self.0.set(watcher).is_ok()
+    }
+
+    fn tell(&self, pin: u32, level: bool) {
+        if let Some(watcher) = self.0.get().and_then(Weak::upgrade) {
+            watcher.line_changed(pin, level);
+        }
+    }
+}
+
+impl fmt::Debug for LineTap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LineTap({})", self.0.get().is_some())
+    }
+}
+
 /// A wire from a device to one pin of an interrupt controller. It starts low; its clones are the
 /// same wire.
 #[derive(Clone)]
@@ -69,6 +102,7 @@ struct Wire {
     level: AtomicBool,
     /// Whether it still leads anywhere. Held while the controller is told a level.
     connected: Mutex<bool>,
+    tap: Arc<LineTap>,
 }
 
 /// Why a line could not be laid.
@@ -123,6 +157,16 @@ impl InterruptLine {
     /// # Errors
     /// If the object is no controller, lacks the pin, is another tree's or has left its tree.
     pub fn new(tree: TreeId, controller: &Obj, pin: u32) -> Result<Self, LineError> {
+        Self::tapped(tree, controller, pin, Arc::default())
+    }
+
+    /// Lays a line whose changes a watcher hears of.
+    pub(crate) fn tapped(
+        tree: TreeId,
+        controller: &Obj,
+        pin: u32,
+        tap: Arc<LineTap>,
+    ) -> Result<Self, LineError> {
         let type_name = controller.class().name();
         if controller.tree() != tree {
             return Err(LineError::Foreign { type_name });
@@ -138,7 +182,7 @@ impl InterruptLine {
             return Err(LineError::NoPin { pin, controller: type_name, last });
         }
         let (level, connected) = (AtomicBool::new(false), Mutex::new(true));
-        Ok(Self { wire: Arc::new(Wire { controller: target, pin, level, connected }) })
+        Ok(Self { wire: Arc::new(Wire { controller: target, pin, level, connected, tap }) })
     }
 
     /// Drives the line. If it has that level already, the controller is not called, and no lock is
@@ -187,6 +231,7 @@ impl Wire {
         if self.level.load(Ordering::Relaxed) != level {
             self.controller.set_level(self.pin, level);
             self.level.store(level, Ordering::Release);
+            self.tap.tell(self.pin, level);
         }
     }
 }

@@ -51,6 +51,7 @@ pub mod acpi;
 pub mod bus;
 pub mod causes;
 pub mod chardev;
+pub mod clock;
 pub mod control;
 pub mod device;
 pub mod event_loop;
@@ -91,8 +92,9 @@ pub mod prelude {
         acpi::{AcpiDevice, AcpiNode, Resource},
         bus::{MemoryIo, PortIo},
         chardev::{Chardev, ChardevFrontend, Frontend, Presence},
+        clock::Timer,
         device::{Device, IsaDevice, Plug, SysBusDevice},
-        event_loop::{EventLoop, Next, Timer, Watch},
+        event_loop::{EventLoop, Next, Watch},
         interrupt::{InterruptController, InterruptLine, Msi, MsiSink},
         platform::{GuestMemory, Platform},
         realize::{DeviceError, RealizeContext},

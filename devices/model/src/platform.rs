@@ -12,8 +12,9 @@ use thiserror::Error;
 use crate::{
     bus::{MemoryBus, PortBus, is_attached},
     chardev::{Chardev, ChardevFrontend, Frontend},
+    clock::Clock,
     event_loop::EventLoop,
-    interrupt::{InterruptController, InterruptLine, LineError, MsiSink},
+    interrupt::{InterruptController, InterruptLine, LineError, LineTap, LineWatcher, MsiSink},
     monitor::{Event, EventListener, Occurrence},
     request::VmRequests,
 };
@@ -122,6 +123,8 @@ pub struct Platform {
     msi: Mutex<Option<Obj>>,
     /// Lines, with the devices whose they are.
     lines: Mutex<Vec<(InterruptLine, Obj)>>,
+    line_tap: Arc<LineTap>,
+    clock: OnceLock<Clock>,
     /// Streams that devices read from.
     connections: Mutex<Vec<Connection>>,
     events: Arc<EventLoop>,
@@ -143,6 +146,8 @@ impl Platform {
             interrupts: Mutex::default(),
             msi: Mutex::default(),
             lines: Mutex::default(),
+            line_tap: Arc::default(),
+            clock: OnceLock::new(),
             connections: Mutex::default(),
             events: Arc::new(EventLoop::new()?),
             requests: Arc::new(VmRequests::new()?),
@@ -252,7 +257,8 @@ impl Platform {
             return Err(LineError::Detached { type_name });
         }
         let controller = self.interrupts().ok_or(LineError::NoController)?;
-        let line = InterruptLine::new(self.tree, &controller, pin)?;
+        let tap = Arc::clone(&self.line_tap);
+        let line = InterruptLine::tapped(self.tree, &controller, pin, tap)?;
         let mut lines = self.lines.lock();
         if let Some((_, owner)) = lines.iter().find(|(taken, _)| taken.pin() == pin) {
             return Err(LineError::Taken {
@@ -263,6 +269,29 @@ impl Platform {
         }
         lines.push((line.clone(), device.clone()));
         Ok(line)
+    }
+
+    /// All interrupt lines, in the order in which they were laid, with the devices whose they are.
+    #[must_use]
+    pub fn lines(&self) -> Vec<(InterruptLine, Obj)> {
+        self.lines.lock().clone()
+    }
+
+    /// Lets somebody hear of each change of a line's level from here on, for as long as he is kept.
+    /// False if the machine has such a watcher already: it never has another.
+    pub fn watch_lines(&self, watcher: Weak<dyn LineWatcher>) -> bool {
+        self.line_tap.set(watcher)
+    }
+
+    /// What devices take their time from: the host's clock, unless the machine was given another.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        self.clock.get_or_init(Clock::host)
+    }
+
+    /// Gives the machine its clock. False if something has asked for it already.
+    pub fn set_clock(&self, clock: Clock) -> bool {
+        self.clock.set(clock).is_ok()
     }
 
     /// Lets an object read from the character device that a link of it leads to, if it leads to one,

@@ -11,8 +11,9 @@ use thiserror::Error;
 use crate::{
     bus::ClaimError,
     chardev::{Chardev, ChardevFrontend},
+    clock::{Clock, Timer},
     device::Device,
-    event_loop::{EventLoop, Timer},
+    event_loop::EventLoop,
     interrupt::{InterruptLine, LineError, MsiSink},
     platform::{ConnectError, GuestMemory, Platform, RoleError},
     request::VmRequests,
@@ -168,7 +169,14 @@ impl<'a> RealizeContext<'a> {
         self.platform.events()
     }
 
-    /// A timer that calls a method of the device on the main thread each time it expires:
+    /// What the device takes its time from.
+    #[must_use]
+    pub fn clock(&self) -> &'a Clock {
+        self.platform.clock()
+    }
+
+    /// A timer that calls a method of the device each time it expires, on the main thread, or on that
+    /// of whoever steps the machine's clock by hand:
     /// `cx.timer(self, Self::expired)?`. It does not keep the device alive. The device keeps it in
     /// a [`Realized`](crate::realized::Realized), and clears that in [`Device::unrealize`].
     ///
@@ -185,8 +193,8 @@ impl<'a> RealizeContext<'a> {
                 expired(&device);
             }
         };
-        self.events()
-            .timer(callback)
+        self.clock()
+            .timer(self.events(), callback)
             .map_err(|source| DeviceError::Host { action: "create a timer".to_owned(), source })
     }
 

@@ -9,7 +9,7 @@ use arc_swap::ArcSwapOption;
 ///
 /// It is empty at first. [`Device::realize`](crate::device::Device::realize) fills it once, from
 /// `&self`; [`Device::unrealize`](crate::device::Device::unrealize) empties it if what it holds must
-/// not outlive the device's place in the machine, as a [`Timer`](crate::event_loop::Timer) must not:
+/// not outlive the device's place in the machine, as a [`Timer`](crate::clock::Timer) must not:
 /// a handle to the device may. What only answers the guest needs no emptying, since no access
 /// begins any more by then.
 ///

@@ -1,8 +1,11 @@
 //! Interrupt lines: when the controller is told, and what is left when the device has gone.
 
-use std::{sync::Arc, thread};
+use std::{
+    sync::{Arc, Weak},
+    thread,
+};
 
-use device_model::{prelude::*, testing::Machine};
+use device_model::{interrupt::LineWatcher, prelude::*, testing::Machine};
 
 /// A device with a line that a test drives
 #[qom_type(secure, parent = IsaDevice)]
@@ -57,6 +60,39 @@ fn a_line_of_a_device_that_is_gone_goes_low_and_stays_so() {
     line.set_level(true);
     line.set_level(false);
     assert_eq!(controller.take_changes(), [(7, true)]);
+}
+
+/// Writes down what it hears.
+#[derive(Default)]
+struct Ear(Mutex<Vec<(u32, bool)>>);
+
+impl LineWatcher for Ear {
+    fn line_changed(&self, pin: u32, level: bool) {
+        self.0.lock().push((pin, level));
+    }
+}
+
+#[test]
+fn a_watcher_hears_of_each_change_of_every_line_for_as_long_as_it_is_kept() {
+    let (machine, controller) = Machine::with_controller();
+    let before = machine.add("wired", "before", &[]);
+    let ear = Arc::new(Ear::default());
+    let watcher: Weak<Ear> = Arc::downgrade(&ear);
+    assert!(machine.platform.watch_lines(watcher.clone()));
+    assert!(!machine.platform.watch_lines(watcher), "there is one");
+    line(&before).set_level(true);
+    line(&before).set_level(true);
+    machine.remove(&before);
+    let after = machine.add("wired", "after", &[]);
+    line(&after).set_level(true);
+    let changes = [(7, true), (7, false), (7, true)];
+    assert_eq!(*ear.0.lock(), changes);
+    assert_eq!(controller.take_changes(), changes, "the controller is told as ever");
+    let lines = machine.platform.lines();
+    assert!(matches!(&*lines, [(line, owner)] if line.level() && owner.same(&after)));
+    drop(ear);
+    line(&after).set_level(false);
+    assert_eq!(controller.take_changes(), [(7, false)]);
 }
 
 #[test]

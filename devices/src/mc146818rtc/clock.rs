@@ -1,7 +1,5 @@
 //! Where the real-time clock takes the time from.
 
-use std::time::SystemTime;
-
 /// A clock that tells the time of day.
 ///
 /// Any closure of the right type is one:
@@ -25,15 +23,8 @@ impl<F: Fn() -> u64> Clock for F {
     }
 }
 
-/// The host's clock of the time of day.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HostClock;
-
-impl Clock for HostClock {
-    /// A host whose clock is set before 1970 or after 2554 gets the nearest time that can be told.
+impl Clock for device_model::clock::Clock {
     fn now(&self) -> u64 {
-        SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+        self.time_of_day()
     }
 }

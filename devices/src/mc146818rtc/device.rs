@@ -1,12 +1,11 @@
-//! `mc146818rtc`: the real-time clock at its ports, with the host's clock, a timer and a line.
+//! `mc146818rtc`: the real-time clock at its ports, with the machine's clock, a timer and a line.
 
 use std::time::Duration;
 
-use device_model::prelude::*;
+use device_model::{clock::Clock, prelude::*};
 
 use super::{
     base::Base,
-    clock::{Clock, HostClock},
     rtc::Mc146818Rtc,
     spec::{DEFAULT_IOBASE, DEFAULT_IRQ, HARDWARE_ID, PORT_COUNT},
 };
@@ -43,20 +42,21 @@ pub struct Mc146818RtcDevice {
 
 #[derive(Debug)]
 struct State {
-    rtc: Mc146818Rtc<HostClock>,
-    /// What the timer was last set for, in nanoseconds of the host's clock.
+    rtc: Mc146818Rtc<Clock>,
+    /// What the timer was last set for, in nanoseconds of the time of day.
     deadline: Option<u64>,
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self { rtc: Mc146818Rtc::new(HostClock), deadline: None }
+        // Until it is realized.
+        Self { rtc: Mc146818Rtc::new(Clock::host()), deadline: None }
     }
 }
 
 impl Mc146818RtcDevice {
     /// Does something to the clock and brings line and timer up to date.
-    fn access<R>(&self, action: impl FnOnce(&mut Mc146818Rtc<HostClock>) -> R) -> R {
+    fn access<R>(&self, action: impl FnOnce(&mut Mc146818Rtc<Clock>) -> R) -> R {
         let mut state = self.state.lock();
         let result = action(&mut state.rtc);
         self.drive(&mut state);
@@ -68,9 +68,10 @@ impl Mc146818RtcDevice {
         self.line.with(|line| line.set_level(level));
         let deadline = state.rtc.next_deadline();
         if deadline != state.deadline {
-            // The timer counts real time. If the host's clock is set meanwhile, it expires early,
-            // and is set again, or late, by as much as the clock was set ahead.
-            let after = deadline.map(|at| Duration::from_nanos(at.saturating_sub(HostClock.now())));
+            // The timer counts time that goes by. If the time of day is set meanwhile, as the host's
+            // may be, it expires early, and is set again, or late, by as much as that was set ahead.
+            let now = state.rtc.clock().time_of_day();
+            let after = deadline.map(|at| Duration::from_nanos(at.saturating_sub(now)));
             self.timer.with(|timer| timer.set(after));
             state.deadline = deadline;
         }
@@ -103,7 +104,7 @@ impl Device for Mc146818RtcDevice {
     fn realize(&self, cx: &mut RealizeContext<'_>) -> Result<(), DeviceError> {
         {
             let rtc = &mut self.state.lock().rtc;
-            *rtc = Mc146818Rtc::new(HostClock)
+            *rtc = Mc146818Rtc::new(cx.clock().clone())
                 .with_memory_size(self.memory_below_4g.0, self.memory_above_4g.0);
             if let Base::At(seconds) = self.base {
                 rtc.set_time(seconds);

@@ -16,7 +16,7 @@ mod state;
 mod tests;
 
 pub use base::Base;
-pub use clock::{Clock, HostClock};
+pub use clock::Clock;
 pub use device::Mc146818RtcDevice;
 pub use rtc::Mc146818Rtc;
 pub use state::{RtcState, RtcStateError};

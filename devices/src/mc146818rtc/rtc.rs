@@ -51,6 +51,11 @@ impl<C: Clock> Mc146818Rtc<C> {
         }
     }
 
+    /// What it takes the time from.
+    pub fn clock(&self) -> &C {
+        &self.clock
+    }
+
     /// Leaves the sizes of memory in CMOS where PC firmware looks for them.
     ///
     /// `below_4g` and `above_4g` are bytes of memory on either side of 4 GiB.

@@ -121,7 +121,9 @@ fn create(cpu: &dyn Cpu, model: Model) -> Result<(), DeviceError> {
     let topology = Topology::new(cpu.sockets(), cpu.cores(), cpu.threads())
         .map_err(DeviceError::configuration)?;
     let setup = CpuSetup { model, choices, topology, index: cpu.index() };
-    cpu.slot().park(accelerator.create_vcpu(&setup)?);
+    if accelerator.runs_processors() {
+        cpu.slot().park(accelerator.create_vcpu(&setup)?);
+    }
     Ok(())
 }
 
@@ -142,9 +144,10 @@ fn local_apic(config: &Configuration<'_>, children: &mut Children) -> Result<(),
     let Some(accelerator) = config.linked("accel")? else {
         return Err(PlanError::Missing { property: "accel" });
     };
-    if let Some(class) = accelerator.class().data::<AcceleratorClass>() {
+    let class = accelerator.class().data::<AcceleratorClass>();
+    if let Some(local_apic) = class.and_then(|class| class.local_apic) {
         children
-            .add("lapic", class.local_apic)
+            .add("lapic", local_apic)
             .link("accel", Some(accelerator.path()))
             .set("index", device_model::qom_core::Given::Json(config.get::<u32>("index")?.into()));
     }

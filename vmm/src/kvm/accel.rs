@@ -54,7 +54,7 @@ struct Opened {
     cpuid: Option<Arc<Cpuid>>,
 }
 
-static CLASS: AcceleratorClass = AcceleratorClass { controllers, local_apic: "kvm-apic" };
+static CLASS: AcceleratorClass = AcceleratorClass { controllers, local_apic: Some("kvm-apic") };
 
 /// The chips that stand for each place of the interrupt chips.
 fn controllers(config: &dyn Setting, legacy: Legacy) -> Result<Vec<Controller>, PlanError> {

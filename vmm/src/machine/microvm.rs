@@ -299,7 +299,7 @@ fn local_apics(machine: &Obj) -> Vec<u32> {
 impl Machine for MicrovmMachine {
     fn prepare(&self, platform: &Platform) -> Result<(), BoxedError> {
         let accelerator = self.accel().ok_or(PlanError::Missing { property: "accel" })?;
-        if self.kernel.is_empty() && self.bios.is_empty() {
+        if accelerator.runs_processors() && self.kernel.is_empty() && self.bios.is_empty() {
             // Only now: what the policy has to say of the configuration comes first.
             let problem = "nothing to boot from: give -kernel or -bios";
             return Err(PlanError::Refused(problem.to_owned()).into());

@@ -4,8 +4,8 @@ use std::{io, sync::Arc};
 
 use device_model::{
     control::VmControl,
-    platform::{ConnectError, Platform},
-    qom_core::{Obj, Object, qom_type},
+    platform::Platform,
+    qom_core::{BoxedError, Obj, Object, qom_type},
 };
 
 /// A way to control the VM for whoever is at the other end of a character device
@@ -17,8 +17,8 @@ pub trait Monitor: Object {
     /// handle.
     ///
     /// # Errors
-    /// If another reads from that.
-    fn connect(&self, object: &Obj, platform: &Platform) -> Result<(), ConnectError>;
+    /// If another reads from that, or it lacks something else that it needs.
+    fn connect(&self, object: &Obj, platform: &Platform) -> Result<(), BoxedError>;
 
     /// Does as its clients say from here on, on a thread of its own.
     ///

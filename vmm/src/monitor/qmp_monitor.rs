@@ -11,7 +11,7 @@ use device_model::{
     control::VmControl,
     monitor::{EventListener, Occurrence},
     platform::{ConnectError, Platform},
-    qom_core::{Link, Obj, qom_type},
+    qom_core::{BoxedError, Link, Obj, qom_type},
     realized::Realized,
 };
 
@@ -32,7 +32,7 @@ pub struct MonitorQmp {
 }
 
 impl Monitor for MonitorQmp {
-    fn connect(&self, object: &Obj, platform: &Platform) -> Result<(), ConnectError> {
+    fn connect(&self, object: &Obj, platform: &Platform) -> Result<(), BoxedError> {
         let type_name = object.class().name();
         let this = object.cast::<Self>().ok_or(ConnectError::NotThis { type_name })?;
         let stream = self.chardev.get().ok_or(ConnectError::NotThis { type_name })?;

@@ -147,6 +147,12 @@ pub enum OptionError {
         /// The machine.
         machine: String,
     },
+    /// A client that drives devices in place of processors, without the accelerator for that.
+    #[error("expected -accel qtest with it, under which no processors run")]
+    NoQtestAccelerator,
+    /// A log of what nobody says.
+    #[error("expected -qtest with it, of which it is the log")]
+    NoQtest,
     /// More than one serial port.
     #[error("machine '{machine}' has {ports}")]
     SerialPort {

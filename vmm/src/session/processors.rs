@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{cpu::Cpu, machine::Machine, vcpu::EndSink};
 
-/// The processors of a VM, in order.
+/// The processors of a VM that are run, in order.
 pub(super) struct Processors {
     cpus: Vec<(Obj, Arc<dyn Cpu>)>,
     platform: Arc<Platform>,
@@ -25,7 +25,8 @@ pub(super) struct Processors {
 
 impl Processors {
     pub(super) fn of(tree: &Tree, platform: &Arc<Platform>, inbox: &Inbox) -> Self {
-        let with_cpu = |object: Obj| object.cast::<dyn Cpu>().map(|cpu| (object, cpu));
+        let runs = |cpu: &Arc<dyn Cpu>| cpu.accel().is_none_or(|accel| accel.runs_processors());
+        let with_cpu = |object: Obj| object.cast().filter(runs).map(|cpu| (object, cpu));
         let mut cpus: Vec<_> = tree.walk().into_iter().filter_map(with_cpu).collect();
         cpus.sort_by_key(|(_, cpu)| cpu.index());
         let inbox = inbox.clone();

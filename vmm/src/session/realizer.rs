@@ -29,7 +29,7 @@ impl Completion for Realizer<'_> {
         } else if let Some(loader) = object.cast::<dyn Loader>() {
             loader.load(self.platform)
         } else if let Some(monitor) = object.cast::<dyn Monitor>() {
-            Ok(monitor.connect(object, self.platform)?)
+            monitor.connect(object, self.platform)
         } else {
             DeviceRealizer::new(self.platform).complete(object)
         }

@@ -41,6 +41,7 @@ pub(super) fn requests(
     builder.accelerator(&machine)?;
     builder.chardevs()?;
     builder.monitors()?;
+    builder.qtest()?;
     let serial = builder.serial(&machine)?;
     builder.machine(&machine, serial)?;
     builder.devices()?;

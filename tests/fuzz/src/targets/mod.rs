@@ -32,5 +32,6 @@ mod pvpanic;
 mod qmp_framer;
 mod qmp_monitor;
 mod qmp_session;
+mod qtest_protocol;
 mod serial;
 mod size;

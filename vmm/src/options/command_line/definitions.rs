@@ -43,6 +43,8 @@ pub(super) fn command() -> Command {
         .arg(valued("qmp", "STREAM", "let a program control the VM: unix:PATH,..."))
         .arg(valued("qmp-pretty", "STREAM", "the same, laid out for people"))
         .arg(valued("mon", "ID[,...]", "a monitor on a chardev, mode=control"))
+        .arg(valued("qtest", "STREAM", "under -accel qtest, let a test drive devices"))
+        .arg(valued("qtest-log", "FILE", "log what is said over -qtest, or none"))
         .next_help_heading(RUN)
         .arg(valued("readconfig", "FILE", "take further options from a file"))
         .arg(flag("S", "do not start the CPUs; a monitor's client can"))

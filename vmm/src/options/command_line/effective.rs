@@ -1,7 +1,7 @@
 //! What holds when options are given several times.
 //!
-//! As in QEMU: of `-kernel`, `-initrd`, `-append`, `-bios`, `-cpu`, `-m`, `-name` and `-display` the
-//! last holds; several `-machine` and several `-smp` are merged key by key, the last value of each
+//! As in QEMU: of `-kernel`, `-initrd`, `-append`, `-bios`, `-cpu`, `-m`, `-name`, `-display`, `-qtest`
+//! and `-qtest-log` the last holds; several `-machine` and several `-smp` are merged key by key, the last value of each
 //! key holding; each `-accel`, `-device`, `-global`, `-chardev`, `-serial`, `-mon`
 //! and `-qmp` counts. Statements of
 //! the security policy all count, and none replaces another.
@@ -103,6 +103,23 @@ impl CommandLine {
             OptionValue::Qmp { stream, pretty } => Some((entry, (stream, *pretty))),
             _ => None,
         })
+    }
+
+    /// The last `-qtest`: where its client comes from.
+    pub fn qtest(&self) -> Option<Said<'_, &Stream>> {
+        self.entries.iter().rev().find_map(|entry| match &entry.value {
+            OptionValue::Qtest(stream) => Some((entry, stream)),
+            _ => None,
+        })
+    }
+
+    /// The last `-qtest-log`; none too if that is `none`.
+    pub fn qtest_log(&self) -> Option<Said<'_, &Path>> {
+        let logs = self.entries.iter().rev().find_map(|entry| match &entry.value {
+            OptionValue::QtestLog(file) => Some((entry, file.as_deref())),
+            _ => None,
+        });
+        logs.and_then(|(entry, file)| Some((entry, file?)))
     }
 
     /// The last `-m`, in bytes.

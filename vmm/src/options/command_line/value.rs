@@ -71,6 +71,10 @@ pub enum OptionValue {
     },
     /// `-mon`: implied key `chardev`, which is present.
     Monitor(OptionArgs),
+    /// `-qtest`.
+    Qtest(Stream),
+    /// `-qtest-log`; none for `none`.
+    QtestLog(Option<PathBuf>),
     /// `-display`.
     Display(Display),
     /// `-nographic`.
@@ -211,6 +215,11 @@ pub(super) fn from_text(name: &str, text: &str) -> Result<OptionValue, ValueErro
         "serial" => OptionValue::Serial(Stream::parse(text)?),
         "qmp" => OptionValue::Qmp { stream: Stream::parse(text)?, pretty: false },
         "qmp-pretty" => OptionValue::Qmp { stream: Stream::parse(text)?, pretty: true },
+        "qtest" => OptionValue::Qtest(Stream::parse(text)?),
+        "qtest-log" => OptionValue::QtestLog(match text {
+            "none" => None,
+            _ => Some(file()?),
+        }),
         "display" => OptionValue::Display(choose("display", text, &[("none", Display::None)])?),
         "nographic" => OptionValue::Nographic,
         "nodefaults" => OptionValue::Nodefaults,

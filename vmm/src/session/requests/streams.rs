@@ -4,7 +4,7 @@ use device_model::qom_core::{Given, Origin, PropertyType, Request, Suggestion, V
 
 use super::{
     super::error::{OptionError, StartError},
-    Builder, Chosen, origin, origin_of, refuse, refuse_key, text, with_arguments,
+    ACCELERATOR, Builder, Chosen, origin, origin_of, refuse, refuse_key, text, with_arguments,
 };
 use crate::{
     creation::chardev::{self, CHARDEVS},
@@ -24,6 +24,8 @@ const MONITORS: &str = "/monitors";
 const QMP: &str = "monitor-qmp";
 /// The character devices behind monitors that are given in short, with their numbers behind it.
 const MONITOR_CHARDEV: &str = "compat_monitor";
+/// The server of the qtest protocol, and the character device behind it.
+const QTEST: &str = "qtest";
 /// What the first serial port leads to, unless the user says.
 const DEFAULT_BACKEND: &str = "stdio";
 
@@ -172,6 +174,33 @@ impl<'a> Builder<'a> {
                 });
             self.requests.push(request.from(origin(entry)));
         }
+        Ok(())
+    }
+
+    /// The server of the qtest protocol, and what its client comes from.
+    pub(super) fn qtest(&mut self) -> Result<(), StartError> {
+        let line = self.line;
+        let log = line.qtest_log();
+        let Some((entry, stream)) = line.qtest() else {
+            return log.map_or(Ok(()), |(entry, _)| Err(refuse(entry, OptionError::NoQtest)));
+        };
+        if !self.requests.iter().any(|request| request.is_at(ACCELERATOR)) {
+            return Err(refuse(entry, OptionError::NoQtestAccelerator));
+        }
+        let Some(path) = self.stream(stream, QTEST, Some(entry), origin(entry))? else {
+            return Ok(());
+        };
+        let request = Request::new(QTEST, MONITORS, QTEST)
+            .set("chardev", path)
+            .set("accel", ACCELERATOR)
+            .from(origin(entry));
+        self.requests.push(match log {
+            Some((entry, file)) => {
+                let file = file.to_string_lossy().into_owned();
+                request.set_by(origin(entry), "log", Value::from(file))
+            }
+            None => request,
+        });
         Ok(())
     }
 
