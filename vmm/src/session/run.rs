@@ -73,16 +73,14 @@ impl Vm {
         let host = |action| move |source| StartError::Host { action, source };
         let platform = &self.control.platform;
         let events = platform.events();
-        for (_, descriptor) in self.signals.descriptors() {
-            // The loop only wakes up: it looks for signals itself.
-            let awake = Arc::clone(events);
-            events
-                .watch(descriptor, move || {
-                    awake.stop();
-                    Next::Pause
-                })
-                .map_err(host("wait for signals"))?;
-        }
+        // The loop only wakes up: it looks for signals itself.
+        let awake = Arc::clone(events);
+        events
+            .watch(self.signals.descriptor(), move || {
+                awake.stop();
+                Next::Pause
+            })
+            .map_err(host("wait for signals"))?;
         let requests = Arc::clone(platform.requests());
         let from_devices = (self.control.inbox.clone(), Arc::clone(&requests));
         events

@@ -3,7 +3,8 @@
 //! `bare-kvm GUEST.ELF` runs a guest with a PVH note until it shuts down by a triple fault: 128 MiB
 //! of memory, the split interrupt chip, one processor. Bytes written to the first serial port go
 //! to standard output at once, each by itself; its status reads as idle; everything else reads as
-//! 0. There is no command line, no CPUID, no table for the guest, and no thread.
+//! 0. There is no command line, no CPUID, no table for the guest, and no thread. It is built as cargo
+//! builds by default.
 
 mod image;
 

@@ -21,7 +21,8 @@ pub(super) enum Monitor {
 
 /// Where the programs are.
 pub(super) struct Programs {
-    folder: PathBuf,
+    ours: PathBuf,
+    baseline: PathBuf,
 }
 
 impl Programs {
@@ -32,13 +33,20 @@ impl Programs {
         // Apart from everything else, so that no feature that others ask for gets into it.
         let palisade = workspace::status(cargo.args(["--package", "palisade"]))?;
         let mut cargo = workspace::cargo();
-        cargo.args(["build", "--quiet", "--release"]);
-        cargo.args(["--package", "bare-kvm", "--package", "bench-programs"]);
+        cargo.args(["build", "--quiet", "--release", "--package", "bench-programs"]);
         let others = workspace::status(&mut cargo)?;
-        ensure!(palisade.success() && others.success(), "the programs can't be built");
+        let baseline = workspace::root().join("target/baseline");
+        let mut cargo = workspace::cargo();
+        cargo.args(["build", "--quiet", "--release", "--package", "bare-kvm", "--target-dir"]);
+        // As cargo builds a program that nothing is said of: no flags of this workspace's.
+        cargo.arg(&baseline).env("CARGO_ENCODED_RUSTFLAGS", "");
+        let bare = workspace::status(&mut cargo)?;
+        let built = palisade.success() && others.success() && bare.success();
+        ensure!(built, "the programs can't be built");
         let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
         let target = workspace::root().join(target.unwrap_or_else(|| "target".into()));
-        Ok(Self { folder: target.join(workspace::host_triple()?).join("release") })
+        let folder = Path::new(&workspace::host_triple()?).join("release");
+        Ok(Self { ours: target.join(&folder), baseline: baseline.join(&folder) })
     }
 
     /// Both monitors, in the order in which they are run.
@@ -47,7 +55,11 @@ impl Programs {
     }
 
     fn program(&self, name: &str) -> Command {
-        let mut command = Command::new(self.folder.join(name));
+        Self::run(&self.ours.join(name))
+    }
+
+    fn run(program: &Path) -> Command {
+        let mut command = Command::new(program);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         command
     }
@@ -56,7 +68,7 @@ impl Programs {
     pub(super) fn start(&self, monitor: Monitor, image: &Path) -> Command {
         match monitor {
             Monitor::BareKvm => {
-                let mut command = self.program("bare-kvm");
+                let mut command = Self::run(&self.baseline.join("bare-kvm"));
                 command.arg(image);
                 command
             }
