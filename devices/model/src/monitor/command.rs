@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Map;
 
-use super::{error::CommandError, schema::Arguments, table::Named};
+use super::{ascii, error::CommandError, schema::Arguments, table::Named};
 use crate::{control::VmControl, platform::Platform};
 
 /// A command of the machine protocol.
@@ -97,7 +97,7 @@ impl fmt::Debug for CommandContext<'_> {
     }
 }
 
-type Run = fn(&CommandContext<'_>, Value) -> Result<Value, CommandError>;
+type Run = fn(&CommandContext<'_>, Value) -> Result<Answer, CommandError>;
 
 /// A registered command.
 #[derive(Clone, Copy)]
@@ -169,7 +169,7 @@ impl CommandInfo {
         &self,
         context: &CommandContext<'_>,
         arguments: Map<String, Value>,
-    ) -> Result<Value, CommandError> {
+    ) -> Result<Answer, CommandError> {
         self.check(&arguments)?;
         (self.run)(context, Value::Object(arguments))
     }
@@ -213,11 +213,32 @@ pub(super) fn told_schema<T: JsonSchema>() -> Schema {
     settings.into_generator().into_root_schema_for::<T>()
 }
 
-fn run<C: Command>(context: &CommandContext<'_>, arguments: Value) -> Result<Value, CommandError> {
+fn run<C: Command>(context: &CommandContext<'_>, arguments: Value) -> Result<Answer, CommandError> {
     let arguments = serde_json::from_value(arguments)
         .map_err(|error| CommandError::generic(format!("Invalid arguments: {error}")))?;
     let returns = C::run(context, arguments)?;
-    serde_json::to_value(returns).map_err(|error| CommandError::caused(&error))
+    let mut text = Vec::new();
+    ascii::write(&mut text, &returns, false);
+    String::from_utf8(text).map(Answer).map_err(|error| CommandError::caused(&error))
+}
+
+/// What a command gives, as the JSON that its client is sent: on one line, in ASCII.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer(String);
+
+impl Answer {
+    /// The JSON.
+    #[must_use]
+    pub fn as_json(&self) -> &str {
+        &self.0
+    }
+
+    /// The value that it stands for.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        // It was written as JSON, if deeper than the parser goes by itself: then it is told as text.
+        serde_json::from_str(&self.0).unwrap_or_else(|_| Value::from(self.0.as_str()))
+    }
 }
 
 /// Registers a [`Command`], in the file that defines it.

@@ -37,6 +37,7 @@
 //! register_command!(CountObjects);
 //! ```
 
+pub mod ascii;
 mod command;
 mod error;
 mod event;
@@ -45,7 +46,7 @@ mod table;
 
 #[doc(hidden)]
 pub use command::CheckedArguments;
-pub use command::{Command, CommandContext, CommandInfo, Lifecycle, Nothing};
+pub use command::{Answer, Command, CommandContext, CommandInfo, Lifecycle, Nothing};
 pub use error::{CommandError, ErrorClass};
 pub use event::{Event, EventInfo, EventListener, Occurrence};
 

@@ -240,7 +240,8 @@ impl Bench {
             Value::Object(arguments) => arguments,
             other => panic!("arguments are an object, not {other}"),
         };
-        command.call(&CommandContext::new(&self.machine, None), arguments)
+        let answer = command.call(&CommandContext::new(&self.machine, None), arguments)?;
+        Ok(answer.to_value())
     }
 
     /// Gives a command that succeeds.

@@ -9,7 +9,6 @@
 //! Messages and their members are those of QEMU, docs/interop/qmp-spec.rst, and so is what a client
 //! is told of a request that can't be run. What it is told of malformed JSON is in words of our own.
 
-mod ascii;
 pub mod budget;
 pub mod framer;
 mod lexer;

@@ -14,7 +14,7 @@
 
 use std::collections::VecDeque;
 
-use device_model::monitor::{CommandError, ErrorClass, Occurrence};
+use device_model::monitor::{Answer, CommandError, ErrorClass, Occurrence};
 use serde_json::{Map, Value};
 
 use super::{
@@ -171,13 +171,25 @@ impl Session {
 
     /// The answer to a request that was run. None if its client has left.
     pub fn finish(&mut self, job: Job, result: &Result<Value, CommandError>) -> Option<Vec<u8>> {
+        let request = self.end(job)?;
+        Some(self.wire.answer(result, request.id.as_ref()))
+    }
+
+    /// As [`Session::finish`], for what a command of the program gives.
+    pub fn tell(&mut self, job: Job, result: &Result<Answer, CommandError>) -> Option<Vec<u8>> {
+        let request = self.end(job)?;
+        Some(self.wire.told(result, request.id.as_ref()))
+    }
+
+    /// Takes note that a request was run, and gives it back unless its client has left.
+    fn end(&mut self, job: Job) -> Option<Request> {
         if job.client != self.client {
             return None;
         }
         if !job.request.out_of_band {
             self.running = false;
         }
-        Some(self.wire.answer(result, job.request.id.as_ref()))
+        Some(job.request)
     }
 
     /// An event as the client is sent it. None if it is not ready for events.

@@ -2,11 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use device_model::monitor::{CommandError, Occurrence};
+use device_model::monitor::{Answer, CommandError, Occurrence, ascii};
 use serde::Serialize;
 use serde_json::Value;
-
-use super::ascii;
 
 /// The version of QEMU whose protocol is spoken, and who speaks it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,6 +135,25 @@ impl Wire {
             Ok(value) => self.success(value, id),
             Err(error) => self.error(error, id),
         }
+    }
+
+    /// As [`Wire::answer`], for what a command of the program gives.
+    #[must_use]
+    pub fn told(self, result: &Result<Answer, CommandError>, id: Option<&Value>) -> Vec<u8> {
+        let answer = match result {
+            Ok(answer) if self.pretty => return self.success(&answer.to_value(), id),
+            Ok(answer) => answer.as_json(),
+            Err(error) => return self.error(error, id),
+        };
+        let mut out = Vec::with_capacity(answer.len() + 64);
+        out.extend_from_slice(b"{\"return\": ");
+        out.extend_from_slice(answer.as_bytes());
+        if let Some(id) = id {
+            out.extend_from_slice(b", \"id\": ");
+            ascii::write(&mut out, id, false);
+        }
+        out.extend_from_slice(b"}\r\n");
+        out
     }
 
     /// Something that happened.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use device_model::{
     control::VmControl,
-    monitor::{CommandContext, CommandError, CommandTable, ErrorClass},
+    monitor::{Answer, CommandContext, CommandError, CommandTable, ErrorClass},
     qom_core::Obj,
 };
 use serde_json::Value;
@@ -35,6 +35,13 @@ impl Dispatch for Commands {
     }
 
     fn call(&self, request: &Request) -> Result<Value, CommandError> {
+        self.answer(request).map(|answer| answer.to_value())
+    }
+}
+
+impl Commands {
+    /// As [`Dispatch::call`], for sending.
+    pub(super) fn answer(&self, request: &Request) -> Result<Answer, CommandError> {
         let name = &request.command;
         let command = self.table.get(name).ok_or_else(|| {
             let text = format!("The command {name} has not been found");

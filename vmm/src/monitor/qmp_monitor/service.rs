@@ -282,11 +282,11 @@ impl Service {
 
     /// Runs a command and answers.
     fn run(&self, commands: &Commands, job: Job) {
-        let result = commands.call(job.request());
+        let result = commands.answer(job.request());
         // Who has left since gets no answer, nor does who came instead.
         self.tell();
         let mut talk = self.talk();
-        if let Some(bytes) = talk.session.finish(job, &result) {
+        if let Some(bytes) = talk.session.tell(job, &result) {
             self.stream.write(&bytes);
         }
     }

@@ -48,7 +48,8 @@ impl VmControl for Untouched {
 
 fn call(name: &str, arguments: Map<String, Value>) -> Result<Value, CommandError> {
     let command = CommandTable::global().unwrap().get(name).unwrap();
-    command.call(&CommandContext::new(&Untouched, None), arguments)
+    let answer = command.call(&CommandContext::new(&Untouched, None), arguments)?;
+    Ok(answer.to_value())
 }
 
 fn told(name: &str) -> Vec<Value> {

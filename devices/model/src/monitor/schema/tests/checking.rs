@@ -253,9 +253,10 @@ impl VmControl for Untouched {
 #[test]
 fn a_command_runs_only_with_arguments_that_pass() {
     let command = CommandTable::global().unwrap().get("x-add-flat").unwrap();
-    let call = |arguments: Value| {
+    let call = |arguments: Value| -> Result<Value, CommandError> {
         let arguments = arguments.as_object().unwrap().clone();
-        command.call(&CommandContext::new(&Untouched, None), arguments)
+        let answer = command.call(&CommandContext::new(&Untouched, None), arguments)?;
+        Ok(answer.to_value())
     };
     let flat = json!({ "id": "i", "type": "inner", "size": 3 });
     assert_eq!(call(flat.clone()), Ok(flat));

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
 /// Appends a value to `out`, on one line or indented.
-pub(super) fn write(out: &mut Vec<u8>, value: &impl Serialize, pretty: bool) {
+pub fn write(out: &mut Vec<u8>, value: &impl Serialize, pretty: bool) {
     let written = if pretty {
         let indented = Ascii(PrettyFormatter::with_indent(b"    "));
         value.serialize(&mut Serializer::with_formatter(out, indented))
@@ -66,7 +66,9 @@ impl<F: Formatter> Formatter for Ascii<F> {
         fragment: &str,
     ) -> Result<()> {
         let mut rest = fragment;
-        while let Some(at) = rest.find(|character: char| !(' '..='~').contains(&character)) {
+        // The first byte of what is to be escaped is the first of a character.
+        let is_plain = |byte: u8| (b' '..=b'~').contains(&byte);
+        while let Some(at) = rest.bytes().position(|byte| !is_plain(byte)) {
             let (plain, from) = rest.split_at(at);
             out.write_all(plain.as_bytes())?;
             let mut characters = from.chars();
