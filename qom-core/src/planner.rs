@@ -181,9 +181,12 @@ impl<'a> Planner<'a> {
         }
         let class = Arc::clone(class);
         let name = path.rsplit_once('/').map_or(&*path, |(_, name)| name);
+        // Children are properties too: a name stands for one thing.
         let taken = match &parent {
-            ParentRef::Existing(object) => object.child(name).is_some(),
-            ParentRef::Planned(_) => false,
+            ParentRef::Existing(object) => {
+                object.child(name).is_some() || object.class().property(name).is_some()
+            }
+            ParentRef::Planned(at) => self.objects[*at].class().property(name).is_some(),
         };
         if taken || self.by_path.contains_key(&path) {
             return Err(PlanError::Duplicate {

@@ -136,7 +136,7 @@ fn shouts(configuration: &Configuration<'_>) -> Result<bool, PlanError> {
 
 fn children(configuration: &Configuration<'_>, children: &mut Children) -> Result<(), PlanError> {
     if configuration.get::<u32>("count")? > 2 {
-        children.add("bus", <TestBus as ClassType>::NAME);
+        children.add("own-bus", <TestBus as ClassType>::NAME);
     }
     Ok(())
 }
@@ -361,7 +361,7 @@ fn children_are_those_that_the_function_announces() {
     let request = Request::new("test-serial", "/", "s").set("io-base", "1").set("count", "3");
     let plan = tree.plan([request]).expect("it can be planned");
     let paths: Vec<_> = plan.objects().iter().map(|planned| planned.path()).collect();
-    assert_eq!(paths, ["/s", "/s/bus"]);
+    assert_eq!(paths, ["/s", "/s/own-bus"]);
 }
 
 #[test]

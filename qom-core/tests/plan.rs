@@ -247,6 +247,11 @@ fn what_a_class_announces_badly_is_an_error_of_whoever_asked() {
         order("twice"),
         "attempt to add duplicate property 'child' to object (type 'picky')"
     );
+    // Its children are properties like any other: a name stands for one thing.
+    assert_eq!(
+        order("order"),
+        "attempt to add duplicate property 'order' to object (type 'picky')"
+    );
     for name in ["", "a//b", "/a", "a/", "a\nb"] {
         assert!(order(name).contains("can't name an object"), "{name:?}");
     }

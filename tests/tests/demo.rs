@@ -19,7 +19,7 @@ const OBJECTS: [(&str, &str, &str, &str); 20] = [
     ("/chardevs/log", "chardev-null", "client", "devices"),
     ("/chardevs/serial0", "chardev-stdio", "client", "devices"),
     ("/machine", "microvm-machine", "guest", "vmm"),
-    ("/machine/kernel", "elf-loader", "file", "vmm"),
+    ("/machine/kernel-loader", "elf-loader", "file", "vmm"),
     ("/machine/peripheral", "container", "none", "qom-core"),
     ("/machine/peripheral-anon", "container", "none", "qom-core"),
     ("/machine/peripheral/console", "isa-debugcon", "guest", "devices"),

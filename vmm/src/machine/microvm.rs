@@ -80,6 +80,11 @@ pub struct MicrovmMachine {
     serial0: Link<dyn Chardev>,
 }
 
+/// What the objects are called that load kernel and initial RAM disk. A child's name is a
+/// property's too, and `kernel` and `initrd` are those of the files.
+const KERNEL_LOADER: &str = "kernel-loader";
+const INITRD_LOADER: &str = "initrd-loader";
+
 static CLASS: MachineClass =
     MachineClass { is_default: true, runs_guest: true, has_serial: true, max_cpus: 255 };
 
@@ -230,7 +235,10 @@ fn files(config: &Configuration<'_>, children: &mut Children) -> Result<(), Plan
             ));
         }
         firmware::place(&firmware).map_err(|error| PlanError::refused("bios", error))?;
-        children.add("firmware", "firmware-loader").set("file", json(firmware)).because_of("bios");
+        children
+            .add("firmware-loader", "firmware-loader")
+            .set("file", json(firmware))
+            .because_of("bios");
     }
     if kernel.is_empty() {
         if !initrd.is_empty() {
@@ -243,11 +251,11 @@ fn files(config: &Configuration<'_>, children: &mut Children) -> Result<(), Plan
     }
     let loader = kernel_loader(config.registry(), &kernel)
         .map_err(|error| PlanError::refused("kernel", error))?;
-    children.add("kernel", loader).set("file", json(kernel)).because_of("kernel");
+    children.add(KERNEL_LOADER, loader).set("file", json(kernel)).because_of("kernel");
     if !initrd.is_empty() {
-        let kernel = children.path_of("kernel");
+        let kernel = children.path_of(KERNEL_LOADER);
         children
-            .add("initrd", "initrd-loader")
+            .add(INITRD_LOADER, "initrd-loader")
             .set("file", json(initrd))
             .link("kernel", Some(kernel))
             .because_of("initrd");
@@ -328,11 +336,12 @@ impl Machine for MicrovmMachine {
         if !self.bios.is_empty() {
             return Ok(Some(Entry::Reset));
         }
-        let kernel = machine.child("kernel").and_then(|object| object.cast::<dyn KernelLoader>());
+        let kernel =
+            machine.child(KERNEL_LOADER).and_then(|object| object.cast::<dyn KernelLoader>());
         let Some(kernel) = kernel.and_then(|loader| loader.loaded().get()) else {
             return Ok(None);
         };
-        let initrd = machine.child("initrd").and_then(|object| object.cast::<InitrdLoader>());
+        let initrd = machine.child(INITRD_LOADER).and_then(|object| object.cast::<InitrdLoader>());
         let cmdline = command_line(&self.append)?;
         let acpi = self.describe(machine);
         let information = BootInformation {
