@@ -73,8 +73,8 @@ pub(super) fn run(programs: &Programs, count: u32) -> Result<Measured> {
     let list_types = each(start.elapsed(), few) / 1e3;
     // What the client makes of it is its own affair.
     let types: Value = serde_json::from_str(&listed)?;
-    let count = types["return"].as_array().map_or(0, Vec::len);
-    ensure!(count > 1000, "expected more than 1,000 types, given {count}");
+    let all = types["return"].as_array().map_or(0, Vec::len);
+    ensure!(all > 1000, "expected more than 1,000 types, given {all}");
 
     let start = Instant::now();
     for number in 0..few {
