@@ -239,8 +239,9 @@ impl Service {
     /// its input while that of the one before waited.
     fn tell(&self) -> bool {
         let mut anew = false;
+        // Before the notice is taken: who finds none left finds what they said done.
+        let mut talk = self.talk();
         while let Some(notice) = self.outbox.take() {
-            let mut talk = self.talk();
             let bytes = match notice {
                 Notice::Host(Presence::Came) => {
                     talk.unread = Vec::new();
