@@ -73,7 +73,7 @@ pub use type_info::{
     ChildrenFn, ClassType, ConstructFn, Implementation, Registration, Statement, TypeInfo, TypeKind,
 };
 pub use value::{Given, PropertyType, ValueError, ValueType};
-pub use verdict::{Finding, Refusal};
+pub use verdict::{Finding, Refusal, UNSTATED};
 
 /// JSON, as properties speak it.
 // An alias for the compiler's sake. It shortens the names in its messages to those that are unique

@@ -14,6 +14,9 @@ use crate::{
     request::{Origin, Origins},
 };
 
+/// What is said in place of a reason where nobody has made a statement.
+pub const UNSTATED: &str = "nobody has declared it secure yet";
+
 /// Something about an object that is not declared secure. Shown, it is the one line that every
 /// asker gets; [`Refusal::explanation`] is for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +113,7 @@ impl Refusal {
         format!(
             "boundary: {}; reason: {}; to allow it: {switch}{instead}",
             self.boundaries,
-            self.reason().unwrap_or("nobody has declared it secure yet"),
+            self.reason().unwrap_or(UNSTATED),
         )
     }
 }

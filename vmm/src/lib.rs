@@ -23,6 +23,7 @@ pub mod options;
 pub mod qtest;
 mod regular_file;
 pub mod session;
+mod unique_keys;
 pub mod vcpu;
 
 pub use device_model;

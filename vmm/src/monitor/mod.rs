@@ -5,6 +5,7 @@ pub mod commands;
 mod hmp;
 pub mod qmp;
 mod qmp_monitor;
+pub(crate) mod threads;
 
 pub use class::Monitor;
 pub use qmp_monitor::MonitorQmp;

@@ -1,12 +1,12 @@
 //! JSON objects as option values: members in the order written, bounded depth, no duplicate keys.
 
-use std::collections::HashSet;
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
-use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::Value;
 
-use super::excerpt::Excerpt;
+use super::excerpt::excerpt;
+use crate::unique_keys::{Nesting, UniqueKeys};
 
 /// How deep arrays and objects may stand in one another; the outermost object counts.
 pub const MAX_DEPTH: usize = 32;
@@ -30,16 +30,14 @@ pub fn parse_object(text: &str) -> Result<Vec<(String, Value)>, JsonError> {
         return Err(JsonError { message: "expected an object".to_owned() });
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let members = deserializer.deserialize_map(Members { remaining: MAX_DEPTH - 1 });
+    let members = deserializer.deserialize_map(Members);
     members
         .and_then(|members| deserializer.end().map(|()| members))
         .map_err(|error| JsonError { message: error.to_string() })
 }
 
-/// Collects an object's members; values may nest `remaining` levels.
-struct Members {
-    remaining: usize,
-}
+/// Collects an object's members.
+struct Members;
 
 impl<'de> Visitor<'de> for Members {
     type Value = Vec<(String, Value)>;
@@ -49,89 +47,17 @@ impl<'de> Visitor<'de> for Members {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let nesting = Nesting { most: MAX_DEPTH, left: MAX_DEPTH - 1 };
+        let values = UniqueKeys { nesting: Some(nesting), show: excerpt };
         let mut members = Vec::new();
         let mut seen = HashSet::new();
         while let Some(key) = map.next_key::<String>()? {
             if !seen.insert(key.clone()) {
-                let key = Excerpt(&key);
-                return Err(de::Error::custom(format_args!("key '{key}' is given twice")));
+                return Err(values.given_twice(&key));
             }
-            let value = map.next_value_seed(Element { remaining: self.remaining })?;
-            members.push((key, value));
+            members.push((key, map.next_value_seed(values)?));
         }
         Ok(members)
-    }
-}
-
-/// Any JSON value that nests at most `remaining` levels.
-struct Element {
-    remaining: usize,
-}
-
-impl Element {
-    fn descend<E: de::Error>(&self) -> Result<usize, E> {
-        self.remaining
-            .checked_sub(1)
-            .ok_or_else(|| E::custom(format_args!("nested deeper than {MAX_DEPTH} levels")))
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Element {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Element {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("number out of range"))
-    }
-
-    fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_string<E: de::Error>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
-        let remaining = self.descend()?;
-        let mut array = Vec::new();
-        while let Some(element) = elements.next_element_seed(Element { remaining })? {
-            array.push(element);
-        }
-        Ok(Value::Array(array))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
-        let remaining = self.descend()?;
-        let members = Members { remaining }.visit_map(map)?;
-        Ok(Value::Object(members.into_iter().collect::<Map<_, _>>()))
     }
 }
 

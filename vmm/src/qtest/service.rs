@@ -5,9 +5,7 @@ use std::{
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, channel},
     },
-    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -27,6 +25,7 @@ use super::{
     lines::{LineReader, LineTooLong},
     log::{Direction, Log},
 };
+use crate::monitor::threads::Threads;
 
 /// Bytes that are taken at a time.
 const MOST_RECEIVED: usize = 64 << 10;
@@ -55,19 +54,13 @@ pub(super) struct Service {
     /// None until it starts, and once it has ended.
     driving: Realized<Driving>,
     ending: AtomicBool,
-    thread: Mutex<Option<Thread>>,
+    threads: Threads,
 }
 
 /// What there is while it is at work.
 struct Driving {
     driver: Driver,
     vm: Arc<dyn VmControl>,
-}
-
-/// Its thread, and what tells when that has ended.
-struct Thread {
-    handle: JoinHandle<()>,
-    ended: Receiver<()>,
 }
 
 impl fmt::Debug for Service {
@@ -97,7 +90,7 @@ impl Service {
             is_visited: AtomicBool::new(false),
             driving: Realized::default(),
             ending: AtomicBool::new(false),
-            thread: Mutex::default(),
+            threads: Threads::default(),
         }))
     }
 
@@ -124,17 +117,10 @@ impl Service {
             }
         }
         self.driving.set(Driving { driver, vm });
-        let (alive, ended) = channel();
-        let spawned = thread::Builder::new().name("qtest".to_owned()).spawn(move || {
-            this.converse();
-            drop((this, alive));
-        });
-        match spawned {
-            Ok(handle) => *self.thread.lock() = Some(Thread { handle, ended }),
-            Err(error) => {
-                self.driving.clear();
-                return Err(error);
-            }
+        let started = self.threads.spawn("qtest", move || this.converse());
+        if started.is_err() {
+            self.driving.clear();
+            return started;
         }
         self.stream.accept_input();
         Ok(())
@@ -144,15 +130,10 @@ impl Service {
     pub(super) fn stop(&self) {
         self.ending.store(true, Ordering::Release);
         self.events.stop();
-        if let Some(Thread { handle, ended }) = self.thread.lock().take() {
-            if ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-                return;
-            }
-            // One that panicked has ended too.
-            let _ = handle.join();
+        if self.threads.join_within(PATIENCE) {
+            // The server's own handle is among what this holds.
+            self.driving.clear();
         }
-        // The server's own handle is among what this holds.
-        self.driving.clear();
     }
 
     /// How much it takes now.

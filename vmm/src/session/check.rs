@@ -3,7 +3,9 @@
 use std::{ffi::OsString, fmt::Write, sync::Arc};
 
 use comfy_table::{Table, presets};
-use device_model::qom_core::{Globals, Policy, Registry, Suggestion, Tree, TypeDescription};
+use device_model::qom_core::{
+    Globals, Policy, Registry, Suggestion, Tree, TypeDescription, UNSTATED,
+};
 use serde::Serialize;
 
 use super::{
@@ -109,7 +111,7 @@ fn table(objects: &[Judgement]) -> String {
             .objections
             .iter()
             .map(|objection| {
-                let reason = objection.reason.unwrap_or("nobody has declared it secure yet");
+                let reason = objection.reason.unwrap_or(UNSTATED);
                 match objection.property {
                     Some(property) => format!("{property}: {reason}"),
                     None => reason.to_owned(),

@@ -9,7 +9,7 @@ use device_model::{
     causes::with_causes,
     qom_core::{
         Action, CreateError, Finding, PlanError, PolicyStatement, Refusal, Suggestion, Taint,
-        ValueError,
+        UNSTATED, ValueError,
     },
 };
 
@@ -131,6 +131,6 @@ pub(super) fn tainted(taint: &Taint) -> String {
 }
 
 fn because(cause: &Refusal) -> String {
-    let reason = cause.reason().unwrap_or("nobody has declared it secure yet");
+    let reason = cause.reason().unwrap_or(UNSTATED);
     format!("tainted: '{}': {cause}: {reason}", cause.path())
 }

@@ -24,7 +24,9 @@ impl Dispatch for Commands {
         matches!(name, "stop" | "echo" | "fail")
             .then_some(CommandTraits { out_of_band: name == "echo" })
     }
+}
 
+impl Commands {
     fn call(&self, request: &Request) -> Result<Value, CommandError> {
         match request.command.as_str() {
             "fail" => Err(CommandError::generic("failed")),
@@ -114,7 +116,12 @@ impl Client {
     fn get_on(&mut self) {
         let mut answers = Vec::new();
         let end = b"\xff\n{'execute': 'no-such-cmd', 'id': 'last'}";
-        self.session.serve(end, &Commands, |bytes| answers.push(judge(&bytes)));
+        self.session.serve(
+            end,
+            &Commands,
+            |request| Commands.call(request),
+            |bytes| answers.push(judge(&bytes)),
+        );
         let last = answers.last().expect("a command is answered");
         assert_eq!(last["error"]["class"], "CommandNotFound");
         assert_eq!(last["id"], "last");

@@ -6,7 +6,7 @@ use device_model::{
     control::RunState,
     device::{Device, Plug},
     monitor::{CommandContext, CommandError},
-    qom_core::{Obj, SecurityStatus},
+    qom_core::{Obj, SecurityStatus, UNSTATED},
 };
 
 use super::line_command;
@@ -83,7 +83,7 @@ fn security(context: &CommandContext<'_>, _: &str) -> Result<String, CommandErro
     for taint in taints {
         let cause = &taint.cause;
         let removed = if taint.removed { ", removed" } else { "" };
-        let reason = cause.reason().unwrap_or("nobody has declared it secure yet");
+        let reason = cause.reason().unwrap_or(UNSTATED);
         let _ = write!(text, "  {}: {cause}: {reason}{removed}\r\n", cause.path());
     }
     let _ = write!(text, "objects: {}\r\n", counts(context));

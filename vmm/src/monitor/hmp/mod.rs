@@ -27,12 +27,12 @@ pub(super) struct LineCommand {
     pub(super) run: fn(&CommandContext<'_>, &str) -> Result<String, CommandError>,
 }
 
-device_model::__private::inventory::collect!(LineCommand);
+inventory::collect!(LineCommand);
 
 /// Registers a [`LineCommand`].
 macro_rules! line_command {
     ($name:literal, $arguments:literal, $description:literal, $run:path) => {
-        device_model::__private::inventory::submit! {
+        inventory::submit! {
             $crate::monitor::hmp::LineCommand {
                 name: $name,
                 arguments: $arguments,
@@ -46,7 +46,7 @@ use line_command;
 
 /// All of them, sorted by name.
 fn line_commands() -> Vec<&'static LineCommand> {
-    let registered = device_model::__private::inventory::iter::<LineCommand>;
+    let registered = inventory::iter::<LineCommand>;
     let mut commands: Vec<_> = registered.into_iter().collect();
     commands.sort_unstable_by_key(|command| command.name);
     commands

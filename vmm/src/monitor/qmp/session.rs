@@ -38,12 +38,6 @@ pub struct CommandTraits {
 pub trait Dispatch {
     /// The command of that name.
     fn find(&self, name: &str) -> Option<CommandTraits>;
-
-    /// Runs a command that was found.
-    ///
-    /// # Errors
-    /// What the client is told.
-    fn call(&self, request: &Request) -> Result<Value, CommandError>;
 }
 
 /// What is to be done next.
@@ -198,18 +192,19 @@ impl Session {
         (self.phase != Phase::Negotiating).then(|| self.wire.event(occurrence))
     }
 
-    /// Runs all that `input` asks for, here and now, and hands every answer to `send`.
+    /// Has all that `input` asks for done by `run`, here and now, and hands every answer to `send`.
     pub fn serve(
         &mut self,
         mut input: &[u8],
         commands: &dyn Dispatch,
+        mut run: impl FnMut(&Request) -> Result<Value, CommandError>,
         mut send: impl FnMut(Vec<u8>),
     ) {
         while let Some(step) = self.step(&mut input, commands) {
             match step {
                 Step::Reply(bytes) => send(bytes),
                 Step::Run(job) | Step::RunNow(job) => {
-                    let result = commands.call(job.request());
+                    let result = run(job.request());
                     self.finish(job, &result).into_iter().for_each(&mut send);
                 }
             }

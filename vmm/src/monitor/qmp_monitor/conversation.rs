@@ -7,7 +7,6 @@ use device_model::{
     monitor::{Answer, CommandContext, CommandError, CommandTable, ErrorClass},
     qom_core::Obj,
 };
-use serde_json::Value;
 
 use crate::monitor::qmp::{
     request::Request,
@@ -33,14 +32,10 @@ impl Dispatch for Commands {
         let command = self.table.get(name)?;
         Some(CommandTraits { out_of_band: command.out_of_band })
     }
-
-    fn call(&self, request: &Request) -> Result<Value, CommandError> {
-        self.answer(request).map(|answer| answer.to_value())
-    }
 }
 
 impl Commands {
-    /// As [`Dispatch::call`], for sending.
+    /// Runs a command.
     pub(super) fn answer(&self, request: &Request) -> Result<Answer, CommandError> {
         let name = &request.command;
         let command = self.table.get(name).ok_or_else(|| {

@@ -8,7 +8,6 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
-    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -20,17 +19,20 @@ use device_model::{
     qom_core::Obj,
     realized::Realized,
 };
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{
     conversation::Commands,
     outbox::{Delivery, Notice, Outbox},
 };
-use crate::monitor::qmp::{
-    budget::{Budget, DEFAULT_CAPACITY},
-    framer::Framer,
-    session::{Dispatch, Job, Session, Step},
-    wire::{Version, Wire},
+use crate::monitor::{
+    qmp::{
+        budget::{Budget, DEFAULT_CAPACITY},
+        framer::Framer,
+        session::{Dispatch, Job, Session, Step},
+        wire::{Version, Wire},
+    },
+    threads::Threads,
 };
 
 /// Bytes that are taken at a time.
@@ -80,56 +82,6 @@ impl Talk {
     }
 }
 
-/// The threads of a service, and how many have not ended.
-#[derive(Debug, Default)]
-struct Threads {
-    handles: Mutex<Vec<JoinHandle<()>>>,
-    running: Mutex<usize>,
-    ended: Condvar,
-}
-
-impl Threads {
-    fn spawn(
-        &self,
-        name: &str,
-        service: Arc<Service>,
-        work: impl FnOnce(&Service) + Send + 'static,
-    ) -> io::Result<()> {
-        *self.running.lock() += 1;
-        let spawned = thread::Builder::new().name(name.to_owned()).spawn(move || {
-            work(&service);
-            service.threads.one_ended();
-        });
-        match spawned {
-            Ok(handle) => self.handles.lock().push(handle),
-            Err(error) => {
-                self.one_ended();
-                return Err(error);
-            }
-        }
-        Ok(())
-    }
-
-    fn one_ended(&self) {
-        *self.running.lock() -= 1;
-        self.ended.notify_all();
-    }
-
-    /// Waits for all of them, and tells whether they ended.
-    fn join_within(&self, patience: Duration) -> bool {
-        let mut running = self.running.lock();
-        self.ended.wait_while_for(&mut running, |running| *running > 0, patience);
-        if *running > 0 {
-            return false;
-        }
-        for handle in self.handles.lock().drain(..) {
-            // One that panicked has ended too.
-            let _ = handle.join();
-        }
-        true
-    }
-}
-
 /// The memory that the unfinished messages of all clients share.
 fn budget() -> Arc<Budget> {
     static BUDGET: OnceLock<Arc<Budget>> = OnceLock::new();
@@ -164,7 +116,7 @@ impl Service {
         let Some(this) = self.this.upgrade() else { return Ok(()) };
         let table = CommandTable::global().map_err(io::Error::other)?;
         self.commands.set(Commands::new(table, vm, monitor.clone()));
-        let started = self.threads.spawn("monitor", this, Self::converse);
+        let started = self.threads.spawn("monitor", move || this.converse());
         if started.is_err() {
             self.commands.clear();
             return started;
@@ -301,9 +253,10 @@ impl Service {
         if executor.is_none() {
             // There is only one such command at a time.
             let (jobs, waiting) = sync_channel(1);
-            let execute = move |service: &Self| service.execute(&waiting);
-            let spawned =
-                self.this.upgrade().map(|this| self.threads.spawn("monitor-exec", this, execute));
+            let spawned = self
+                .this
+                .upgrade()
+                .map(|this| self.threads.spawn("monitor-exec", move || this.execute(&waiting)));
             *executor = matches!(spawned, Some(Ok(()))).then_some(jobs);
         }
         let unsent = match &*executor {

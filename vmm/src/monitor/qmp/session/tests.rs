@@ -22,7 +22,9 @@ impl Dispatch for Commands {
         };
         Some(CommandTraits { out_of_band })
     }
+}
 
+impl Commands {
     fn call(&self, request: &Request) -> Result<Value, CommandError> {
         match request.command.as_str() {
             "fail" => Err(CommandError::new(ErrorClass::DeviceNotFound, "Device 'x' not found")),
@@ -72,7 +74,12 @@ impl Client {
     /// What it is answered by a driver that does everything at once.
     fn ask(&mut self, input: impl AsRef<[u8]>) -> Vec<Value> {
         let mut answers = Vec::new();
-        self.session.serve(input.as_ref(), &Commands, |bytes| answers.push(read(&bytes)));
+        self.session.serve(
+            input.as_ref(),
+            &Commands,
+            |request| Commands.call(request),
+            |bytes| answers.push(read(&bytes)),
+        );
         answers
     }
 
