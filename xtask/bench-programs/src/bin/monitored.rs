@@ -56,24 +56,6 @@ macro_rules! submit {
     };
 }
 
-macro_rules! ten {
-    ($next:ident $($rest:ident)*; $($digit:tt)*) => {
-        ten!($($rest)*; $($digit)* 0);
-        ten!($($rest)*; $($digit)* 1);
-        ten!($($rest)*; $($digit)* 2);
-        ten!($($rest)*; $($digit)* 3);
-        ten!($($rest)*; $($digit)* 4);
-        ten!($($rest)*; $($digit)* 5);
-        ten!($($rest)*; $($digit)* 6);
-        ten!($($rest)*; $($digit)* 7);
-        ten!($($rest)*; $($digit)* 8);
-        ten!($($rest)*; $($digit)* 9);
-    };
-    (; $($digit:tt)*) => {
-        submit!($($digit)*);
-    };
-}
-
-ten!(hundreds tens ones;);
+bench_programs::each_number!(submit; hundreds tens ones;);
 
 vmm::main!(devices);
