@@ -249,7 +249,7 @@ fn a_configuration_file_is_wrong_at_a_line() {
         (
             "# devices\n\n[devic \"x\"]\n",
             "vm.cfg:3: [devic]: unknown section, expected accel, chardev, compat, device, global, \
-             machine, memory, name or smp-opts; did you mean 'device'?",
+             machine, memory, name, object or smp-opts; did you mean 'device'?",
         ),
         (
             "type = \"microvm\"\n",

@@ -51,6 +51,12 @@ fn an_unknown_type_is_named_with_the_nearest_of_its_kind() {
         ("-accel kwm", "-accel kwm: invalid accelerator kwm; did you mean 'kvm'?"),
         ("-accel tcg", "-accel tcg: invalid accelerator tcg"),
         ("-cpu hots", "-cpu hots: unable to find CPU model 'hots'; did you mean 'host'?"),
+        ("-object device,id=a", "-object device,id=a: object type 'device' is abstract"),
+        (
+            "-object pvpanic,id=a",
+            "-object pvpanic,id=a: object type 'pvpanic' isn't supported by object-add",
+        ),
+        ("-object warp-core,id=a", "-object warp-core,id=a: invalid object type: warp-core"),
         (
             "-chardev nul,id=a",
             "-chardev nul,id=a: 'nul' is not a valid char driver name; did you mean 'null'?",
@@ -194,6 +200,8 @@ fn an_id_is_given_once() {
             "-chardev stdio,id=a: Duplicate chardev ID 'a'",
         ),
         ("-chardev null", "-chardev null: Parameter 'id' is missing"),
+        ("-object secret", "-object secret: Parameter 'id' is missing"),
+        ("-object id=a", "-object id=a: Parameter 'qom-type' is missing"),
     ]);
     Vmm::line("-device pvpanic,id=1a").run().refuses_to_start_with(&["-device pvpanic,id=1a: "]);
 }

@@ -9,7 +9,7 @@ use device_model::{
 use thiserror::Error;
 
 use crate::{
-    creation::{chardev::BackendError, device::DriverError},
+    creation::{chardev::BackendError, device::DriverError, object::ObjectTypeError},
     options::{choice::ChoiceError, command_line::CommandLineError},
     vcpu::SlotError,
 };
@@ -122,6 +122,9 @@ pub enum OptionError {
     /// No device that users can add.
     #[error(transparent)]
     Driver(#[from] DriverError),
+    /// No object that users can create.
+    #[error(transparent)]
+    Object(#[from] ObjectTypeError),
     /// No such character device.
     #[error(transparent)]
     Chardev(#[from] BackendError),
@@ -136,7 +139,7 @@ pub enum OptionError {
     /// An id that another option has.
     #[error("Duplicate {what} ID '{id}'")]
     DuplicateId {
-        /// `device` or `chardev`.
+        /// `device`, `object` or `chardev`.
         what: &'static str,
         /// The id.
         id: String,

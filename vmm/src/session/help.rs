@@ -2,6 +2,7 @@
 
 use device_model::qom_core::{
     Access, Class, InsecureCondition, InsecureStatement, PropertyInfo, Registry, SecurityStatus,
+    Suggestion,
 };
 use serde_json::Value;
 
@@ -11,10 +12,7 @@ use super::{
 };
 use crate::{
     cpu,
-    creation::{
-        chardev::BackendError,
-        device::{self, DriverError},
-    },
+    creation::{chardev, device, object},
     machine::{self, MachineClass},
     options::{
         choice::phrase,
@@ -54,6 +52,7 @@ pub(super) fn types(registry: &Registry, topic: HelpTopic) -> String {
             })
         }
         HelpTopic::Device => devices(registry),
+        HelpTopic::Object => objects(registry),
     }
 }
 
@@ -69,6 +68,14 @@ fn names(
         if let Some(name) = strip(class.name()) {
             text += &format!("{indent}{name}{}\n", status(class));
         }
+    }
+    text
+}
+
+fn objects(registry: &Registry) -> String {
+    let mut text = "List of user creatable objects:\n".to_owned();
+    for class in object::all_creatable(registry) {
+        text += &format!("  {}{}\n", class.name(), status(class));
     }
     text
 }
@@ -137,22 +144,10 @@ pub(super) fn properties(
     topic: HelpTopic,
     name: &str,
 ) -> Result<String, StartError> {
-    let (type_name, parent): (String, _) = match topic {
-        HelpTopic::Machine => (format!("{name}{}", machine::TYPE_SUFFIX), "machine"),
-        HelpTopic::Accelerator => (format!("{name}-accel"), "accelerator"),
-        HelpTopic::Cpu => (format!("{name}{}", cpu::TYPE_SUFFIX), "cpu"),
-        HelpTopic::Chardev => (format!("chardev-{name}"), "chardev"),
-        HelpTopic::Device => (name.to_owned(), "device"),
-    };
-    let place = format!("-{} {name},help", option(topic));
-    let refuse = |problem| StartError::Option { place: place.clone(), problem };
-    if topic == HelpTopic::Device {
-        device::pluggable(registry, name).map_err(|error| refuse(error.into()))?;
-    }
-    let class = registry
-        .class(&type_name)
-        .filter(|class| !class.is_abstract() && class.is_a(parent))
-        .ok_or_else(|| refuse(unknown(registry, topic, name)))?;
+    let class = class(registry, topic, name).map_err(|problem| {
+        let place = format!("-{} {name},help", option(topic));
+        StartError::Option { place, problem }
+    })?;
     let mut text = format!("{name} options:{}\n", status(class));
     // What is computed can't be given.
     let given = |property: &PropertyInfo| property.access != Access::Computed;
@@ -200,37 +195,34 @@ const fn option(topic: HelpTopic) -> &'static str {
         HelpTopic::Cpu => "cpu",
         HelpTopic::Chardev => "chardev",
         HelpTopic::Device => "device",
+        HelpTopic::Object => "object",
     }
 }
 
-fn unknown(registry: &Registry, topic: HelpTopic, name: &str) -> OptionError {
-    use device_model::qom_core::Suggestion;
-    let suggest = |class, strip: fn(&'static str) -> Option<&'static str>| {
-        Suggestion::of(name, short_names(registry, class, strip))
+/// The type that an option calls `name`.
+fn class<'a>(
+    registry: &'a Registry,
+    topic: HelpTopic,
+    name: &str,
+) -> Result<&'a Class, OptionError> {
+    let (affix, parent) = match topic {
+        HelpTopic::Machine => (machine::TYPE_SUFFIX, "machine"),
+        HelpTopic::Accelerator => ("-accel", "accelerator"),
+        HelpTopic::Cpu => (cpu::TYPE_SUFFIX, "cpu"),
+        HelpTopic::Chardev => return Ok(chardev::backend(registry, name)?),
+        HelpTopic::Device => return Ok(device::pluggable(registry, name)?.0),
+        HelpTopic::Object => return Ok(object::creatable(registry, name)?),
     };
-    let name = name.to_owned();
-    match topic {
-        HelpTopic::Machine => OptionError::Machine {
-            suggestion: suggest("machine", |name| name.strip_suffix(machine::TYPE_SUFFIX)),
-            name,
-        },
-        HelpTopic::Accelerator => OptionError::Accelerator {
-            suggestion: suggest("accelerator", |name| name.strip_suffix("-accel")),
-            name,
-        },
-        HelpTopic::Cpu => OptionError::CpuModel {
-            suggestion: suggest("cpu", |name| name.strip_suffix(cpu::TYPE_SUFFIX)),
-            name,
-        },
-        HelpTopic::Chardev => BackendError {
-            suggestion: suggest("chardev", |name| name.strip_prefix("chardev-")),
-            name,
+    let class = registry.class(&format!("{name}{affix}")).map(|class| &**class);
+    class.filter(|class| !class.is_abstract() && class.is_a(parent)).ok_or_else(|| {
+        let names = short_names(registry, parent, |name| name.strip_suffix(affix));
+        let (name, suggestion) = (name.to_owned(), Suggestion::of(name, names));
+        match topic {
+            HelpTopic::Machine => OptionError::Machine { name, suggestion },
+            HelpTopic::Cpu => OptionError::CpuModel { name, suggestion },
+            _ => OptionError::Accelerator { name, suggestion },
         }
-        .into(),
-        HelpTopic::Device => {
-            DriverError::Unknown { suggestion: Suggestion::default(), name }.into()
-        }
-    }
+    })
 }
 
 /// A line for a property: its description, what is accepted, the default, what is insecure.

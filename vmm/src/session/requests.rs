@@ -9,7 +9,7 @@ use serde_json::Value;
 use self::streams::FirstSerial;
 use super::error::{OptionError, StartError};
 use crate::{
-    creation::device,
+    creation::{device, object},
     machine::{self, MachineClass},
     options::{
         command_line::{CommandLine, Entry, MACHINE_KEYS},
@@ -39,6 +39,7 @@ pub(super) fn requests(
     let mut builder = Builder { line, registry, requests: Vec::new() };
     let machine = builder.machine_class()?;
     builder.accelerator(&machine)?;
+    builder.objects()?;
     builder.chardevs()?;
     builder.monitors()?;
     builder.qtest()?;
@@ -347,6 +348,23 @@ impl<'a> Builder<'a> {
             request = self.agreed(machine, entry, "cpu-features", features)?.apply(request);
         }
         Ok(request)
+    }
+
+    fn objects(&mut self) -> Result<(), StartError> {
+        let mut ids: Vec<String> = Vec::new();
+        for (entry, arguments) in self.line.objects() {
+            let name = arguments.implied.as_deref().unwrap_or_default();
+            object::creatable(self.registry, name)
+                .map_err(|problem| refuse_key(entry, "qom-type", problem.into()))?;
+            let id = text(arguments, "id").unwrap_or_default();
+            if ids.contains(&id) {
+                return Err(refuse(entry, OptionError::DuplicateId { what: "object", id }));
+            }
+            let request = object::with_id(name, &id);
+            self.requests.push(with_arguments(request, entry, arguments).from(origin(entry)));
+            ids.push(id);
+        }
+        Ok(())
     }
 
     fn devices(&mut self) -> Result<(), StartError> {

@@ -34,6 +34,7 @@ pub(super) fn command() -> Command {
         .next_help_heading(DEVICES)
         .arg(valued("device", "TYPE[,...]", "add a device"))
         .arg(valued("global", "TYPE.PROP=VALUE", "set a property on every device of a type"))
+        .arg(valued("object", "TYPE,id=ID[,...]", "create an object for others to use"))
         .arg(valued("chardev", "BACKEND,id=ID[,...]", "make a character device for others to use"))
         .arg(valued("serial", "STREAM", "a serial port: stdio, none, unix:PATH..."))
         .arg(valued("display", "none", "graphical output, of which there is none"))

@@ -2,9 +2,8 @@
 //!
 //! As in QEMU: of `-kernel`, `-initrd`, `-append`, `-bios`, `-cpu`, `-m`, `-name`, `-display`, `-qtest`
 //! and `-qtest-log` the last holds; several `-machine` and several `-smp` are merged key by key, the last value of each
-//! key holding; each `-accel`, `-device`, `-global`, `-chardev`, `-serial`, `-mon`
-//! and `-qmp` counts. Statements of
-//! the security policy all count, and none replaces another.
+//! key holding; each `-accel`, `-device`, `-global`, `-object`, `-chardev`, `-serial`, `-mon` and
+//! `-qmp` counts. Statements of the security policy all count, and none replaces another.
 
 use std::path::Path;
 
@@ -68,6 +67,8 @@ impl CommandLine {
         devices: Device -> OptionArgs;
         /// Every `-global`, in order.
         globals: Global -> Global;
+        /// Every `-object`, in order.
+        objects: Object -> OptionArgs;
         /// Every `-chardev`, in order.
         chardevs: Chardev -> OptionArgs;
         /// Every `-mon`, in order.

@@ -26,4 +26,6 @@ pub enum HelpTopic {
     Device,
     /// `-machine`.
     Machine,
+    /// `-object`.
+    Object,
 }

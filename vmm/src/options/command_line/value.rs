@@ -22,6 +22,7 @@ const CHARDEV_SYNTAX: Syntax = typed_syntax("backend");
 const DEVICE_SYNTAX: Syntax = typed_syntax("driver");
 pub(super) const MACHINE_SYNTAX: Syntax = typed_syntax("type");
 const MONITOR_SYNTAX: Syntax = typed_syntax("chardev");
+const OBJECT_SYNTAX: Syntax = typed_syntax("qom-type");
 const NAME_SYNTAX: Syntax =
     Syntax { implied_key: Some("guest"), words: Words::Refused, json: false };
 
@@ -58,6 +59,8 @@ pub enum OptionValue {
     Device(OptionArgs),
     /// `-global`.
     Global(Global),
+    /// `-object`: implied key `qom-type`, which is present, as is `id`.
+    Object(OptionArgs),
     /// `-chardev`: implied key `backend`, which is present, as is `id`.
     Chardev(OptionArgs),
     /// `-serial`.
@@ -239,7 +242,7 @@ pub(super) fn from_section(section: Section) -> Result<OptionValue, ValueError> 
     let syntax = syntax(section.option).ok_or(ValueError::Unread)?;
     let mut pairs = Vec::with_capacity(section.pairs.len() + 1);
     if let Some(id) = section.id {
-        if !matches!(section.option, "device" | "chardev" | "mon") {
+        if !matches!(section.option, "device" | "object" | "chardev" | "mon") {
             return Err(ValueError::UnwantedId { given: excerpt(&id) });
         }
         pairs.push(("id".to_owned(), Given::Text(id)));
@@ -254,6 +257,7 @@ fn syntax(name: &str) -> Option<Syntax> {
         "machine" => MACHINE_SYNTAX,
         "accel" => ACCEL_SYNTAX,
         "device" => DEVICE_SYNTAX,
+        "object" => OBJECT_SYNTAX,
         "chardev" => CHARDEV_SYNTAX,
         "mon" => MONITOR_SYNTAX,
         "m" => size::SYNTAX,
@@ -290,10 +294,14 @@ fn from_args(name: &str, mut args: OptionArgs) -> Result<OptionValue, ValueError
             }
             OptionValue::Device(args)
         }
+        "object" => {
+            require(&args, "qom-type")?;
+            require_id(&args)?;
+            OptionValue::Object(args)
+        }
         "chardev" => {
             require(&args, "backend")?;
-            let id = args.get("id").ok_or(ValueError::Missing { key: "id" })?;
-            identifier::check(&unquoted(id))?;
+            require_id(&args)?;
             OptionValue::Chardev(args)
         }
         "mon" => {
@@ -314,6 +322,7 @@ fn topic(name: &str) -> Option<HelpTopic> {
         "machine" => HelpTopic::Machine,
         "accel" => HelpTopic::Accelerator,
         "device" => HelpTopic::Device,
+        "object" => HelpTopic::Object,
         "chardev" => HelpTopic::Chardev,
         _ => return None,
     })
@@ -325,6 +334,12 @@ fn require(args: &OptionArgs, key: &'static str) -> Result<(), ValueError> {
         None | Some("") => Err(ValueError::Missing { key }),
         Some(_) => Ok(()),
     }
+}
+
+/// Checks that there is an id, and that it has the form of one.
+fn require_id(args: &OptionArgs) -> Result<(), ValueError> {
+    let id = args.get("id").ok_or(ValueError::Missing { key: "id" })?;
+    Ok(identifier::check(&unquoted(id))?)
 }
 
 fn guest_name(mut args: OptionArgs) -> Result<GuestName, ValueError> {
