@@ -2,7 +2,8 @@
 //!
 //! This is what the tests share: programs to start, [`Vmm`] to start one with, what came of it
 //! ([`Running`], [`Finished`]), files that a test makes ([`Scratch`]), guests of a few instructions
-//! ([`guest`]) and a client that drives devices without a guest ([`qtest`]).
+//! ([`guest`]) and clients: of monitors ([`qmp`]), and one that drives devices without a guest
+//! ([`qtest`]).
 
 #![forbid(unsafe_code)]
 
@@ -11,6 +12,7 @@ mod finished;
 pub mod guest;
 mod output;
 mod programs;
+pub mod qmp;
 pub mod qtest;
 mod running;
 mod scratch;

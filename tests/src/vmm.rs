@@ -66,6 +66,12 @@ impl Vmm {
         self.args([OsStr::new("-kernel"), file.as_ref()])
     }
 
+    /// A monitor for programs, which listens there.
+    #[must_use]
+    pub fn monitor(self, socket: &Path) -> Self {
+        self.args(["-qmp".into(), format!("unix:{},server=on,wait=off", socket.display())])
+    }
+
     /// Starts it in that folder, so that file names are as a user would write them.
     #[must_use]
     pub fn within(mut self, folder: impl AsRef<Path>) -> Self {

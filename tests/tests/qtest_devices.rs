@@ -1,16 +1,11 @@
 //! Devices that are driven by the qtest protocol, with no guest and no KVM.
 
-use std::{
-    io::{BufRead, BufReader, Write},
-    os::unix::net::UnixStream,
-    path::Path,
-    thread,
-    time::Duration,
-};
+use std::{thread, time::Duration};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tests::{
     Scratch, Vmm,
+    qmp::Qmp,
     qtest::{PERMITTED, Qtest},
 };
 
@@ -154,51 +149,13 @@ fn the_ioapic_has_its_registers_and_takes_interrupts_from_the_client() {
     );
 }
 
-/// A client of the machine protocol, which says what it is told to.
-struct Monitor(BufReader<UnixStream>);
-
-impl Monitor {
-    fn connect(socket: &Path) -> Self {
-        let stream = UnixStream::connect(socket).expect("the monitor listens");
-        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("it is a socket");
-        let mut monitor = Self(BufReader::new(stream));
-        assert!(monitor.message().get("QMP").is_some());
-        monitor.ask(&json!({ "execute": "qmp_capabilities" }));
-        monitor
-    }
-
-    fn message(&mut self) -> Value {
-        let mut line = String::new();
-        self.0.read_line(&mut line).expect("it answers");
-        serde_json::from_str(&line).expect("it speaks JSON")
-    }
-
-    fn ask(&mut self, command: &Value) -> Value {
-        writeln!(self.0.get_ref(), "{command}").expect("it reads");
-        loop {
-            let mut answer = self.message();
-            assert_eq!(answer.get("error"), None, "{command}");
-            // An event comes when it comes.
-            if let Some(value) = answer.get_mut("return") {
-                return value.take();
-            }
-        }
-    }
-
-    fn property(&mut self, path: &str, property: &str) -> Value {
-        let arguments = json!({ "path": path, "property": property });
-        self.ask(&json!({ "execute": "qom-get", "arguments": arguments }))
-    }
-}
-
 #[test]
 fn messages_that_no_processor_takes_are_seen_by_a_monitor_as_processors_are() {
     let scratch = Scratch::new();
     let socket = scratch.path().join("qmp");
     let vmm = Vmm::line("-accel qtest -nodefaults -smp 2").and(PERMITTED);
-    let qmp = format!("unix:{},server=on,wait=off", socket.display());
-    let mut machine = Qtest::of(vmm.args(["-qmp", &qmp]), scratch);
-    let mut monitor = Monitor::connect(&socket);
+    let mut machine = Qtest::of(vmm.monitor(&socket), scratch);
+    let mut monitor = Qmp::connect(&socket);
     assert_eq!(monitor.property("/accel", "message-count"), json!(0));
     // Pin 6: edge-triggered, unmasked, vector 0x51; to processor 1.
     set_ioapic(&mut machine, 0x1d, 1 << 24);
@@ -209,7 +166,7 @@ fn messages_that_no_processor_takes_are_seen_by_a_monitor_as_processors_are() {
     assert_eq!(monitor.property("/accel", "messages"), message);
     machine.ok("clock_step 12");
     assert_eq!(monitor.property("/accel", "time"), json!(12));
-    let processors = monitor.ask(&json!({ "execute": "query-cpus-fast" }));
+    let processors = monitor.execute("query-cpus-fast", json!({}));
     let paths: Vec<_> = processors
         .as_array()
         .expect("it is a list")
@@ -217,7 +174,7 @@ fn messages_that_no_processor_takes_are_seen_by_a_monitor_as_processors_are() {
         .map(|processor| &processor["qom-path"])
         .collect();
     assert_eq!(paths, ["/machine/unattached/cpu[0]", "/machine/unattached/cpu[1]"]);
-    monitor.ask(&json!({ "execute": "system_reset" }));
+    monitor.execute("system_reset", json!({}));
     // The machine starts over, and the pin is masked again.
     assert_eq!(ioapic(&mut machine, 0x1c), 0x1_0000);
 }
