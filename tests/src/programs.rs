@@ -10,6 +10,7 @@ use std::{
 /// Packages, and the programs in them.
 pub(crate) const PALISADE: &str = "palisade";
 const THIRD_PARTY_VMM: &str = "third-party-vmm";
+const MATRIX_VMM: &str = "matrix-vmm";
 const EMPTY_VMM: &str = "empty-vmm";
 
 /// A profile that cargo has by itself.
@@ -35,7 +36,7 @@ fn program(name: &str) -> PathBuf {
     let folder = FOLDER.get_or_init(|| {
         let folder = profile_folder();
         let name = folder.file_name().and_then(|name| name.to_str()).expect("profiles are named");
-        let packages = [PALISADE, THIRD_PARTY_VMM, EMPTY_VMM];
+        let packages = [PALISADE, THIRD_PARTY_VMM, MATRIX_VMM, EMPTY_VMM];
         build(&folder, if name == "debug" { "dev" } else { name }, &packages);
         folder
     });
@@ -50,6 +51,11 @@ pub fn palisade() -> PathBuf {
 /// A monitor with types of a third party's.
 pub fn third_party_vmm() -> PathBuf {
     program(THIRD_PARTY_VMM)
+}
+
+/// A monitor with types of each security status, for each way to create something.
+pub fn matrix_vmm() -> PathBuf {
+    program(MATRIX_VMM)
 }
 
 /// A monitor that names a crate for types that it does not have.

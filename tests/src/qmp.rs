@@ -57,12 +57,24 @@ impl Qmp {
                 Err(_) => thread::sleep(Duration::from_millis(2)),
             }
         };
+        Self::over(stream).expect("the monitor greets")
+    }
+
+    /// Connects if somebody listens and greets, and negotiates no capabilities.
+    fn try_connect(socket: &Path) -> Option<Self> {
+        let mut client = Self::over(UnixStream::connect(socket).ok()?)?;
+        client.execute("qmp_capabilities", json!({}));
+        Some(client)
+    }
+
+    /// A client that has been greeted; none if the monitor hangs up instead.
+    fn over(stream: UnixStream) -> Option<Self> {
         stream.set_read_timeout(Some(PATIENCE)).expect("it is a socket");
         let stream = BufReader::new(stream);
         let mut client = Self { stream, greeting: Value::Null, events: VecDeque::new() };
-        client.greeting = client.message().expect("the monitor greets");
+        client.greeting = client.message()?;
         assert!(client.greeting.get("QMP").is_some(), "{}", client.greeting);
-        client
+        Some(client)
     }
 
     /// What it was greeted with.
@@ -229,6 +241,24 @@ impl Monitored {
         let running = vmm.monitor(&socket).start();
         let qmp = Qmp::connect(&socket);
         Self { running, qmp, scratch, socket }
+    }
+
+    /// The same for a VM that may not start: what came of it then.
+    ///
+    /// # Errors
+    /// If it ended before it had a monitor.
+    pub fn try_of(vmm: Vmm, scratch: Scratch) -> Result<Self, Finished> {
+        let socket = scratch.path().join("qmp");
+        let mut running = vmm.monitor(&socket).start();
+        loop {
+            if running.has_ended() {
+                return Err(running.finish());
+            }
+            if let Some(qmp) = Qmp::try_connect(&socket) {
+                return Ok(Self { running, qmp, scratch, socket });
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Where the monitor listens.

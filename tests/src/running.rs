@@ -144,6 +144,26 @@ impl Running {
         kill_process(pid.expect("processes have positive ids"), signal).expect("it is ours");
     }
 
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("it is our child").is_some()
+    }
+
+    /// What each of its descriptors leads to, in order of these.
+    pub fn descriptors(&self) -> Vec<String> {
+        let folder = format!("/proc/{}/fd", self.child.id());
+        let entries = std::fs::read_dir(folder).expect("the process runs");
+        let mut links: Vec<(u32, String)> = entries
+            .filter_map(|entry| {
+                let path = entry.ok()?.path();
+                let number = path.file_name()?.to_str()?.parse().ok()?;
+                Some((number, std::fs::read_link(path).ok()?.display().to_string()))
+            })
+            .collect();
+        links.sort_unstable();
+        links.into_iter().map(|(number, link)| format!("{number} {link}")).collect()
+    }
+
     /// Waits until it ends by itself.
     pub fn finish(mut self) -> Finished {
         let status = self.wait();

@@ -1,0 +1,21 @@
+//! A type of each security status for each way to create something, so that a matrix of types, ways
+//! and policies has no blank.
+
+mod accelerators;
+mod carriers;
+mod chardevs;
+mod cpus;
+mod devices;
+mod machines;
+mod objects;
+
+/// Defines a type of each status by the macro that is named first, which is given the type's name
+/// and the words of its statement.
+macro_rules! in_each_status {
+    ($define:ident: $secure:ident, $insecure:ident, $undeclared:ident) => {
+        $define!($secure, secure,);
+        $define!($insecure, insecure, reason = "an example",);
+        $define!($undeclared,);
+    };
+}
+use in_each_status;

@@ -1,0 +1,43 @@
+//! Machines on which no guest runs.
+
+use device_model::{
+    platform::Platform,
+    qom_core::{BoxedError, Children, Configuration, Obj, PlanError, qom_type},
+};
+use vmm::{
+    boot::entry::Entry,
+    machine::{Machine, MachineClass},
+};
+
+use crate::in_each_status;
+
+static CLASS: MachineClass =
+    MachineClass { is_default: false, runs_guest: false, has_serial: false, max_cpus: 0 };
+
+fn containers(_: &Configuration<'_>, children: &mut Children) -> Result<(), PlanError> {
+    for name in ["peripheral", "peripheral-anon", "unattached"] {
+        children.add_container(name);
+    }
+    Ok(())
+}
+
+macro_rules! machine {
+    ($name:ident, $($statement:tt)*) => {
+        /// Machine of one status
+        #[qom_type($($statement)* parent = Machine, class_data = CLASS, children = containers)]
+        #[derive(Debug)]
+        struct $name;
+
+        impl Machine for $name {
+            fn prepare(&self, _: &Platform) -> Result<(), BoxedError> {
+                Ok(())
+            }
+
+            fn boot(&self, _: &Obj, _: &Platform) -> Result<Option<Entry>, BoxedError> {
+                Ok(None)
+            }
+        }
+    };
+}
+
+in_each_status!(machine: SecureMachine, InsecureMachine, UndeclaredMachine);
