@@ -38,6 +38,31 @@ pub struct Watch(u64);
 struct Watched {
     descriptor: OwnedFd,
     callback: Callback,
+    state: State,
+}
+
+/// Whether a descriptor is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Waiting,
+    /// Its callback runs, and nobody has resumed it since.
+    Called,
+    /// Not in the epoll: what is in it with no interest at all is still told of hang-ups.
+    Paused,
+}
+
+impl Watched {
+    fn wait(&mut self, epoll: &OwnedFd, key: u64) {
+        if self.state == State::Paused {
+            let (data, flags) = (epoll::EventData::new_u64(key), epoll::EventFlags::IN);
+            // It was there before, so it can only fail for want of kernel memory; the next resume
+            // tries again.
+            if epoll::add(epoll, &self.descriptor, data, flags).is_err() {
+                return;
+            }
+        }
+        self.state = State::Waiting;
+    }
 }
 
 /// Waits for descriptors and calls back on the thread that runs it. Registering and resuming may
@@ -93,23 +118,17 @@ impl EventLoop {
             &self.epoll,
             &descriptor,
             epoll::EventData::new_u64(key),
-            epoll::EventFlags::IN | epoll::EventFlags::ONESHOT,
+            epoll::EventFlags::IN,
         )?;
         let callback: Callback = Arc::new(Mutex::new(callback));
-        watched.insert(key, Watched { descriptor, callback });
+        watched.insert(key, Watched { descriptor, callback, state: State::Waiting });
         Ok(Watch(key))
     }
 
     /// Waits for a paused descriptor again.
     pub fn resume(&self, watch: Watch) {
-        if let Some(watched) = self.watched().get(&watch.0) {
-            // It was added, so it can only fail for want of kernel memory; the next resume tries.
-            let _ = epoll::modify(
-                &self.epoll,
-                &watched.descriptor,
-                epoll::EventData::new_u64(watch.0),
-                epoll::EventFlags::IN | epoll::EventFlags::ONESHOT,
-            );
+        if let Some(watched) = self.watched().get_mut(&watch.0) {
+            watched.wait(&self.epoll, watch.0);
         }
     }
 
@@ -119,7 +138,9 @@ impl EventLoop {
         // Not in the `if let`, which would hold the lock while the callback is dropped: what that
         // owns may have a registration of its own to end.
         let removed = self.watched().remove(&watch.0);
-        if let Some(watched) = removed {
+        if let Some(watched) = removed
+            && watched.state != State::Paused
+        {
             let _ = epoll::delete(&self.epoll, &watched.descriptor);
         }
     }
@@ -170,10 +191,7 @@ impl EventLoop {
                     let mut count = [0; 8];
                     // Read, or it would wake every later run again and again.
                     let _ = rustix::io::read(&self.wake, &mut count);
-                } else if self.stopped.load(Ordering::Acquire) {
-                    // Reported once and not called back: it waits for the next run.
-                    self.resume(Watch(key));
-                } else {
+                } else if !self.stopped.load(Ordering::Acquire) {
                     self.dispatch(key);
                 }
             }
@@ -182,11 +200,22 @@ impl EventLoop {
     }
 
     fn dispatch(&self, key: u64) {
-        let callback = self.watched().get(&key).map(|watched| Arc::clone(&watched.callback));
-        if let Some(callback) = callback {
-            let next = callback.lock()();
-            if next == Next::Continue {
-                self.resume(Watch(key));
+        let callback = self.watched().get_mut(&key).and_then(|watched| {
+            // It may have been paused by what was called before it.
+            (watched.state == State::Waiting).then(|| {
+                watched.state = State::Called;
+                Arc::clone(&watched.callback)
+            })
+        });
+        let Some(callback) = callback else { return };
+        let next = callback.lock()();
+        if let Some(watched) = self.watched().get_mut(&key) {
+            // Who resumed it meanwhile knows of something that the callback may not have seen.
+            if watched.state == State::Called && next == Next::Pause {
+                let _ = epoll::delete(&self.epoll, &watched.descriptor);
+                watched.state = State::Paused;
+            } else {
+                watched.wait(&self.epoll, key);
             }
         }
     }
