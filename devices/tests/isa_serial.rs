@@ -130,6 +130,7 @@ fn acpi_tells_of_it_by_its_usual_name_where_it_really_is() {
             hardware_id: "PNP0501".to_owned(),
             unique_id: 2,
             coherent: None,
+            events: None,
             resources: vec![Resource::Ports { start: 0x2f8, count: 8 }, Resource::isa_interrupt(3),],
         }]
     );

@@ -37,6 +37,9 @@ const AP_START: (u32, u32) = (0x8000, 8);
 const SHARED: u16 = 0x8f00;
 /// Memory of no file, which keeps what it has when the machine starts over.
 const KEPT: u32 = 0x80_0000;
+/// Where a kernel searches for the root pointer of its ACPI tables, which lie beside it (ACPI 6.5,
+/// section 5.2.5.1); up to the last place for four bytes.
+const ACPI_TABLES: (u32, u32) = (0xe_0000, 0xf_fffd);
 /// What fills a pipe that nobody reads: 64 KiB (`pipe(7)`), less a page that single bytes start and
 /// that counts as taken then.
 const PIPE_FULL: u32 = 60 << 10;
@@ -213,6 +216,25 @@ pub fn port_keeps(port: u16, value: u8) -> Image {
         triple_fault(code)?;
         code.set_label(&mut lost)?;
         print(code, "lost")?;
+        triple_fault(code)
+    })
+}
+
+/// Tells whether its ACPI tables hold these four letters anywhere: `told` or `untold`.
+pub fn is_told_of(letters: [u8; 4]) -> Image {
+    assemble(|code| {
+        let (mut next, mut told) = (code.create_label(), code.create_label());
+        code.mov(eax, ACPI_TABLES.0)?;
+        code.set_label(&mut next)?;
+        code.cmp(dword_ptr(eax), u32::from_le_bytes(letters))?;
+        code.je(told)?;
+        code.inc(eax)?;
+        code.cmp(eax, ACPI_TABLES.1)?;
+        code.jne(next)?;
+        print(code, "untold")?;
+        triple_fault(code)?;
+        code.set_label(&mut told)?;
+        print(code, "told")?;
         triple_fault(code)
     })
 }

@@ -29,6 +29,31 @@ pub struct AcpiDevice {
     pub coherent: Option<bool>,
     /// Its `_CRS`.
     pub resources: Vec<Resource>,
+    /// Its `_EVT`, if it is a generic event device (section 5.6.9): its interrupts tell that
+    /// something happened, and this what.
+    pub events: Option<EventRegister>,
+}
+
+/// A byte that tells what happened since it was last read, a bit for each event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventRegister {
+    /// Its guest-physical address.
+    pub address: u64,
+    /// What can happen.
+    pub events: Vec<AcpiEvent>,
+}
+
+/// Something of which a device below the event device notifies the guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcpiEvent {
+    /// Its bit in the register.
+    pub mask: u8,
+    /// The name of the device that notifies, in the namespace below the event device.
+    pub name: String,
+    /// That device's `_HID`.
+    pub hardware_id: String,
+    /// The notification's value (section 5.6.6).
+    pub notification: u8,
 }
 
 /// What a device takes up.

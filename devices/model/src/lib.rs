@@ -58,6 +58,7 @@ pub mod event_loop;
 pub mod interrupt;
 pub mod monitor;
 pub mod platform;
+pub mod power_button;
 pub mod realize;
 pub mod realized;
 pub mod request;
@@ -89,7 +90,7 @@ pub mod prelude {
     pub use qom_core::Value;
 
     pub use crate::{
-        acpi::{AcpiDevice, AcpiNode, Resource},
+        acpi::{AcpiDevice, AcpiEvent, AcpiNode, EventRegister, Polarity, Resource, Trigger},
         bus::{MemoryIo, PortIo},
         chardev::{Chardev, ChardevFrontend, Frontend, Presence},
         clock::Timer,

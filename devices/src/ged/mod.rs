@@ -1,4 +1,4 @@
-//! `acpi-ged` sleep and reset registers: how a guest of a hardware-reduced ACPI board powers off.
+//! `acpi-ged`: how a guest of a hardware-reduced ACPI board powers off, and hears of its power button.
 
 mod device;
 mod registers;

@@ -1,8 +1,8 @@
-//! The sleep and reset registers' behaviour.
+//! The behaviour of the sleep, reset and event registers.
 
 use super::spec::{
-    RESET, RESET_VALUE, SLEEP_CONTROL, SLEEP_STATUS, SLP_EN, SLP_TYP_MASK, SLP_TYP_S5,
-    SLP_TYP_SHIFT,
+    EVENTS, POWER_BUTTON, RESET, RESET_VALUE, SLEEP_CONTROL, SLEEP_STATUS, SLP_EN, SLP_TYP_MASK,
+    SLP_TYP_S5, SLP_TYP_SHIFT,
 };
 
 /// What the guest asks of the machine.
@@ -19,17 +19,26 @@ pub enum PowerRequest {
 pub struct GedState {
     /// Sleep control, without SLP_EN.
     pub sleep_control: u8,
+    /// Events that nobody has read of.
+    pub events: u8,
 }
 
-/// The saved sleep control register has bits that aren't kept.
+/// A saved register has bits that aren't kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("ged state: sleep control is {0:#04x}, but only the bits {SLP_TYP_MASK:#04x} are kept")]
-pub struct GedStateError(pub u8);
+pub enum GedStateError {
+    /// Sleep control.
+    #[error("ged state: sleep control is {0:#04x}, but only the bits {SLP_TYP_MASK:#04x} are kept")]
+    SleepControl(u8),
+    /// Events.
+    #[error("ged state: events are {0:#04x}, but there are only {POWER_BUTTON:#04x}")]
+    Events(u8),
+}
 
 /// The registers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GedRegisters {
     sleep_control: u8,
+    events: u8,
 }
 
 impl GedRegisters {
@@ -43,14 +52,26 @@ impl GedRegisters {
         *self = Self::new();
     }
 
+    /// Somebody presses the power button.
+    pub fn press_power_button(&mut self) {
+        self.events |= POWER_BUTTON;
+    }
+
+    /// Whether something has happened that the guest has not read of.
+    #[must_use]
+    pub const fn irq_level(&self) -> bool {
+        self.events != 0
+    }
+
     /// The guest reads. Sleep status reads as 0: the machine never sleeps, so that it never wakes
-    /// (WAK_STS). Bytes beyond the registers read as 0xff.
-    pub fn read(&self, offset: u64, data: &mut [u8]) {
+    /// (WAK_STS). Events are told once. Bytes beyond the registers read as 0xff.
+    pub fn read(&mut self, offset: u64, data: &mut [u8]) {
         data.fill(0xff);
         for (offset, byte) in (offset..=u64::MAX).zip(data) {
             *byte = match offset {
                 SLEEP_CONTROL => self.sleep_control,
                 SLEEP_STATUS | RESET => 0,
+                EVENTS => std::mem::take(&mut self.events),
                 _ => 0xff,
             };
         }
@@ -81,7 +102,7 @@ impl GedRegisters {
 
     /// What the registers remember.
     pub fn state(&self) -> GedState {
-        GedState { sleep_control: self.sleep_control }
+        GedState { sleep_control: self.sleep_control, events: self.events }
     }
 
     /// Takes a saved state over.
@@ -90,9 +111,12 @@ impl GedRegisters {
     /// If it has bits set that are never kept; nothing changes then.
     pub fn restore(&mut self, state: &GedState) -> Result<(), GedStateError> {
         if state.sleep_control & !SLP_TYP_MASK != 0 {
-            return Err(GedStateError(state.sleep_control));
+            return Err(GedStateError::SleepControl(state.sleep_control));
         }
-        self.sleep_control = state.sleep_control;
+        if state.events & !POWER_BUTTON != 0 {
+            return Err(GedStateError::Events(state.events));
+        }
+        (self.sleep_control, self.events) = (state.sleep_control, state.events);
         Ok(())
     }
 }
@@ -105,7 +129,7 @@ mod tests {
 
     const S5: u8 = SLP_TYP_S5 << SLP_TYP_SHIFT;
 
-    fn get(registers: &GedRegisters, offset: u64) -> u8 {
+    fn get(registers: &mut GedRegisters, offset: u64) -> u8 {
         let mut byte = [0];
         registers.read(offset, &mut byte);
         byte[0]
@@ -116,7 +140,7 @@ mod tests {
         let mut registers = GedRegisters::new();
         assert_eq!(registers.write(SLEEP_CONTROL, &[S5]), None);
         assert_eq!(registers.write(SLEEP_CONTROL, &[S5 | SLP_EN]), Some(PowerRequest::PowerOff));
-        assert_eq!(get(&registers, SLEEP_CONTROL), S5, "SLP_EN is write-only");
+        assert_eq!(get(&mut registers, SLEEP_CONTROL), S5, "SLP_EN is write-only");
     }
 
     #[test]
@@ -125,7 +149,7 @@ mod tests {
         for state in (0..8).filter(|&state| state != SLP_TYP_S5) {
             let value = state << SLP_TYP_SHIFT | SLP_EN;
             assert_eq!(registers.write(SLEEP_CONTROL, &[value]), None);
-            assert_eq!(get(&registers, SLEEP_CONTROL), state << SLP_TYP_SHIFT);
+            assert_eq!(get(&mut registers, SLEEP_CONTROL), state << SLP_TYP_SHIFT);
         }
     }
 
@@ -136,14 +160,14 @@ mod tests {
             let expected = (value == RESET_VALUE).then_some(PowerRequest::Reset);
             assert_eq!(registers.write(RESET, &[value]), expected);
         }
-        assert_eq!(get(&registers, RESET), 0);
+        assert_eq!(get(&mut registers, RESET), 0);
     }
 
     #[test]
     fn the_machine_never_woke() {
         let mut registers = GedRegisters::new();
         assert_eq!(registers.write(SLEEP_STATUS, &[0xff]), None);
-        assert_eq!(get(&registers, SLEEP_STATUS), 0);
+        assert_eq!(get(&mut registers, SLEEP_STATUS), 0);
     }
 
     #[test]
@@ -159,14 +183,30 @@ mod tests {
         );
         let mut data = [0x77; 4];
         registers.read(SLEEP_CONTROL, &mut data);
-        assert_eq!(data, [S5, 0, 0, 0xff]);
+        assert_eq!(data, [S5, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_pressed_button_interrupts_until_it_is_read_of() {
+        let mut registers = GedRegisters::new();
+        assert!(!registers.irq_level());
+        registers.press_power_button();
+        registers.press_power_button();
+        assert!(registers.irq_level());
+        assert_eq!(registers.write(EVENTS, &[0xff]), None);
+        assert!(registers.irq_level(), "it can't be written to");
+        assert_eq!(get(&mut registers, EVENTS), POWER_BUTTON);
+        assert!(!registers.irq_level());
+        assert_eq!(get(&mut registers, EVENTS), 0);
     }
 
     #[test]
     fn bits_that_are_never_kept_are_refused() {
         let mut registers = GedRegisters::new();
-        let state = GedState { sleep_control: SLP_EN };
-        assert_eq!(registers.restore(&state), Err(GedStateError(SLP_EN)));
+        let state = GedState { sleep_control: SLP_EN, events: 0 };
+        assert_eq!(registers.restore(&state), Err(GedStateError::SleepControl(SLP_EN)));
+        let state = GedState { sleep_control: 0, events: 1 };
+        assert_eq!(registers.restore(&state), Err(GedStateError::Events(1)));
         assert_eq!(registers, GedRegisters::new());
     }
 
@@ -184,7 +224,7 @@ mod tests {
                 let request = registers.write(offset, &data);
                 prop_assert!(request.is_none() || offset <= RESET);
                 registers.read(offset, &mut data.clone());
-                prop_assert_eq!(get(&registers, SLEEP_CONTROL) & !SLP_TYP_MASK, 0);
+                prop_assert_eq!(get(&mut registers, SLEEP_CONTROL) & !SLP_TYP_MASK, 0);
                 let mut copy = GedRegisters::new();
                 prop_assert_eq!(copy.restore(&registers.state()), Ok(()));
                 prop_assert_eq!(copy, registers);

@@ -144,6 +144,7 @@ impl AcpiNode for Mc146818RtcDevice {
             hardware_id: HARDWARE_ID.to_owned(),
             unique_id: 0,
             coherent: None,
+            events: None,
             resources: vec![
                 Resource::Ports { start: DEFAULT_IOBASE, count: PORT_COUNT },
                 Resource::isa_interrupt(DEFAULT_IRQ.into()),

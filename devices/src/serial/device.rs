@@ -125,6 +125,7 @@ impl AcpiNode for IsaSerial {
             hardware_id: HARDWARE_ID.to_owned(),
             unique_id: number,
             coherent: None,
+            events: None,
             resources: vec![
                 Resource::Ports { start: self.iobase, count: REGISTER_COUNT },
                 Resource::isa_interrupt(self.irq.into()),

@@ -6,6 +6,7 @@
 
 mod device;
 mod dsdt;
+mod events;
 mod fadt;
 mod madt;
 mod namespace;

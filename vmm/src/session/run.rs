@@ -10,6 +10,7 @@ use device_model::{
     event_loop::Next,
     monitor::CommandError,
     platform::Platform,
+    power_button::PowerButton,
     request::VmRequest,
 };
 
@@ -225,7 +226,12 @@ impl Running<'_> {
             }
             Order::Reset => return Ok(self.start_over(Reason::HostQmpSystemReset)?.into()),
             Order::Continue if !self.is_running() => {
-                if let Err(error) = self.go_on() {
+                // What was added since the start is told to the guest too.
+                let prepared = match self.vm.control.run_state() {
+                    RunState::Prelaunch => self.processors.reset(self.vm),
+                    _ => Ok(()),
+                };
+                if let Err(error) = prepared.and_then(|()| self.go_on()) {
                     return Ok(Obeyed { end: None, outcome: Err(CommandError::caused(&error)) });
                 }
                 self.platform().announce(&Resumed {});
@@ -238,9 +244,22 @@ impl Running<'_> {
                 self.platform().announce(&Stopped {});
             }
             Order::Continue | Order::Stop => {}
-            Order::PowerDown => self.platform().announce(&PowerDown {}),
+            Order::PowerDown => {
+                self.press_power_buttons();
+                self.platform().announce(&PowerDown {});
+            }
         }
         Ok(None.into())
+    }
+
+    fn press_power_buttons(&self) {
+        for object in self.vm.tree().walk() {
+            if object.is_complete()
+                && let Some(button) = object.cast::<dyn PowerButton>()
+            {
+                button.press();
+            }
+        }
     }
 
     /// Lets the processors run.

@@ -43,6 +43,7 @@ fn run(data: &[u8]) {
             hardware_id: "PNP0501".to_owned(),
             unique_id: 1,
             coherent: None,
+            events: None,
             resources: vec![Resource::Ports { start: 0x3f8, count: 8 }, Resource::isa_interrupt(4)],
         }],
     };

@@ -1,8 +1,11 @@
 //! What can be said of a device in AML, and what can't.
 
+use std::collections::BTreeSet;
+
 use device_model::acpi::{AcpiDevice, Resource};
 
 use super::AcpiError;
+use super::events::RESERVED;
 
 /// Whether this is a digit as identifiers have them.
 pub(super) fn is_hexadecimal(byte: u8) -> bool {
@@ -34,16 +37,29 @@ fn is_name(name: &str) -> bool {
         && !bytes.first().is_some_and(u8::is_ascii_digit)
 }
 
+fn check_hardware_id(name: &str, hardware_id: &str) -> Result<(), AcpiError> {
+    if is_eisa_id(hardware_id) || is_acpi_id(hardware_id) {
+        return Ok(());
+    }
+    Err(AcpiError::HardwareId { device: name.to_owned(), found: hardware_id.to_owned() })
+}
+
 /// Checks all that tables could not say of a device or would say wrongly.
 pub(super) fn check(device: &AcpiDevice) -> Result<(), AcpiError> {
     if !is_name(&device.name) {
         return Err(AcpiError::Name { found: device.name.clone() });
     }
-    if !is_eisa_id(&device.hardware_id) && !is_acpi_id(&device.hardware_id) {
-        return Err(AcpiError::HardwareId {
-            device: device.name.clone(),
-            found: device.hardware_id.clone(),
-        });
+    check_hardware_id(&device.name, &device.hardware_id)?;
+    let events = device.events.iter().flat_map(|register| &register.events);
+    let mut names = BTreeSet::new();
+    for event in events {
+        if !is_name(&event.name) {
+            return Err(AcpiError::Name { found: event.name.clone() });
+        }
+        check_hardware_id(&event.name, &event.hardware_id)?;
+        if RESERVED.contains(&&*event.name) || !names.insert(&event.name) {
+            return Err(AcpiError::DuplicateName { name: event.name.clone() });
+        }
     }
     for resource in &device.resources {
         let good = match resource {

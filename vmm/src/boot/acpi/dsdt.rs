@@ -9,6 +9,7 @@ use acpi_tables::aml::{
 use acpi_tables::sdt::Sdt;
 
 use super::device::is_eisa_id;
+use super::events::events;
 use super::{AcpiDevice, AcpiPlatform, Polarity, Resource, Trigger};
 use super::{OEM_ID, OEM_REVISION, OEM_TABLE_ID};
 
@@ -40,7 +41,7 @@ pub(super) fn dsdt(platform: &AcpiPlatform) -> Sdt {
 }
 
 /// An object in its encoding.
-struct Encoded(Vec<u8>);
+pub(super) struct Encoded(Vec<u8>);
 
 impl Aml for Encoded {
     fn to_aml_bytes(&self, sink: &mut dyn acpi_tables::AmlSink) {
@@ -49,7 +50,7 @@ impl Aml for Encoded {
 }
 
 impl Encoded {
-    fn new(object: &dyn Aml) -> Self {
+    pub(super) fn new(object: &dyn Aml) -> Self {
         let mut bytes = Vec::new();
         object.to_aml_bytes(&mut bytes);
         Self(bytes)
@@ -64,13 +65,18 @@ fn cpu(index: u16) -> Encoded {
     Encoded::new(&Device::new(name, vec![&identifier, &unique]))
 }
 
-/// A device with its identifiers and resources.
-fn device(device: &AcpiDevice) -> Encoded {
-    let identifier = if is_eisa_id(&device.hardware_id) {
-        Name::new("_HID".into(), &EISAName::new(&device.hardware_id))
+/// A device's `_HID`.
+pub(super) fn hardware_id(hardware_id: &str) -> Name {
+    if is_eisa_id(hardware_id) {
+        Name::new("_HID".into(), &EISAName::new(hardware_id))
     } else {
-        Name::new("_HID".into(), &device.hardware_id)
-    };
+        Name::new("_HID".into(), &hardware_id.to_owned())
+    }
+}
+
+/// A device with its identifiers and resources, and what it tells of.
+fn device(device: &AcpiDevice) -> Encoded {
+    let identifier = hardware_id(&device.hardware_id);
     let unique = Name::new("_UID".into(), &device.unique_id);
     let coherent = device.coherent.map(|coherent| Name::new("_CCA".into(), &u8::from(coherent)));
     let resources: Vec<Encoded> = device.resources.iter().map(resource).collect();
@@ -82,6 +88,8 @@ fn device(device: &AcpiDevice) -> Encoded {
         children.push(coherent);
     }
     children.push(&template);
+    let events = device.events.as_ref().map(events).unwrap_or_default();
+    children.extend(events.iter().map(|event| event as &dyn Aml));
     Encoded::new(&Device::new(Path::new(&device.name), children))
 }
 

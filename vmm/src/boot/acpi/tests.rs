@@ -2,6 +2,8 @@
 
 use vm_memory::{Bytes, GuestAddress};
 
+use device_model::acpi::{AcpiEvent, EventRegister};
+
 use super::*;
 use crate::boot::crafted::memory;
 use crate::boot::little_endian::{bytes_at, u16_at, u32_at, u64_at};
@@ -14,6 +16,7 @@ fn legacy(name: &str, hardware_id: &str, ports: &[(u16, u8)], interrupt: u32) ->
         hardware_id: hardware_id.into(),
         unique_id: 0,
         coherent: None,
+        events: None,
         resources: ports.chain([Resource::isa_interrupt(interrupt)]).collect(),
     }
 }
@@ -29,6 +32,7 @@ pub(crate) fn board(cpus: u16) -> AcpiPlatform {
         hardware_id: "LNRO0005".into(),
         unique_id: index,
         coherent: Some(true),
+        events: None,
         resources: vec![
             Resource::Memory(start..start + layout::VIRTIO_MMIO_STRIDE),
             Resource::Interrupt {
@@ -238,6 +242,7 @@ fn with_device(change: impl FnOnce(&mut AcpiDevice)) -> Result<u64, AcpiError> {
         hardware_id: "PNP0C02".into(),
         unique_id: 0,
         coherent: None,
+        events: None,
         resources: Vec::new(),
     };
     change(&mut device);
@@ -263,6 +268,54 @@ fn names_that_aml_lacks_are_refused() {
         );
     }
     with_device(|device| device.name = "_A9Z".into()).unwrap();
+}
+
+/// A device that tells of a power button.
+fn event_device(name: &str) -> AcpiDevice {
+    AcpiDevice {
+        name: "GED_".into(),
+        hardware_id: "ACPI0013".into(),
+        resources: vec![Resource::isa_interrupt(9)],
+        events: Some(EventRegister {
+            address: layout::GED + 3,
+            events: vec![AcpiEvent {
+                mask: 2,
+                name: name.into(),
+                hardware_id: "PNP0C0C".into(),
+                notification: 0x80,
+            }],
+        }),
+        ..AcpiDevice::default()
+    }
+}
+
+#[test]
+fn an_event_device_reads_what_happened_once_and_notifies_of_each_event() {
+    let mut platform = board(1);
+    platform.devices = vec![event_device("PWRB")];
+    let code = dsdt::dsdt(&platform).as_slice().to_vec();
+    let has = |part: &[u8]| code.windows(part.len()).any(|window| window == part);
+    // In the order of section 20.2.5: region (memory, address, length), its field of a byte.
+    assert!(has(b"\x5b\x80EREG\x00\x0c\x03\x00\xa0\xfe\x01"));
+    assert!(has(b"EREG\x41ESEL\x08"));
+    // The button's device, with its compressed identifier.
+    assert!(has(b"PWRB\x08_HID\x0c\x41\xd0\x0c\x0c"));
+    // A serialized method of one argument: Local0 = ESEL; If ((Local0 & 2) == 2) { Notify … }.
+    assert!(has(b"_EVT\x09\x70ESEL\x60\xa0"));
+    assert!(has(b"\x93\x7b\x60\x0a\x02\x00\x0a\x02\x86PWRB\x0a\x80"));
+}
+
+#[test]
+fn names_of_events_that_clash_or_that_aml_lacks_are_refused() {
+    for name in ["EREG", "ESEL", "_EVT"] {
+        assert!(matches!(
+            with_device(|device| *device = event_device(name)),
+            Err(AcpiError::DuplicateName { .. })
+        ));
+    }
+    let misnamed = with_device(|device| *device = event_device("pwrb"));
+    assert!(matches!(misnamed, Err(AcpiError::Name { .. })));
+    with_device(|device| *device = event_device("PWRB")).unwrap();
 }
 
 #[test]
