@@ -76,6 +76,12 @@ pub struct PropertyDescription {
     /// What was said of the security of its values.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub insecure: Vec<InsecureDescription>,
+    /// What to use instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deprecated: Option<&'static str>,
+    /// Whether it may change without notice; left out if not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unstable: bool,
 }
 
 /// That some values of a property are insecure.
@@ -132,6 +138,8 @@ impl PropertyDescription {
                 Access::Computed => "computed",
             },
             declared_by,
+            deprecated: property.deprecated,
+            unstable: property.unstable,
             insecure: property
                 .insecure
                 .iter()

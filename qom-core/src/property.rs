@@ -35,6 +35,10 @@ pub struct PropertyInfo {
     pub link: Option<&'static str>,
     /// What was said of the security of its values.
     pub insecure: &'static [InsecureStatement],
+    /// What to use instead, if it is deprecated.
+    pub deprecated: Option<&'static str>,
+    /// Whether it may still change or go without notice.
+    pub unstable: bool,
     /// Checks a value that somebody gave and brings it into its canonical form.
     pub check: fn(&Given) -> Result<Value, ValueError>,
 }

@@ -108,7 +108,7 @@ struct Serial {
     #[property(link = dyn Hotplug)]
     twin: Link<dyn Hotplug>,
     /// An identifier, if it has one.
-    #[property]
+    #[property(deprecated = "look at its path", unstable)]
     id_number: Option<u8>,
     #[cfg(any())]
     #[property(description = "Not there", default = Nothing)]
@@ -247,7 +247,10 @@ fn properties_have_their_types_defaults_limits_and_access() {
     assert!(twice.default.is_none());
 
     assert_eq!(property(Serial::INFO, "twin").type_name(), "link<test-hotplug>");
-    assert_eq!(property(Serial::INFO, "id-number").default_value(), json!(null));
+    let number = property(Serial::INFO, "id-number");
+    assert_eq!(number.default_value(), json!(null));
+    assert_eq!((number.deprecated, number.unstable), (Some("look at its path"), true));
+    assert_eq!((buffer.deprecated, buffer.unstable), (None, false));
 
     let count = property(<dyn Device>::INFO, "count");
     assert_eq!((count.access, count.range), (Access::Live, Some((1, 8))));

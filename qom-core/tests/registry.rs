@@ -181,6 +181,8 @@ static SWITCH: [PropertyInfo; 1] = [PropertyInfo {
     storage: Storage::Class,
     link: None,
     insecure: &[],
+    deprecated: None,
+    unstable: false,
     check: any_boolean,
 }];
 

@@ -141,7 +141,8 @@ pub(crate) fn enclose(body: &TokenStream) -> TokenStream {
     }
 }
 
-fn optional<T: quote::ToTokens>(value: Option<T>) -> TokenStream {
+/// An `Option` in the expansion.
+pub(crate) fn optional<T: quote::ToTokens>(value: Option<T>) -> TokenStream {
     match value {
         Some(value) => quote!(::core::option::Option::Some(#value)),
         None => quote!(::core::option::Option::None),

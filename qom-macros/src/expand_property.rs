@@ -142,6 +142,8 @@ impl Property {
             None => quote!(::core::option::Option::None),
         };
         let statements = self.statements(base);
+        let deprecated = expand_info::optional(attribute.deprecated.as_ref());
+        let unstable = attribute.unstable;
         let span = self.ty.span();
         let at_type = base_path::at(base, span);
         let check = quote_spanned!(span=> #at_type::check::<#value_type>);
@@ -158,6 +160,8 @@ impl Property {
                 storage: #storage,
                 link: #link,
                 insecure: &[#(#statements),*],
+                deprecated: #deprecated,
+                unstable: #unstable,
                 check: #check,
             }
         }

@@ -129,8 +129,11 @@ use proc_macro::TokenStream;
 /// | `insecure(reason = "…")` | that every value but the default is insecure |
 /// | `insecure_if(value, …, reason = "…")` | that these values are |
 /// | `insecure_when(path, reason = "…")` | that the values are for which a function says so that sees the whole effective configuration |
+/// | `deprecated = "…"` | what to use instead; a `-compat` policy can refuse that anybody gives it |
+/// | `unstable` | that it may change or go without notice; as above |
 ///
-/// A property can have several of the last three. The only one may have its reason beside it:
+/// A property can have several of the statements of insecurity. The only one may have its reason
+/// beside it:
 /// `insecure, reason = "…"`, `insecure_when = path, reason = "…"`.
 ///
 /// ```

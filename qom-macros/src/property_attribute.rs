@@ -15,7 +15,7 @@ use crate::{
     suggestion,
 };
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 14] = [
     "name",
     "description",
     "default",
@@ -28,6 +28,8 @@ const KEYS: [&str; 12] = [
     "insecure_if",
     "insecure_when",
     "reason",
+    "deprecated",
+    "unstable",
 ];
 
 /// Least and greatest value.
@@ -52,6 +54,9 @@ pub(crate) struct PropertyAttribute {
     /// The trait of the class that a link points to.
     pub(crate) link: Option<Path>,
     pub(crate) statements: Vec<Statement>,
+    /// What to use instead.
+    pub(crate) deprecated: Option<LitStr>,
+    pub(crate) unstable: bool,
     /// The keys that were written, be it in a way that can't be read.
     written: HashMap<String, Ident>,
     /// Whether keys contradict each other, so that it is not known what kind of property it is.
@@ -141,6 +146,11 @@ impl PropertyAttribute {
             "get" => self.get = argument.path("get = Self::method", mistakes),
             "link" => self.link = link(&argument, mistakes),
             "reason" => statements.take_reason(&argument, mistakes),
+            "deprecated" => self.deprecated = argument.string(mistakes),
+            "unstable" => {
+                argument.expect_word("unstable", mistakes);
+                self.unstable = true;
+            }
             // The keys are all above but the statements.
             _ => statements.take(argument, mistakes),
         }
@@ -180,8 +190,14 @@ impl PropertyAttribute {
 
 /// Notes keys that contradict each other, at the one that should go.
 fn combinations(seen: &HashMap<String, Ident>, statements: &Statements, mistakes: &mut Mistakes) {
-    const CONTRADICTIONS: [(&str, &str, &str); 9] = [
+    const CONTRADICTIONS: [(&str, &str, &str); 10] = [
         ("required", "default", "a required property has no default: leave one of them out"),
+        (
+            "deprecated",
+            "required",
+            "nobody could do without a required property, so it can't be deprecated: leave one of \
+             them out",
+        ),
         ("get", "default", "a computed property has no default: its value is what `get` returns"),
         ("get", "required", "a computed property can't be given, so it can't be required"),
         ("get", "range", "a computed property can't be given, so it has no range to check"),
@@ -273,11 +289,16 @@ mod tests {
     #[test]
     fn every_key_is_taken() {
         let (attribute, errors) = read(quote! {
-            name = "iobase", description = "First port", default = 0x3f8, range = 0..=0x7ff8, live
+            name = "iobase", description = "First port", default = 0x3f8, range = 0..=0x7ff8, live,
+            deprecated = "use ports", unstable
         });
         assert_eq!(errors, "");
         assert!(attribute.default.is_some() && attribute.range.is_some());
-        assert!(attribute.live.is_some() && !attribute.required);
+        assert!(attribute.live.is_some() && !attribute.required && attribute.unstable);
+        assert_eq!(
+            attribute.deprecated.map(|instead| instead.value()).as_deref(),
+            Some("use ports")
+        );
     }
 
     #[test]
@@ -318,6 +339,7 @@ mod tests {
     #[test]
     fn contradictions_are_mistakes() {
         mistakes(quote!(required, default = 1), 1);
+        mistakes(quote!(required, deprecated = "use ports"), 1);
         mistakes(quote!(get = Self::f, default = 1, required, range = 0..=1), 4);
         mistakes(quote!(link = dyn Bus, live), 1);
         mistakes(quote!(link = dyn Bus, insecure_if(1, reason = "a")), 1);

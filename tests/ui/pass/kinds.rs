@@ -82,7 +82,7 @@ pub struct Serial {
     #[property(insecure, reason = "It echoes.")]
     echo: Echo,
     /// Baud rate.
-    #[property(live, default = 9600, insecure_if(0, 1, reason = "It is slow."))]
+    #[property(live, default = 9600, unstable, deprecated = "set the speed", insecure_if(0, 1, reason = "It is slow."))]
     rate: Live<u32>,
     /// What is sent first.
     #[property(name = "first-words", default = "hello", insecure_when = suspicious, reason = "It is rude.")]
