@@ -5,9 +5,9 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::{
-    ClassType, Object, class::Class, instance::ConstructError, permit::PermitError,
-    policy::LooseningError, registry::Registry, request::Origin, suggestion::Suggestion,
-    value::ValueError, verdict::Refusal,
+    ClassType, Object, class::Class, compat::CompatFinding, instance::ConstructError,
+    permit::PermitError, policy::LooseningError, registry::Registry, request::Origin,
+    suggestion::Suggestion, value::ValueError, verdict::Refusal,
 };
 
 /// An error of somebody else's, kept as it was.
@@ -226,6 +226,9 @@ pub enum CreateError {
     /// The policy refuses something in the plan. Never empty.
     #[error("{}", Joined(.0))]
     Refused(Vec<Refusal>),
+    /// The compatibility policy refuses something in the plan. Never empty.
+    #[error("{}", Joined(.0))]
+    Incompatible(Vec<CompatFinding>),
     /// An object could not be constructed.
     #[error("{error}")]
     Construct {
@@ -264,14 +267,17 @@ impl CreateError {
             | Self::Construct { origin, .. }
             | Self::Complete { origin, .. } => Some(origin),
             Self::Refused(refusals) => refusals.first().map(Refusal::origin),
+            Self::Incompatible(findings) => {
+                findings.first().and_then(|finding| finding.origin.as_ref())
+            }
             Self::Permit(_) | Self::Foreign(_) | Self::Reentry(_) => None,
         }
     }
 }
 
-struct Joined<'a>(&'a [Refusal]);
+struct Joined<'a, T>(&'a [T]);
 
-impl fmt::Display for Joined<'_> {
+impl<T: fmt::Display> fmt::Display for Joined<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, refusal) in self.0.iter().enumerate() {
             if index > 0 {
@@ -306,6 +312,9 @@ pub enum SetError {
     /// The policy refuses the value.
     #[error("{0}")]
     Refused(Box<Refusal>),
+    /// The compatibility policy refuses that the property is given.
+    #[error("{0}")]
+    Incompatible(Box<CompatFinding>),
     /// The object has left the tree.
     #[error("the object of type '{class}' is not in the tree")]
     Absent {

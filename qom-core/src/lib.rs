@@ -14,6 +14,7 @@ extern crate self as qom_core;
 mod boundary;
 mod cast;
 mod class;
+mod compat;
 mod configuration;
 mod container;
 mod error;
@@ -43,6 +44,10 @@ mod verdict;
 
 pub use boundary::{Boundaries, Boundary};
 pub use class::Class;
+pub use compat::{
+    CompatFinding, CompatInput, CompatOutput, CompatPolicy, CompatStatement, Feature, Features,
+    Subject, UNSTABLE,
+};
 pub use configuration::{Configuration, Linked, Source};
 pub use container::Container;
 pub use error::{

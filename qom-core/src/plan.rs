@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{
     Obj, TreeId,
     class::Class,
+    compat::{self, CompatFinding, CompatPolicy},
     configuration::{Configuration, Setting},
     error::{CreateError, PlanError},
     policy::Policy,
@@ -78,6 +79,15 @@ impl Plan {
         Ok(findings)
     }
 
+    /// Lists all that is deprecated or unstable and that `policy` does not take without a word.
+    #[must_use]
+    pub fn judge_compat(&self, policy: CompatPolicy) -> Vec<CompatFinding> {
+        if policy.accepts_all_input() {
+            return Vec::new();
+        }
+        self.objects.iter().flat_map(|planned| planned.judge_compat(policy)).collect()
+    }
+
     /// The effective configuration of the object at that position.
     #[must_use]
     pub fn configuration(&self, position: usize) -> Option<Configuration<'_>> {
@@ -124,6 +134,11 @@ impl Planned {
     #[must_use]
     pub const fn is_requested(&self) -> bool {
         self.requested
+    }
+
+    fn judge_compat(&self, policy: CompatPolicy) -> Vec<CompatFinding> {
+        let Self { class, path, settings, requested, origins, .. } = self;
+        compat::judge(policy, class, path, settings, *requested, origins)
     }
 
     pub(crate) const fn parent(&self) -> &ParentRef {

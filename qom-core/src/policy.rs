@@ -82,6 +82,12 @@ pub struct PolicyWordError {
     pub words: &'static [&'static str],
 }
 
+impl PolicyWordError {
+    pub(crate) fn new(option: &str, given: &str, words: &'static [&'static str]) -> Self {
+        Self { option: option.to_owned(), given: given.to_owned(), words }
+    }
+}
+
 impl PolicyStatement {
     /// Names of the options that make statements.
     pub const OPTIONS: [&'static str; 4] =
@@ -92,8 +98,7 @@ impl PolicyStatement {
     /// # Errors
     /// If the value is none of the option's.
     pub fn parse(option: &str, value: &str) -> Result<Option<Self>, PolicyWordError> {
-        let refuse =
-            |words| PolicyWordError { option: option.to_owned(), given: value.to_owned(), words };
+        let refuse = |words| PolicyWordError::new(option, value, words);
         let switch = || match value {
             "yes" | "on" | "true" | "y" => Ok(true),
             "no" | "off" | "false" | "n" => Ok(false),

@@ -4,6 +4,7 @@ use std::{any::Any, collections::BTreeSet};
 
 use super::Tree;
 use crate::{
+    compat::{self, CompatFinding},
     error::{PlanError, RaiseError, SetError},
     object::Obj,
     path,
@@ -41,11 +42,20 @@ impl Tree {
         Ok(policy)
     }
 
+    /// What the compatibility policy makes of that a property is given, if it is not taken without a
+    /// word. [`Tree::set`] asks too.
+    #[must_use]
+    pub fn judge_compat(&self, object: &Obj, property: &str) -> Option<CompatFinding> {
+        let (info, _) = object.class().property(property)?;
+        let finding = compat::judge_property(self.compat, object.class(), info)?;
+        Some(CompatFinding { path: object.path().unwrap_or_default(), ..finding })
+    }
+
     /// Writes a live property of a living object, after judging what the object would then be, and
     /// what everything would be that links to it.
     ///
     /// # Errors
-    /// If the property can't be written or not now, the value is bad, or the policy refuses it.
+    /// If the property can't be written or not now, the value is bad, or a policy refuses it.
     pub fn set(
         &self,
         object: &Obj,
@@ -74,6 +84,11 @@ impl Tree {
         let refused = new.iter().find(|(_, finding)| finding.action == Action::Refuse);
         if let Some((_, refused)) = refused {
             return Err(SetError::Refused(Box::new(refused.refusal.clone())));
+        }
+        if let Some(finding) = self.judge_compat(object, info.name)
+            && finding.action.refuses()
+        {
+            return Err(SetError::Incompatible(Box::new(finding)));
         }
         match info.storage {
             Storage::Field { set: Some(set), .. } => {

@@ -6,6 +6,7 @@ use super::{Completion, NoCompletion, Tree, lock::Changing};
 use crate::{
     TreeId,
     class::Class,
+    compat::{self, CompatFinding},
     configuration::{Setting, Source},
     error::{CreateError, ForeignError, PlanError},
     instance::Construction,
@@ -24,13 +25,15 @@ pub struct Created {
     pub objects: Vec<Obj>,
     /// What of them require-secure would have refused.
     pub findings: Vec<Finding>,
+    /// What of them is deprecated or unstable, of which there is to be a warning.
+    pub warnings: Vec<CompatFinding>,
 }
 
 impl Tree {
     /// Plans requests and creates what they ask for.
     ///
     /// # Errors
-    /// If a request can't be planned, the policy refuses anything, or an object fails to take up
+    /// If a request can't be planned, a policy refuses anything, or an object fails to take up
     /// its work. Nothing is left of it then.
     pub fn create(
         &self,
@@ -42,26 +45,28 @@ impl Tree {
         let plan = match self.plan(requests.iter().cloned()) {
             Ok(plan) => plan,
             Err(error) => {
-                // What the policy says of a type by itself comes before what is wrong with the rest.
-                refused(&self.judge_types(&requests))?;
+                // What a policy says of a type by itself comes before what is wrong with the rest.
+                self.refuse_types(&requests)?;
                 return Err(error);
             }
         };
         self.execute(&changing, &plan, None, completion)
     }
 
-    /// What require-secure would refuse of the requested types, whatever their configuration.
-    fn judge_types(&self, requests: &[Request]) -> Vec<Finding> {
+    /// What the policies refuse of the requested types, whatever their configuration.
+    fn refuse_types(&self, requests: &[Request]) -> Result<(), CreateError> {
         let policy = self.policy();
-        requests
-            .iter()
-            .filter_map(|request| {
-                let class = self.registry.class(&request.type_name)?;
-                class.type_id()?;
-                let path = format!("{}/{}", request.parent.trim_end_matches('/'), request.name);
-                judge_type(policy, class, &path, request.origins.object())
-            })
-            .collect()
+        let (mut findings, mut warnings) = (Vec::new(), Vec::new());
+        for request in requests {
+            let class = self.registry.class(&request.type_name);
+            let Some(class) = class.filter(|class| !class.is_abstract()) else { continue };
+            let path = format!("{}/{}", request.parent.trim_end_matches('/'), request.name);
+            let origin = request.origins.object();
+            findings.extend(judge_type(policy, class, &path, origin));
+            warnings.extend(compat::judge_type(self.compat, class, &path, origin));
+        }
+        refused(&findings)?;
+        compat::rejected(&warnings)
     }
 
     /// Creates what a plan of this tree holds: judges all of it, constructs and attaches each
@@ -108,6 +113,8 @@ impl Tree {
         let findings = plan.judge_each(self.policy())?;
         let (positions, findings): (Vec<_>, Vec<_>) = findings.into_iter().unzip();
         refused(&findings)?;
+        let warnings = plan.judge_compat(self.compat);
+        compat::rejected(&warnings)?;
         let mut attempt = Attempt::default();
         attempt.build(self.id, plan, permit)?;
         let serials: Vec<_> = attempt.objects.iter().map(Obj::serial).collect();
@@ -124,7 +131,7 @@ impl Tree {
         }
         drop(state);
         outcome?;
-        Ok(Created { objects: attempt.keep(), findings })
+        Ok(Created { objects: attempt.keep(), findings, warnings })
     }
 }
 

@@ -17,6 +17,7 @@ use parking_lot::{Mutex, MutexGuard};
 use self::{creation::Ready, lock::ChangeLock};
 use crate::{
     ClassType, Container, TreeId,
+    compat::{self, CompatPolicy},
     error::{CreateError, ForeignError, PathError, PlanError},
     global::Globals,
     object::Obj,
@@ -40,6 +41,7 @@ pub struct Tree {
     id: TreeId,
     registry: Arc<Registry>,
     globals: Globals,
+    compat: CompatPolicy,
     root: Obj,
     /// Held from the judging to the being, so that nothing comes between.
     changes: ChangeLock,
@@ -76,7 +78,14 @@ impl Tree {
         root.make_root();
         root.set_complete(true);
         let state = Mutex::new(State { policy, taints: TaintRecord::default() });
-        Ok(Self { id, registry, globals, root, changes: ChangeLock::default(), state })
+        let (compat, changes) = (CompatPolicy::default(), ChangeLock::default());
+        Ok(Self { id, registry, globals, compat, root, changes, state })
+    }
+
+    /// The same with another compatibility policy than the default, for the life of the tree.
+    #[must_use]
+    pub fn with_compat(self, compat: CompatPolicy) -> Self {
+        Self { compat, ..self }
     }
 
     /// The tree's identity.
@@ -113,6 +122,12 @@ impl Tree {
         self.state().policy
     }
 
+    /// What becomes of what is deprecated or unstable.
+    #[must_use]
+    pub const fn compat(&self) -> CompatPolicy {
+        self.compat
+    }
+
     /// Everything that exists or existed although require-secure would have refused it, in the
     /// order in which it came. The VM is tainted if there is anything.
     #[must_use]
@@ -134,11 +149,11 @@ impl Tree {
         Ok(planner.finish())
     }
 
-    /// A permit for one object of that type, if the policy lets the type be. What the object would
+    /// A permit for one object of that type, if the policies let the type be. What the object would
     /// be configured to be and bring with it is judged when the permit is used.
     ///
     /// # Errors
-    /// If there is no such concrete type, or the policy refuses it.
+    /// If there is no such concrete type, or a policy refuses it.
     pub fn permit(&self, type_name: &str) -> Result<Permit, CreateError> {
         let origin = Origin::new(type_name);
         let wrong = |error| CreateError::Plan { origin: origin.clone(), error };
@@ -149,6 +164,7 @@ impl Tree {
         let type_id =
             class.type_id().ok_or_else(|| wrong(PlanError::Abstract { name: class.name() }))?;
         refused(judge_type(self.policy(), class, "", &origin).as_slice())?;
+        compat::rejected(compat::judge_type(self.compat, class, "", &origin).as_slice())?;
         Ok(Permit::new(self.id, type_id, class.name()))
     }
 
