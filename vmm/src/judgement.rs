@@ -1,7 +1,10 @@
-//! What the policy makes of each object of a plan, for people and programs that ask before anything
+//! What the policies make of each object of a plan, for people and programs that ask before anything
 //! is created.
 
-use device_model::qom_core::{Action, CreateError, Plan, Policy};
+use device_model::qom_core::{
+    Action, CompatFinding, CompatInput, CompatPolicy, CreateError, Feature, Finding, Plan, Policy,
+    Subject,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -39,13 +42,26 @@ impl From<Action> for Verdict {
     }
 }
 
+impl From<CompatInput> for Verdict {
+    fn from(action: CompatInput) -> Self {
+        match action {
+            CompatInput::Accept => Self::Permitted,
+            CompatInput::Warn => Self::Warned,
+            CompatInput::Reject | CompatInput::Crash => Self::Refused,
+        }
+    }
+}
+
 /// Something that an object has against it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Objection {
-    /// The property whose value is insecure; none if it is the type itself.
+    /// The property that it is about; none if it is the type itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub property: Option<&'static str>,
+    /// `deprecated` or `unstable`, if it is about that rather than security.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feature: Option<&'static str>,
     /// What, in one line.
     pub what: String,
     /// Why; none if nobody has made a statement.
@@ -53,7 +69,38 @@ pub struct Objection {
     pub reason: Option<&'static str>,
 }
 
-/// An object of a plan, with what the policy makes of it.
+impl From<&Finding> for Objection {
+    fn from(finding: &Finding) -> Self {
+        Self {
+            property: finding.refusal.property().map(|(property, _)| property),
+            feature: None,
+            what: finding.refusal.to_string(),
+            reason: finding.refusal.reason(),
+        }
+    }
+}
+
+impl From<&CompatFinding> for Objection {
+    fn from(finding: &CompatFinding) -> Self {
+        Self {
+            property: match finding.subject {
+                Subject::Property { property, .. } => Some(property),
+                _ => None,
+            },
+            feature: Some(match finding.feature {
+                Feature::Deprecated => "deprecated",
+                Feature::Unstable => "unstable",
+            }),
+            what: match finding.action.refuses() {
+                true => finding.to_string(),
+                false => finding.warning(),
+            },
+            reason: finding.advice,
+        }
+    }
+}
+
+/// An object of a plan, with what the policies make of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Judgement {
@@ -82,25 +129,26 @@ impl Judgement {
     ///
     /// # Errors
     /// If a configuration can't be judged.
-    pub fn all(plan: &Plan, policy: Policy) -> Result<Vec<Self>, CreateError> {
+    pub fn all(
+        plan: &Plan,
+        policy: Policy,
+        compat: CompatPolicy,
+    ) -> Result<Vec<Self>, CreateError> {
         let findings = plan.judge(policy)?;
+        let incompatible = plan.judge_compat(compat);
         let judged = plan.objects().iter().map(|planned| {
             let class = planned.class();
-            let against: Vec<_> = findings
-                .iter()
-                .filter(|finding| finding.refusal.path() == planned.path())
-                .collect();
-            let verdict = against.iter().map(|finding| Verdict::from(finding.action)).max();
-            let objections = against
-                .iter()
-                .map(|finding| Objection {
-                    property: finding.refusal.property().map(|(property, _)| property),
-                    what: finding.refusal.to_string(),
-                    reason: finding.refusal.reason(),
-                })
-                .collect();
+            let path = planned.path();
+            let against = || findings.iter().filter(|finding| finding.refusal.path() == path);
+            let discouraged = || incompatible.iter().filter(|finding| finding.path == path);
+            let verdicts = against().map(|finding| Verdict::from(finding.action));
+            let verdict =
+                verdicts.chain(discouraged().map(|finding| Verdict::from(finding.action))).max();
+            // Security comes first.
+            let objections =
+                against().map(Objection::from).chain(discouraged().map(Objection::from)).collect();
             Self {
-                path: planned.path().to_owned(),
+                path: path.to_owned(),
                 type_name: class.name(),
                 security: class.status().name(),
                 boundaries: class.boundaries().iter().map(|boundary| boundary.name()).collect(),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use qom_core::{
-    CreateError, Created, Obj, Origin, Policy, PolicyStatement, RaiseError, RemoveError, Request,
-    Tree,
+    CompatFinding, CompatPolicy, CreateError, Created, Obj, Origin, Policy, PolicyStatement,
+    RaiseError, RemoveError, Request, Tree,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -62,7 +62,7 @@ pub trait VmControl: Send + Sync {
     /// Creates what is asked for and gives it its work: all of it, or nothing is left.
     ///
     /// # Errors
-    /// If it can't be, or the policy refuses it.
+    /// If it can't be, or a policy refuses it.
     fn create(&self, requests: Vec<Request>) -> Result<Created, CreateError>;
 
     /// Removes an object that was asked for, with all that it brought.
@@ -83,6 +83,16 @@ pub trait VmControl: Send + Sync {
         statement: PolicyStatement,
         origin: Origin,
     ) -> Result<Policy, RaiseError>;
+
+    /// The compatibility policy.
+    fn compat(&self) -> CompatPolicy {
+        self.tree().compat()
+    }
+
+    /// Does what the compatibility policy asks for besides an answer: warns, once of each thing, of
+    /// what is taken with a warning, and aborts the process if a refusal is to be seen where it comes
+    /// from.
+    fn heed(&self, findings: &[CompatFinding]);
 
     /// Has something done, and returns once it is done.
     ///

@@ -3,16 +3,15 @@
 use std::{ffi::OsString, fmt::Write, sync::Arc};
 
 use comfy_table::{Table, presets};
-use device_model::qom_core::{
-    Globals, Policy, Registry, Suggestion, Tree, TypeDescription, UNSTATED,
-};
+use device_model::qom_core::{Policy, Registry, Suggestion, TypeDescription, UNSTABLE, UNSTATED};
 use serde::Serialize;
 
 use super::{
     error::{OptionError, StartError},
-    globals, policy, report,
+    policy, report,
     requests::requests,
     run::Exit,
+    tree,
 };
 use crate::{
     judgement::{Judgement, Verdict},
@@ -45,7 +44,7 @@ pub(super) fn run(registry: &Arc<Registry>, arguments: &[OsString]) -> Result<Ex
     }
     let line = CommandLine::parse(question.options)?;
     let (policy, _) = policy(&line);
-    let judged = judge(registry, &line, policy)?;
+    let judged = judge(registry, &line)?;
     let holds = judged.iter().all(|object| object.verdict != Verdict::Refused);
     if question.json {
         let answer = Answer { holds, policy, objects: &judged };
@@ -57,18 +56,14 @@ pub(super) fn run(registry: &Arc<Registry>, arguments: &[OsString]) -> Result<Ex
 }
 
 /// Plans what the options ask for, and judges each object of it. Nothing is created.
-fn judge(
-    registry: &Arc<Registry>,
-    line: &CommandLine,
-    policy: Policy,
-) -> Result<Vec<Judgement>, StartError> {
+fn judge(registry: &Arc<Registry>, line: &CommandLine) -> Result<Vec<Judgement>, StartError> {
     let requests = requests(line, registry)?;
-    let tree = Tree::new(Arc::clone(registry), policy, Globals::new(globals(line)))?;
+    let tree = tree(registry, line)?;
     let plan = tree.plan(requests)?;
     for warning in tree.globals().warnings(registry) {
         report::warning(&warning);
     }
-    Ok(Judgement::all(&plan, policy)?)
+    Ok(Judgement::all(&plan, tree.policy(), tree.compat())?)
 }
 
 fn question(arguments: &[OsString]) -> Result<Question, StartError> {
@@ -112,10 +107,8 @@ fn table(objects: &[Judgement]) -> String {
             .iter()
             .map(|objection| {
                 let reason = objection.reason.unwrap_or(UNSTATED);
-                match objection.property {
-                    Some(property) => format!("{property}: {reason}"),
-                    None => reason.to_owned(),
-                }
+                let parts = [objection.property, objection.feature, Some(reason)];
+                parts.into_iter().flatten().collect::<Vec<_>>().join(": ")
             })
             .collect();
         table.add_row([
@@ -170,7 +163,7 @@ fn text(registry: &Registry, described: &TypeDescription) -> String {
         line("deprecated", deprecated);
     }
     if described.unstable {
-        line("unstable", "it may change or go without notice");
+        line("unstable", UNSTABLE);
     }
     if !described.properties.is_empty() {
         let _ = writeln!(text, "  properties");
@@ -189,6 +182,12 @@ fn text(registry: &Registry, described: &TypeDescription) -> String {
             property.access,
             property.declared_by
         );
+        if let Some(deprecated) = property.deprecated {
+            let _ = writeln!(text, "      deprecated: {deprecated}");
+        }
+        if property.unstable {
+            let _ = writeln!(text, "      unstable: {UNSTABLE}");
+        }
         for statement in &property.insecure {
             let when = statement
                 .when

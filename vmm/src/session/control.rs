@@ -1,14 +1,17 @@
 //! What every thread may reach of a VM: its objects, and the main thread's ear.
 
-use std::sync::{Arc, mpsc};
+use std::{
+    collections::HashSet,
+    sync::{Arc, mpsc},
+};
 
 use device_model::{
     control::{Order, RunState, VmControl},
     monitor::CommandError,
     platform::Platform,
     qom_core::{
-        CreateError, Created, Obj, Origin, Policy, PolicyStatement, RaiseError, RemoveError,
-        Request, Tree,
+        CompatFinding, CompatInput, CreateError, Created, Feature, Obj, Origin, Policy,
+        PolicyStatement, RaiseError, RemoveError, Request, Subject, Tree,
     },
     taint::announce_taints,
 };
@@ -26,6 +29,8 @@ pub(super) struct Control {
     pub(super) tree: Tree,
     pub(super) platform: Arc<Platform>,
     stated: Mutex<Vec<(PolicyStatement, Origin)>>,
+    /// What was warned of.
+    warned: Mutex<HashSet<(Subject, Feature)>>,
     pub(super) name: Option<String>,
     pub(super) inbox: Inbox,
     /// Written by the main thread alone.
@@ -42,7 +47,7 @@ impl Control {
     ) -> Self {
         let inbox = Inbox::new(Arc::clone(platform.events()));
         let (stated, state) = (Mutex::new(stated), Mutex::new(RunState::Prelaunch));
-        Self { tree, platform, stated, name, inbox, state }
+        Self { tree, platform, stated, warned: Mutex::default(), name, inbox, state }
     }
 
     /// Says whether processors run.
@@ -93,8 +98,10 @@ impl VmControl for Control {
                     report::name_guest(name);
                 }
                 report::taints(&created.findings);
+                self.heed(&created.warnings);
                 announce_taints(&self.platform, &created.findings);
             }
+            Err(CreateError::Incompatible(findings)) => self.heed(findings),
             Err(error) => self.abort_if_told(error),
         }
         created
@@ -118,6 +125,23 @@ impl VmControl for Control {
         let policy = self.tree.raise(statement)?;
         stated.push((statement, origin));
         Ok(policy)
+    }
+
+    fn heed(&self, findings: &[CompatFinding]) {
+        let crashing: Vec<_> =
+            findings.iter().filter(|finding| finding.action == CompatInput::Crash).collect();
+        for finding in &crashing {
+            report::incompatible(finding);
+        }
+        if !crashing.is_empty() {
+            std::process::abort();
+        }
+        for finding in findings.iter().filter(|finding| finding.action == CompatInput::Warn) {
+            let (subject, feature) = (finding.subject.clone(), finding.feature);
+            if self.warned.lock().insert((subject, feature)) {
+                report::warning(&report::with_origin(finding, &finding.warning()));
+            }
+        }
     }
 
     fn order(&self, order: Order) -> Result<(), CommandError> {

@@ -1,8 +1,8 @@
 //! What there is, for people: the answers to `help`.
 
 use device_model::qom_core::{
-    Access, Class, InsecureCondition, InsecureStatement, PropertyInfo, Registry, SecurityStatus,
-    Suggestion,
+    Access, Class, CompatPolicy, InsecureCondition, InsecureStatement, PropertyInfo, Registry,
+    SecurityStatus, Suggestion,
 };
 use serde_json::Value;
 
@@ -29,42 +29,48 @@ fn status(class: &Class) -> &'static str {
     }
 }
 
-fn concrete<'a>(registry: &'a Registry, parent: &'a str) -> impl Iterator<Item = &'a Class> {
+fn concrete<'a>(
+    registry: &'a Registry,
+    parent: &'a str,
+    compat: CompatPolicy,
+) -> impl Iterator<Item = &'a Class> {
     registry
         .classes()
         .map(|class| &**class)
         .filter(move |class| !class.is_abstract() && class.is_a(parent))
+        .filter(move |class| !compat.hides(class.info().features()))
 }
 
-/// The types that an option can name, in QEMU's layout.
-pub(super) fn types(registry: &Registry, topic: HelpTopic) -> String {
+/// The types that an option can name, in QEMU's layout, but for those that a policy hides.
+pub(super) fn types(registry: &Registry, topic: HelpTopic, compat: CompatPolicy) -> String {
     match topic {
-        HelpTopic::Machine => machines(registry),
+        HelpTopic::Machine => machines(registry, compat),
         HelpTopic::Accelerator => {
-            names("Accelerators supported in this binary:", "", registry, "accelerator", |name| {
+            let all = concrete(registry, "accelerator", compat);
+            names("Accelerators supported in this binary:", "", all, |name| {
                 name.strip_suffix("-accel")
             })
         }
-        HelpTopic::Cpu => cpus(registry),
+        HelpTopic::Cpu => cpus(registry, compat),
         HelpTopic::Chardev => {
-            names("Available chardev backend types:", "  ", registry, "chardev", |name| {
+            let all = concrete(registry, "chardev", compat);
+            names("Available chardev backend types:", "  ", all, |name| {
                 name.strip_prefix("chardev-")
             })
         }
-        HelpTopic::Device => devices(registry),
-        HelpTopic::Object => objects(registry),
+        HelpTopic::Device => devices(registry, compat),
+        HelpTopic::Object => objects(registry, compat),
     }
 }
 
-fn names(
+fn names<'a>(
     heading: &str,
     indent: &str,
-    registry: &Registry,
-    parent: &str,
+    classes: impl Iterator<Item = &'a Class>,
     strip: impl Fn(&'static str) -> Option<&'static str>,
 ) -> String {
     let mut text = format!("{heading}\n");
-    for class in concrete(registry, parent) {
+    for class in classes {
         if let Some(name) = strip(class.name()) {
             text += &format!("{indent}{name}{}\n", status(class));
         }
@@ -72,17 +78,18 @@ fn names(
     text
 }
 
-fn objects(registry: &Registry) -> String {
+fn objects(registry: &Registry, compat: CompatPolicy) -> String {
     let mut text = "List of user creatable objects:\n".to_owned();
-    for class in object::all_creatable(registry) {
+    let shown = |class: &Class| !compat.hides(class.info().features());
+    for class in object::all_creatable(registry).filter(|class| shown(class)) {
         text += &format!("  {}{}\n", class.name(), status(class));
     }
     text
 }
 
-fn machines(registry: &Registry) -> String {
+fn machines(registry: &Registry, compat: CompatPolicy) -> String {
     let mut text = "Supported machines are:\n".to_owned();
-    for class in concrete(registry, "machine") {
+    for class in concrete(registry, "machine", compat) {
         let name = class.name().trim_end_matches(machine::TYPE_SUFFIX);
         let default = class.data::<MachineClass>().is_some_and(|data| data.is_default);
         text += &format!(
@@ -96,9 +103,9 @@ fn machines(registry: &Registry) -> String {
     text
 }
 
-fn cpus(registry: &Registry) -> String {
+fn cpus(registry: &Registry, compat: CompatPolicy) -> String {
     let mut text = "Available CPUs:\n".to_owned();
-    for class in concrete(registry, "cpu") {
+    for class in concrete(registry, "cpu", compat) {
         let name = class.name().trim_end_matches(cpu::TYPE_SUFFIX);
         text += &format!("  {name:<20} {}{}\n", class.info().description, status(class));
     }
@@ -114,8 +121,10 @@ fn cpus(registry: &Registry) -> String {
     text + &format!(" {line}\n")
 }
 
-fn devices(registry: &Registry) -> String {
-    let pluggable: Vec<_> = device::all_pluggable(registry).collect();
+fn devices(registry: &Registry, compat: CompatPolicy) -> String {
+    let shown = |class: &Class| !compat.hides(class.info().features());
+    let pluggable: Vec<_> =
+        device::all_pluggable(registry).filter(|(class, _)| shown(class)).collect();
     let mut categories: Vec<_> =
         pluggable.iter().filter_map(|(class, _)| class.category()).collect();
     categories.sort_unstable();
@@ -135,7 +144,8 @@ fn devices(registry: &Registry) -> String {
     text
 }
 
-/// The properties of one type that an option can name, in QEMU's layout.
+/// The properties of one type that an option can name, in QEMU's layout, but for those that a policy
+/// hides.
 ///
 /// # Errors
 /// If there is no such type.
@@ -143,6 +153,7 @@ pub(super) fn properties(
     registry: &Registry,
     topic: HelpTopic,
     name: &str,
+    compat: CompatPolicy,
 ) -> Result<String, StartError> {
     let class = class(registry, topic, name).map_err(|problem| {
         let place = format!("-{} {name},help", option(topic));
@@ -150,7 +161,9 @@ pub(super) fn properties(
     })?;
     let mut text = format!("{name} options:{}\n", status(class));
     // What is computed can't be given.
-    let given = |property: &PropertyInfo| property.access != Access::Computed;
+    let given = |property: &PropertyInfo| {
+        property.access != Access::Computed && !compat.hides(property.features())
+    };
     for (property, _) in class.properties().filter(|(property, _)| given(property)) {
         let range = match class.data::<MachineClass>().filter(|_| property.name == CPUS) {
             Some(machine) => Some((i128::from(machine.runs_guest), machine.max_cpus.into())),
@@ -172,8 +185,8 @@ fn further_keys(registry: &Registry, machine: Option<&MachineClass>) -> String {
     let mut text = String::new();
     if machine.is_some_and(|machine| machine.runs_guest) {
         // Of whichever accelerator has it.
-        let mut of_accelerators =
-            concrete(registry, "accelerator").filter_map(|class| class.property(IRQCHIP));
+        let mut of_accelerators = concrete(registry, "accelerator", CompatPolicy::default())
+            .filter_map(|class| class.property(IRQCHIP));
         if let Some((property, _)) = of_accelerators.next() {
             text += &row(property, property.range);
         }
@@ -243,6 +256,8 @@ fn row(property: &PropertyInfo, range: Option<(i128, i128)>) -> String {
     if !default.is_null() && default != "" && possible {
         details.push(format!("default: {default}"));
     }
+    details.extend(property.deprecated.map(|instead| format!("deprecated: {instead}")));
+    details.extend(property.unstable.then(|| "unstable".to_owned()));
     details.extend(property.insecure.iter().map(insecure));
     line(property.name, &property.type_name(), property.description, &details)
 }

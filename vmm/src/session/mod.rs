@@ -19,7 +19,9 @@ mod vm;
 
 use std::{ffi::OsString, process::ExitCode, sync::Arc};
 
-use device_model::qom_core::{Global, Origin, Policy, PolicyStatement, Registry};
+use device_model::qom_core::{
+    CompatPolicy, CreateError, Global, Globals, Origin, Policy, PolicyStatement, Registry, Tree,
+};
 
 pub use demo::Demo;
 pub use error::{OptionError, StartError};
@@ -81,9 +83,11 @@ fn run(
             HelpRequest::Version => {
                 report::out(&format!("{} {}\n", program.name, program.version))?;
             }
-            HelpRequest::Types(topic) => report::out(&help::types(registry, *topic))?,
+            HelpRequest::Types(topic) => {
+                report::out(&help::types(registry, *topic, compat(&line)))?
+            }
             HelpRequest::Properties(topic, name) => {
-                report::out(&help::properties(registry, *topic, name)?)?;
+                report::out(&help::properties(registry, *topic, name, compat(&line))?)?;
             }
         }
         return Ok(Exit::Finished);
@@ -100,6 +104,18 @@ fn policy(line: &CommandLine) -> (Policy, Vec<(PolicyStatement, Origin)>) {
         .collect();
     let statements: Vec<_> = stated.iter().map(|(statement, _)| *statement).collect();
     (Policy::of(&statements), stated)
+}
+
+/// What the whole command line states of what is deprecated or unstable.
+fn compat(line: &CommandLine) -> CompatPolicy {
+    CompatPolicy::of(line.compat_statements())
+}
+
+/// The tree that a command line asks for, with nothing in it.
+fn tree(registry: &Arc<Registry>, line: &CommandLine) -> Result<Tree, CreateError> {
+    let (policy, _) = policy(line);
+    let tree = Tree::new(Arc::clone(registry), policy, Globals::new(globals(line)))?;
+    Ok(tree.with_compat(compat(line)))
 }
 
 fn globals(line: &CommandLine) -> Vec<Global> {

@@ -8,8 +8,8 @@ use std::{
 use device_model::{
     causes::with_causes,
     qom_core::{
-        Action, CreateError, Finding, PlanError, PolicyStatement, Refusal, Suggestion, Taint,
-        UNSTATED, ValueError,
+        Action, CompatFinding, CreateError, Finding, PlanError, PolicyStatement, Refusal,
+        Suggestion, Taint, UNSTATED, ValueError,
     },
 };
 
@@ -69,6 +69,11 @@ pub(super) fn start_error(error: &StartError) {
                 refused(refusal, stated);
             }
         }
+        StartError::Create(CreateError::Incompatible(findings)) => {
+            for finding in findings {
+                incompatible(finding);
+            }
+        }
         StartError::Create(create) => line(&located(create)),
         StartError::Registry(errors) => {
             for error in &errors.0 {
@@ -84,6 +89,20 @@ pub(super) fn start_error(error: &StartError) {
 pub(crate) fn refused(refusal: &Refusal, stated: &[PolicyStatement]) {
     line(&format!("{}: {refusal}", refusal.origin()));
     line(&refusal.explanation(stated));
+}
+
+/// As [`refused`], of what the compatibility policy refuses.
+pub(super) fn incompatible(finding: &CompatFinding) {
+    line(&with_origin(finding, &finding.to_string()));
+    line(&finding.explanation());
+}
+
+/// A text about something that somebody gave, with who did if he does not get an answer anyway.
+pub(super) fn with_origin(finding: &CompatFinding, text: &str) -> String {
+    match &finding.origin {
+        Some(origin) => format!("{origin}: {text}"),
+        None => text.to_owned(),
+    }
 }
 
 /// An error with who asked.

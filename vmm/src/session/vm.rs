@@ -5,17 +5,18 @@ use std::sync::Arc;
 use device_model::{
     control::VmControl,
     platform::Platform,
-    qom_core::{CreateError, Globals, Obj, Plan, Registry, Request, Tree},
+    qom_core::{CreateError, Obj, Plan, Registry, Request, Tree},
 };
 
 use super::{
     control::Control,
     error::StartError,
-    globals, policy,
+    policy,
     realizer::Realizer,
     report,
     requests::{self, MACHINE},
     signals::EndSignals,
+    tree,
 };
 use crate::{loader::Loader, monitor::Monitor, options::command_line::CommandLine};
 
@@ -38,8 +39,8 @@ impl Vm {
     /// If anything of it can't be, or the policy refuses it. Nothing is left then.
     pub fn create(registry: &Arc<Registry>, line: &CommandLine) -> Result<Self, StartError> {
         let requests = requests::requests(line, registry)?;
-        let (policy, stated) = policy(line);
-        let tree = Tree::new(Arc::clone(registry), policy, Globals::new(globals(line)))?;
+        let (_, stated) = policy(line);
+        let tree = tree(registry, line)?;
         let foretold = cfg!(debug_assertions).then(|| tree.plan(requests.iter().cloned()));
         let platform = Platform::new(tree.id())
             .map_err(|source| StartError::Host { action: "prepare a machine", source })?;

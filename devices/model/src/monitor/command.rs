@@ -5,12 +5,17 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use qom_core::{Obj, Place, Tree, Value};
+use qom_core::{CompatFinding, CompatPolicy, Features, Obj, Place, Subject, Tree, Value};
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Map;
 
-use super::{ascii, error::CommandError, schema::Arguments, table::Named};
+use super::{
+    ascii,
+    error::{CommandError, ErrorClass},
+    schema::Shape,
+    table::Named,
+};
 use crate::{control::VmControl, platform::Platform};
 
 /// A command of the machine protocol.
@@ -46,6 +51,24 @@ pub enum Lifecycle {
     Unstable,
     /// It will go; this is what to use instead.
     Deprecated(&'static str),
+}
+
+impl Lifecycle {
+    /// The same as features.
+    #[must_use]
+    pub const fn features(self) -> Features {
+        let deprecated = matches!(self, Self::Deprecated(_));
+        Features { deprecated, unstable: matches!(self, Self::Unstable) }
+    }
+
+    /// What to use instead of what will go.
+    #[must_use]
+    pub const fn replacement(self) -> Option<&'static str> {
+        match self {
+            Self::Deprecated(replacement) => Some(replacement),
+            Self::Stable | Self::Unstable => None,
+        }
+    }
 }
 
 /// No arguments, or nothing to tell: the empty object.
@@ -84,6 +107,12 @@ impl<'a> CommandContext<'a> {
         self.vm.platform()
     }
 
+    /// What becomes of what is deprecated or unstable.
+    #[must_use]
+    pub fn compat(&self) -> CompatPolicy {
+        self.vm.compat()
+    }
+
     /// The monitor whose client gives the command.
     #[must_use]
     pub const fn monitor(&self) -> Option<&'a Obj> {
@@ -97,7 +126,7 @@ impl fmt::Debug for CommandContext<'_> {
     }
 }
 
-type Run = fn(&CommandContext<'_>, Value) -> Result<Answer, CommandError>;
+type Run = fn(&CommandContext<'_>, Value, Option<&Shape>) -> Result<Answer, CommandError>;
 
 /// A registered command.
 #[derive(Clone, Copy)]
@@ -113,19 +142,22 @@ pub struct CommandInfo {
     arguments: fn() -> Schema,
     returns: fn() -> Schema,
     run: Run,
-    checked: &'static CheckedArguments,
+    shapes: &'static CommandShapes,
 }
 
-/// What the arguments of one command are checked against, from the first time on.
+/// What one command takes and gives, from the first time on that it is needed.
 #[doc(hidden)]
 #[derive(Debug, Default)]
-pub struct CheckedArguments(OnceLock<Arguments>);
+pub struct CommandShapes {
+    arguments: OnceLock<Shape>,
+    returns: OnceLock<Shape>,
+}
 
-impl CheckedArguments {
+impl CommandShapes {
     /// Nothing yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self(OnceLock::new())
+        Self { arguments: OnceLock::new(), returns: OnceLock::new() }
     }
 }
 
@@ -133,10 +165,10 @@ inventory::collect!(CommandInfo);
 
 impl CommandInfo {
     /// What `C` states, for [`register_command!`](crate::register_command). No other command has
-    /// the same `checked`.
+    /// the same `shapes`.
     #[doc(hidden)]
     #[must_use]
-    pub const fn of<C: Command>(checked: &'static CheckedArguments, place: Place) -> Self {
+    pub const fn of<C: Command>(shapes: &'static CommandShapes, place: Place) -> Self {
         Self {
             name: C::NAME,
             lifecycle: C::LIFECYCLE,
@@ -145,7 +177,7 @@ impl CommandInfo {
             arguments: arguments_schema::<C::Arguments>,
             returns: told_schema::<C::Returns>,
             run: run::<C>,
-            checked,
+            shapes,
         }
     }
 
@@ -161,17 +193,46 @@ impl CommandInfo {
         (self.returns)()
     }
 
-    /// Checks the arguments against their schema and runs it.
+    /// Checks the arguments against their schema, and itself and them against the compatibility
+    /// policy, and runs it.
     ///
     /// # Errors
-    /// What is wrong with the arguments, or the command's own. Nothing has changed then.
+    /// What is wrong with the arguments, what the policy refuses, or the command's own. Nothing has
+    /// changed then.
     pub fn call(
         &self,
         context: &CommandContext<'_>,
         arguments: Map<String, Value>,
     ) -> Result<Answer, CommandError> {
+        let policy = context.compat();
+        let mut findings = Vec::from_iter(self.judge(policy));
+        if let Some(refusal) = refused(context, &findings) {
+            return Err(CommandError::new(ErrorClass::CommandNotFound, refusal.to_string()));
+        }
         self.check(&arguments)?;
-        (self.run)(context, Value::Object(arguments))
+        findings.extend(self.shape().judge(policy, &arguments));
+        if let Some(refusal) = refused(context, &findings) {
+            return Err(CommandError::generic(refusal.to_string()));
+        }
+        context.vm().heed(&findings);
+        let hiding = policy.hides_anything().then(|| self.returned());
+        let hiding = hiding.filter(|shape| shape.is_touched_by(policy));
+        (self.run)(context, Value::Object(arguments), hiding)
+    }
+
+    /// What a policy makes of that somebody gives the command.
+    fn judge(&self, policy: CompatPolicy) -> Option<CompatFinding> {
+        let (features, replacement) = (self.lifecycle.features(), self.lifecycle.replacement());
+        let subject = || Subject::Command(self.name.to_owned());
+        CompatFinding::of(policy, features, replacement, subject)
+    }
+
+    fn shape(&self) -> &'static Shape {
+        self.shapes.arguments.get_or_init(|| Shape::of(&self.arguments()))
+    }
+
+    fn returned(&self) -> &'static Shape {
+        self.shapes.returns.get_or_init(|| Shape::of(&self.returns()))
     }
 
     /// Checks arguments against their schema, at most as deep as that and they are.
@@ -179,7 +240,7 @@ impl CommandInfo {
     /// # Errors
     /// The first thing that is wrong with them.
     pub fn check(&self, arguments: &Map<String, Value>) -> Result<(), CommandError> {
-        self.checked.0.get_or_init(|| Arguments::of(&self.arguments())).check(arguments)
+        self.shape().check(arguments)
     }
 }
 
@@ -213,12 +274,35 @@ pub(super) fn told_schema<T: JsonSchema>() -> Schema {
     settings.into_generator().into_root_schema_for::<T>()
 }
 
-fn run<C: Command>(context: &CommandContext<'_>, arguments: Value) -> Result<Answer, CommandError> {
+/// The first that is refused, once the VM has done what is to be done then.
+fn refused<'f>(
+    context: &CommandContext<'_>,
+    findings: &'f [CompatFinding],
+) -> Option<&'f CompatFinding> {
+    let refused = findings.iter().find(|finding| finding.action.refuses())?;
+    context.vm().heed(std::slice::from_ref(refused));
+    Some(refused)
+}
+
+/// Runs a command, and leaves out of what it gives what the policy hides of `hiding`.
+fn run<C: Command>(
+    context: &CommandContext<'_>,
+    arguments: Value,
+    hiding: Option<&Shape>,
+) -> Result<Answer, CommandError> {
     let arguments = serde_json::from_value(arguments)
         .map_err(|error| CommandError::generic(format!("Invalid arguments: {error}")))?;
     let returns = C::run(context, arguments)?;
     let mut text = Vec::new();
-    ascii::write(&mut text, &returns, false);
+    match hiding {
+        Some(shape) => {
+            let mut told =
+                serde_json::to_value(&returns).map_err(|error| CommandError::caused(&error))?;
+            shape.leave_out(context.compat(), &mut told);
+            ascii::write(&mut text, &told, false);
+        }
+        None => ascii::write(&mut text, &returns, false),
+    }
     String::from_utf8(text).map(Answer).map_err(|error| CommandError::caused(&error))
 }
 
@@ -247,10 +331,10 @@ macro_rules! register_command {
     ($command:ty) => {
         $crate::__private::inventory::submit! {
             {
-                static CHECKED: $crate::monitor::CheckedArguments =
-                    $crate::monitor::CheckedArguments::new();
+                static SHAPES: $crate::monitor::CommandShapes =
+                    $crate::monitor::CommandShapes::new();
                 $crate::monitor::CommandInfo::of::<$command>(
-                    &CHECKED,
+                    &SHAPES,
                     $crate::qom_core::Place { file: ::core::file!(), line: ::core::line!() },
                 )
             }

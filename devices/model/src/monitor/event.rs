@@ -1,14 +1,15 @@
 //! Events: what clients hear of without having asked.
 
-use std::{fmt, time::SystemTime};
+use std::{fmt, sync::OnceLock, time::SystemTime};
 
-use qom_core::{Place, Value};
+use qom_core::{CompatPolicy, Place, Value};
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use super::{
     command::{Lifecycle, told_schema},
-    table::Named,
+    schema::Shape,
+    table::{EventTable, Named},
 };
 
 /// Something that happens to a VM.
@@ -32,16 +33,31 @@ pub struct EventInfo {
     /// Where it is registered.
     pub place: Place,
     data: fn() -> Schema,
+    shape: &'static EventShape,
+}
+
+/// What one event tells, from the first time on that it is needed.
+#[doc(hidden)]
+#[derive(Debug, Default)]
+pub struct EventShape(OnceLock<Shape>);
+
+impl EventShape {
+    /// Nothing yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(OnceLock::new())
+    }
 }
 
 inventory::collect!(EventInfo);
 
 impl EventInfo {
-    /// What `E` states, for [`register_event!`](crate::register_event).
+    /// What `E` states, for [`register_event!`](crate::register_event). No other event has the same
+    /// `shape`.
     #[doc(hidden)]
     #[must_use]
-    pub const fn of<E: Event>(place: Place) -> Self {
-        Self { name: E::NAME, lifecycle: E::LIFECYCLE, place, data: told_schema::<E> }
+    pub const fn of<E: Event>(shape: &'static EventShape, place: Place) -> Self {
+        Self { name: E::NAME, lifecycle: E::LIFECYCLE, place, data: told_schema::<E>, shape }
     }
 
     /// The JSON schema of what it tells.
@@ -90,6 +106,27 @@ impl Occurrence {
         let data = data.filter(|data| data.as_object().is_some_and(|data| !data.is_empty()));
         Self { name: E::NAME, data, time: SystemTime::now(), caused_by_guest: E::CAUSED_BY_GUEST }
     }
+
+    /// What a client is told of it under a policy; nothing if that hides the event.
+    #[must_use]
+    pub fn under(mut self, policy: CompatPolicy) -> Option<Self> {
+        if !policy.hides_anything() {
+            return Some(self);
+        }
+        // What is not registered says nothing of its life.
+        let table = EventTable::global().ok();
+        let Some(info) = table.and_then(|table| table.get(self.name)) else { return Some(self) };
+        if policy.hides(info.lifecycle.features()) {
+            return None;
+        }
+        if let Some(data) = &mut self.data {
+            let shape = info.shape.0.get_or_init(|| Shape::of(&info.data()));
+            if shape.is_touched_by(policy) {
+                shape.leave_out(policy, data);
+            }
+        }
+        Some(self)
+    }
 }
 
 /// Who hears of events, on the thread on which they happen. It must not wait for anything.
@@ -103,10 +140,13 @@ pub trait EventListener: Send + Sync {
 macro_rules! register_event {
     ($event:ty) => {
         $crate::__private::inventory::submit! {
-            $crate::monitor::EventInfo::of::<$event>($crate::qom_core::Place {
-                file: ::core::file!(),
-                line: ::core::line!(),
-            })
+            {
+                static SHAPE: $crate::monitor::EventShape = $crate::monitor::EventShape::new();
+                $crate::monitor::EventInfo::of::<$event>(
+                    &SHAPE,
+                    $crate::qom_core::Place { file: ::core::file!(), line: ::core::line!() },
+                )
+            }
         }
     };
 }

@@ -45,9 +45,11 @@ pub mod schema;
 mod table;
 
 #[doc(hidden)]
-pub use command::CheckedArguments;
+pub use command::CommandShapes;
 pub use command::{Answer, Command, CommandContext, CommandInfo, Lifecycle, Nothing};
 pub use error::{CommandError, ErrorClass};
+#[doc(hidden)]
+pub use event::EventShape;
 pub use event::{Event, EventInfo, EventListener, Occurrence};
 
 pub use table::{CommandTable, DuplicateName, DuplicateNames, EventTable, Table};

@@ -135,7 +135,10 @@ impl EventTable {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::event::Event, *};
+    use super::{
+        super::event::{Event, EventShape},
+        *,
+    };
 
     #[derive(serde::Serialize, schemars::JsonSchema)]
     struct Sample {}
@@ -145,8 +148,9 @@ mod tests {
         const CAUSED_BY_GUEST: bool = false;
     }
 
-    static LATER: EventInfo = EventInfo::of::<Sample>(Place { file: "b.rs", line: 2 });
-    static EARLIER: EventInfo = EventInfo::of::<Sample>(Place { file: "a.rs", line: 7 });
+    static SHAPE: EventShape = EventShape::new();
+    static LATER: EventInfo = EventInfo::of::<Sample>(&SHAPE, Place { file: "b.rs", line: 2 });
+    static EARLIER: EventInfo = EventInfo::of::<Sample>(&SHAPE, Place { file: "a.rs", line: 7 });
 
     #[test]
     fn two_events_of_one_name_are_an_error_that_names_both_places() {

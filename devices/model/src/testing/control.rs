@@ -4,8 +4,8 @@ use std::{mem, sync::Arc};
 
 use parking_lot::Mutex;
 use qom_core::{
-    CreateError, Created, InsecureTypes, Obj, Origin, Policy, PolicyStatement, RaiseError,
-    RemoveError, Request, Tree,
+    CompatFinding, CreateError, Created, InsecureTypes, Obj, Origin, Policy, PolicyStatement,
+    RaiseError, RemoveError, Request, Tree,
 };
 
 use super::Machine;
@@ -23,6 +23,7 @@ pub(super) struct Controlled {
     orders: Mutex<Vec<Order>>,
     state: Mutex<RunState>,
     statements: Mutex<Vec<(PolicyStatement, Origin)>>,
+    heeded: Mutex<Vec<CompatFinding>>,
 }
 
 impl Controlled {
@@ -39,6 +40,7 @@ impl Controlled {
             orders: Mutex::default(),
             state: Mutex::new(RunState::Prelaunch),
             statements: Mutex::new(statements),
+            heeded: Mutex::default(),
         }
     }
 }
@@ -48,6 +50,12 @@ impl Machine {
     #[must_use]
     pub fn take_orders(&self) -> Vec<Order> {
         mem::take(&mut self.controlled.orders.lock())
+    }
+
+    /// What there was to warn of or to abort for since this was last called.
+    #[must_use]
+    pub fn take_heeded(&self) -> Vec<CompatFinding> {
+        mem::take(&mut self.controlled.heeded.lock())
     }
 }
 
@@ -70,9 +78,16 @@ impl VmControl for Machine {
     }
 
     fn create(&self, requests: Vec<Request>) -> Result<Created, CreateError> {
-        let created = self.tree.create(requests, &mut DeviceRealizer::new(&self.platform))?;
-        announce_taints(&self.platform, &created.findings);
-        Ok(created)
+        let created = self.tree.create(requests, &mut DeviceRealizer::new(&self.platform));
+        match &created {
+            Ok(created) => {
+                announce_taints(&self.platform, &created.findings);
+                self.heed(&created.warnings);
+            }
+            Err(CreateError::Incompatible(findings)) => self.heed(findings),
+            Err(_) => {}
+        }
+        created
     }
 
     fn remove(&self, object: &Obj) -> Result<(), RemoveError> {
@@ -91,6 +106,10 @@ impl VmControl for Machine {
         let policy = self.tree.raise(statement)?;
         self.controlled.statements.lock().push((statement, origin));
         Ok(policy)
+    }
+
+    fn heed(&self, findings: &[CompatFinding]) {
+        self.controlled.heeded.lock().extend_from_slice(findings);
     }
 
     fn order(&self, order: Order) -> Result<(), CommandError> {

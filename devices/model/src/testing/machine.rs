@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use qom_core::{CreateError, Created, Globals, Obj, Policy, Registry, Request, Tree};
+use qom_core::{CompatPolicy, CreateError, Created, Globals, Obj, Policy, Registry, Request, Tree};
 
 use super::{TestController, control::Controlled};
 use crate::{
@@ -42,9 +42,18 @@ impl Machine {
     /// If the types of the linked crates contradict each other.
     #[must_use]
     pub fn with_policy(policy: Policy) -> Self {
+        Self::with_policies(policy, CompatPolicy::default())
+    }
+
+    /// An empty machine under a policy, and another for what is deprecated or unstable.
+    ///
+    /// # Panics
+    /// If the types of the linked crates contradict each other.
+    #[must_use]
+    pub fn with_policies(policy: Policy, compat: CompatPolicy) -> Self {
         let registry = Registry::global().expect("the linked types are in order");
         let tree = Tree::new(Arc::clone(registry), policy, Globals::default());
-        let tree = tree.expect("an empty tree can be made");
+        let tree = tree.expect("an empty tree can be made").with_compat(compat);
         let platform = Platform::new(tree.id()).expect("the process has descriptors");
         let controlled = Controlled::new(policy);
         Self { tree, platform: Arc::new(platform), controlled }

@@ -82,8 +82,8 @@ pub struct ChardevSocket {
     /// Milliseconds after which a client that is not connected tries again; 0 for never
     #[property(name = "reconnect-ms")]
     reconnect_ms: Option<u64>,
-    /// As reconnect-ms, in seconds; deprecated, use that
-    #[property]
+    /// As reconnect-ms, in seconds
+    #[property(deprecated = "use reconnect-ms, in milliseconds")]
     reconnect: Option<u32>,
     channel: Arc<Channel>,
     /// Where it listens or connects to, once it is open.

@@ -32,6 +32,9 @@ fn judge(line: &CommandLine) {
         let parts = topology.sockets.checked_mul(topology.cores);
         assert!(parts.and_then(|parts| parts.checked_mul(topology.threads)).is_some());
     }
+    for statement in line.compat_statements() {
+        assert!(!statement.to_string().is_empty());
+    }
     let mut stated = Vec::new();
     for (entry, statement) in line.policy_statements() {
         let before = Policy::of(&stated);

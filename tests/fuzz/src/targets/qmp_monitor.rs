@@ -11,8 +11,8 @@ use device_model::{
     monitor::{CommandError, EventListener, Occurrence},
     platform::Platform,
     qom_core::{
-        CreateError, Created, Obj, Origin, Policy, PolicyStatement, RaiseError, RemoveError,
-        Request, Tree,
+        CompatFinding, CreateError, Created, Obj, Origin, Policy, PolicyStatement, RaiseError,
+        RemoveError, Request, Tree,
     },
     testing::{Machine, TestChardev, wait_until},
 };
@@ -60,6 +60,10 @@ impl VmControl for Barren {
         origin: Origin,
     ) -> Result<Policy, RaiseError> {
         self.0.raise_policy(statement, origin)
+    }
+
+    fn heed(&self, findings: &[CompatFinding]) {
+        self.0.heed(findings);
     }
 
     fn order(&self, order: Order) -> Result<(), CommandError> {

@@ -25,10 +25,11 @@ impl Command for QueryCommands {
     type Arguments = Nothing;
     type Returns = Vec<CommandName>;
 
-    fn run(_: &CommandContext<'_>, _: Nothing) -> Result<Self::Returns, CommandError> {
+    fn run(context: &CommandContext<'_>, _: Nothing) -> Result<Self::Returns, CommandError> {
         let commands = CommandTable::global().map_err(|error| CommandError::caused(error))?;
-        let names = commands.entries().iter().map(|command| CommandName { name: command.name });
-        Ok(names.collect())
+        let policy = context.compat();
+        let shown = commands.entries().iter().filter(|one| !policy.hides(one.lifecycle.features()));
+        Ok(shown.map(|command| CommandName { name: command.name }).collect())
     }
 }
 
@@ -42,10 +43,10 @@ impl Command for QueryQmpSchema {
     type Arguments = Nothing;
     type Returns = Vec<SchemaInfo>;
 
-    fn run(_: &CommandContext<'_>, _: Nothing) -> Result<Self::Returns, CommandError> {
+    fn run(context: &CommandContext<'_>, _: Nothing) -> Result<Self::Returns, CommandError> {
         let commands = CommandTable::global().map_err(|error| CommandError::caused(error))?;
         let events = EventTable::global().map_err(|error| CommandError::caused(error))?;
-        Ok(describe(commands.entries(), events.entries()))
+        Ok(describe(commands.entries(), events.entries(), context.compat()))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use device_model::{
     monitor::{Command, CommandContext, CommandError, Nothing, register_command},
-    qom_core::{Class, ClassType, Registry},
+    qom_core::{Class, ClassType},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,15 +23,20 @@ const ACCELERATOR_SUFFIX: &str = "-accel";
 /// Type of the accelerator that `query-kvm` asks about.
 const KVM: &str = "kvm-accel";
 
-/// Concrete types of a class, with their names as users give them.
+/// Concrete types of a class that the compatibility policy does not hide, with their names as users
+/// give them.
 fn named<'a>(
-    registry: &'a Registry,
+    context: &CommandContext<'a>,
     class: &'a str,
     suffix: &'a str,
 ) -> impl Iterator<Item = (&'static str, &'a Class)> {
-    registry
+    let compat = context.compat();
+    context
+        .tree()
+        .registry()
         .classes()
         .filter(move |candidate| !candidate.is_abstract() && candidate.is_a(class))
+        .filter(move |candidate| !compat.hides(candidate.info().features()))
         .map(move |class| {
             let name = class.name();
             (name.strip_suffix(suffix).unwrap_or(name), &**class)
@@ -98,8 +103,7 @@ impl Command for QueryMachines {
         context: &CommandContext<'_>,
         arguments: QueryMachinesArguments,
     ) -> Result<Vec<MachineKind>, CommandError> {
-        let registry = context.tree().registry();
-        let machines = named(registry, <dyn Machine as ClassType>::INFO.name, machine::TYPE_SUFFIX)
+        let machines = named(context, <dyn Machine as ClassType>::INFO.name, machine::TYPE_SUFFIX)
             .map(|(name, class)| {
                 let data = class.data::<MachineClass>();
                 let cpu_type = class.property("cpu-type").map(|(info, _)| info.default_value());
@@ -158,7 +162,7 @@ impl Command for QueryAccelerators {
 
     fn run(context: &CommandContext<'_>, _: Nothing) -> Result<Accelerators, CommandError> {
         let class = <dyn Accelerator as ClassType>::INFO.name;
-        let present = named(context.tree().registry(), class, ACCELERATOR_SUFFIX)
+        let present = named(context, class, ACCELERATOR_SUFFIX)
             .map(|(name, class)| AcceleratorKind {
                 name,
                 description: class.info().description,
@@ -222,8 +226,7 @@ impl Command for QueryCpuDefinitions {
     type Returns = Vec<CpuDefinition>;
 
     fn run(context: &CommandContext<'_>, _: Nothing) -> Result<Vec<CpuDefinition>, CommandError> {
-        let registry = context.tree().registry();
-        let models = named(registry, <dyn Cpu as ClassType>::INFO.name, cpu::TYPE_SUFFIX);
+        let models = named(context, <dyn Cpu as ClassType>::INFO.name, cpu::TYPE_SUFFIX);
         let definition = |(name, class): (_, &Class)| CpuDefinition {
             name,
             typename: class.name(),
@@ -265,7 +268,9 @@ impl Command for QueryDevices {
     type Returns = Vec<DeviceKind>;
 
     fn run(context: &CommandContext<'_>, _: Nothing) -> Result<Vec<DeviceKind>, CommandError> {
-        let devices = device::all_pluggable(context.tree().registry());
+        let compat = context.compat();
+        let devices = device::all_pluggable(context.tree().registry())
+            .filter(|(class, _)| !compat.hides(class.info().features()));
         let kinds = devices.map(|(class, plug)| DeviceKind {
             name: class.name(),
             description: class.info().description,

@@ -12,4 +12,6 @@ mod security;
 mod standing;
 
 #[cfg(test)]
+mod compat_tests;
+#[cfg(test)]
 mod testing;

@@ -4,11 +4,19 @@ use std::sync::{Arc, Weak, atomic::AtomicBool, atomic::Ordering};
 
 use device_model::{
     chardev::Chardev,
-    monitor::{CommandContext, CommandError, CommandTable, ErrorClass, EventListener, Occurrence},
+    monitor::{
+        Command, CommandContext, CommandError, CommandTable, ErrorClass, EventListener, Lifecycle,
+        Occurrence, register_command,
+    },
     prelude::*,
-    qom_core::{BoxedError, InsecureTypes, Policy, PolicyStatement},
+    qom_core::{
+        BoxedError, CompatFinding, CompatPolicy, CompatStatement, InsecureTypes, Policy,
+        PolicyStatement,
+    },
     testing::Machine,
 };
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// Device without a bus, with a chip on it
@@ -69,6 +77,66 @@ impl Device for TestLeakyCard {
         Ok(())
     }
 }
+
+/// Device that will go
+#[qom_type(
+    secure, parent = Device, class_data = HOTPLUGGABLE, deprecated = "use test-trial-card"
+)]
+struct TestOldCard;
+
+impl Device for TestOldCard {
+    fn realize(&self, _: &mut RealizeContext<'_>) -> Result<(), DeviceError> {
+        Ok(())
+    }
+}
+
+/// Device with properties that will go or may change
+#[qom_type(secure, parent = Device, class_data = HOTPLUGGABLE)]
+struct TestTrialCard {
+    /// Where it is
+    #[property(deprecated = "give its room")]
+    slot: Option<u8>,
+    /// Where it stands
+    #[property]
+    room: Option<u8>,
+    /// How it feels
+    #[property(live, unstable)]
+    mood: Live<String>,
+}
+
+impl Device for TestTrialCard {
+    fn realize(&self, _: &mut RealizeContext<'_>) -> Result<(), DeviceError> {
+        Ok(())
+    }
+}
+
+/// Command that will go: tells what it was told
+struct TestOldEcho;
+
+/// What it is told and tells.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Words {
+    /// What is said.
+    said: String,
+    /// How loud.
+    #[schemars(extend("unstable" = true))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    volume: Option<u8>,
+}
+
+impl Command for TestOldEcho {
+    const NAME: &'static str = "x-test-old-echo";
+    type Arguments = Words;
+    type Returns = Words;
+    const LIFECYCLE: Lifecycle = Lifecycle::Deprecated("use your own voice");
+
+    fn run(_: &CommandContext<'_>, words: Words) -> Result<Words, CommandError> {
+        Ok(words)
+    }
+}
+
+register_command!(TestOldEcho);
 
 /// Device on the ISA bus
 #[qom_type(secure, parent = IsaDevice)]
@@ -206,7 +274,22 @@ impl Bench {
 
     /// A machine that has not started.
     pub(super) fn with_policy(policy: Policy) -> Self {
-        let machine = Machine::with_policy(policy);
+        Self::of(Machine::with_policy(policy))
+    }
+
+    /// A machine that runs, under the default policy, with that stated of what is deprecated or
+    /// unstable.
+    pub(super) fn with_compat(statements: &[(&str, &str)]) -> Self {
+        let parse = |(option, value): &(&str, &str)| {
+            CompatStatement::parse(option, value).expect("a word").expect("an option")
+        };
+        let compat = CompatPolicy::of(statements.iter().map(parse));
+        let bench = Self::of(Machine::with_policies(Policy::default(), compat));
+        bench.ok("cont", json!({}));
+        bench
+    }
+
+    fn of(machine: Machine) -> Self {
         machine.add("none-machine", "machine", &[]);
         let ear = Arc::new(Ear::default());
         let listener: Weak<Ear> = Arc::downgrade(&ear);
@@ -224,6 +307,11 @@ impl Bench {
     /// What was announced since this was last called.
     pub(super) fn events(&self) -> Vec<Value> {
         std::mem::take(&mut self.ear.0.lock())
+    }
+
+    /// What there was to warn of since this was last called.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        self.machine.take_heeded().iter().map(CompatFinding::warning).collect()
     }
 
     /// The backend of that id.

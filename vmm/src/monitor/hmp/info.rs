@@ -61,7 +61,9 @@ fn qtree(context: &CommandContext<'_>, _: &str) -> Result<String, CommandError> 
         for device in devices.iter().filter(|device| bus(device) == name) {
             let id = if device.is_requested() { device.name() } else { String::new() };
             let _ = write!(text, "  dev: {}, id \"{id}\"\r\n", device.class().name());
-            for (property, _) in device.class().properties() {
+            let compat = context.compat();
+            let shown = device.class().properties();
+            for (property, _) in shown.filter(|(property, _)| !compat.hides(property.features())) {
                 let value = device.get(property.name).unwrap_or_default();
                 let _ = write!(text, "    {} = {value}\r\n", property.name);
             }

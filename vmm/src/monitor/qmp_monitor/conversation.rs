@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use device_model::{
     control::VmControl,
-    monitor::{Answer, CommandContext, CommandError, CommandTable, ErrorClass},
+    monitor::{Answer, CommandContext, CommandError, CommandTable, ErrorClass, Occurrence},
     qom_core::Obj,
 };
 
@@ -35,6 +35,11 @@ impl Dispatch for Commands {
 }
 
 impl Commands {
+    /// What the client is told of an event; nothing if that is hidden from it.
+    pub(super) fn told(&self, occurrence: Occurrence) -> Option<Occurrence> {
+        occurrence.under(self.vm.compat())
+    }
+
     /// Runs a command.
     pub(super) fn answer(&self, request: &Request) -> Result<Answer, CommandError> {
         let name = &request.command;

@@ -205,7 +205,12 @@ impl Service {
                     talk.session.close();
                     None
                 }
-                Notice::Event(occurrence) => talk.session.event(&occurrence),
+                // Who has not started has no client who is told of events.
+                Notice::Event(occurrence) => self
+                    .commands
+                    .get()
+                    .and_then(|commands| commands.told(occurrence))
+                    .and_then(|told| talk.session.event(&told)),
             };
             if let Some(bytes) = bytes {
                 self.stream.write(&bytes);

@@ -51,7 +51,7 @@ pub(super) fn command() -> Command {
         .arg(flag("S", "do not start the CPUs; a monitor's client can"))
         .arg(flag("no-reboot", "exit when the guest reboots"))
         .next_help_heading(SECURITY)
-        .arg(valued("compat", "insecure-types=ACTION", "accept, warn, reject or crash (see below)"))
+        .arg(valued("compat", "WHAT=ACTION", "policy for insecure, deprecated... (see below)"))
         .next_help_heading(INFORMATION)
         .arg(flag("help", "show this text").visible_alias("h"))
         .arg(flag("version", "show the version"))

@@ -3,11 +3,12 @@
 //! As in QEMU: of `-kernel`, `-initrd`, `-append`, `-bios`, `-cpu`, `-m`, `-name`, `-display`, `-qtest`
 //! and `-qtest-log` the last holds; several `-machine` and several `-smp` are merged key by key, the last value of each
 //! key holding; each `-accel`, `-device`, `-global`, `-object`, `-chardev`, `-serial`, `-mon` and
-//! `-qmp` counts. Statements of the security policy all count, and none replaces another.
+//! `-qmp` counts. Statements of the security policy all count, and none replaces another; of those
+//! about what is deprecated or unstable the last about one thing holds.
 
 use std::path::Path;
 
-use device_model::qom_core::PolicyStatement;
+use device_model::qom_core::{CompatStatement, PolicyStatement};
 
 use crate::options::cpu_model::CpuModel;
 use crate::options::globals::Global;
@@ -202,12 +203,20 @@ impl CommandLine {
     pub fn policy_statements(&self) -> impl Iterator<Item = Said<'_, PolicyStatement>> {
         self.entries.iter().flat_map(|entry| {
             let statements = match &entry.value {
-                OptionValue::Machine(_, statements) | OptionValue::Compat(statements) => {
-                    statements.as_slice()
-                }
+                OptionValue::Machine(_, statements) => statements.as_slice(),
+                OptionValue::Compat(statements) => &statements.security,
                 _ => &[],
             };
             statements.iter().map(move |statement| (entry, *statement))
+        })
+    }
+
+    /// Every statement about what is deprecated or unstable, in the order of the options: of those
+    /// about the same thing the last holds.
+    pub fn compat_statements(&self) -> impl Iterator<Item = CompatStatement> {
+        self.entries.iter().flat_map(|entry| match &entry.value {
+            OptionValue::Compat(statements) => statements.compat.clone(),
+            _ => Vec::new(),
         })
     }
 }

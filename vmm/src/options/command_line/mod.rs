@@ -21,7 +21,7 @@ pub use entry::{Entry, Origin};
 pub use error::CommandLineError;
 pub use help_request::{HelpRequest, HelpTopic};
 pub(crate) use policy::MACHINE_KEYS;
-pub use policy::PolicyError;
+pub use policy::{CompatStatements, PolicyError};
 pub use usage::{subcommand_usage, usage};
 pub use value::{Display, GuestName, OptionValue, ValueError};
 

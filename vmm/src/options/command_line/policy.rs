@@ -1,9 +1,10 @@
-//! Statements of the security policy in `-machine` and `-compat`, as they were written.
+//! Statements of the security policy in `-machine` and `-compat`, and of the compatibility policy in
+//! the latter, as they were written.
 //!
-//! They are only collected here. What several of them come to is not "the last wins", as for other
-//! keys, so each one is kept, even where it is given twice in one option.
+//! They are only collected here. What several of the security policy come to is not "the last wins",
+//! as for other keys, so each one is kept, even where it is given twice in one option.
 
-use device_model::qom_core::{PolicyStatement, PolicyWordError, Suggestion};
+use device_model::qom_core::{CompatStatement, PolicyStatement, PolicyWordError, Suggestion};
 
 use crate::options::choice::{ChoiceError, not_among, phrase};
 use crate::options::excerpt::excerpt;
@@ -15,7 +16,17 @@ pub(super) const COMPAT_SYNTAX: Syntax =
 
 /// Those that stand in `-machine`, beside its properties.
 pub(crate) const MACHINE_KEYS: [&str; 2] = ["require-secure", "prohibit-insecure"];
-const COMPAT_KEYS: [&str; 2] = ["insecure-types", "insecure-input"];
+/// Those of the security policy that stand in `-compat`.
+const SECURITY_KEYS: [&str; 2] = ["insecure-types", "insecure-input"];
+
+/// What one `-compat` states.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CompatStatements {
+    /// Of the security policy.
+    pub security: Vec<PolicyStatement>,
+    /// Of what is deprecated or unstable.
+    pub compat: Vec<CompatStatement>,
+}
 
 /// Takes the statements out of the value of `-machine`; what is left are the machine's properties.
 ///
@@ -31,16 +42,27 @@ pub(super) fn take_from_machine(
 ///
 /// # Errors
 /// For an unknown key, or a value that its key does not take.
-pub(super) fn from_compat(mut args: OptionArgs) -> Result<Vec<PolicyStatement>, PolicyError> {
-    let unknown = |key: &str| not_among("key", &excerpt(key), COMPAT_KEYS.into_iter());
+pub(super) fn from_compat(mut args: OptionArgs) -> Result<CompatStatements, PolicyError> {
+    let keys = || SECURITY_KEYS.into_iter().chain(CompatStatement::OPTIONS);
+    let unknown = |key: &str| not_among("key", &excerpt(key), keys());
     let given = args.take_all(|_| true);
     if given.is_empty() {
         return Err(unknown(&args.to_string()).into());
     }
-    if let Some((key, _)) = given.iter().find(|(key, _)| !COMPAT_KEYS.contains(&key.as_str())) {
+    if let Some((key, _)) = given.iter().find(|(key, _)| !keys().any(|known| known == key)) {
         return Err(unknown(key).into());
     }
-    given.iter().map(statement).collect()
+    let mut statements = CompatStatements::default();
+    for one in &given {
+        let (key, value) = one;
+        match CompatStatement::parse(key, &excerpt(&unquoted(value)))
+            .map_err(|source| PolicyError::Value { key: key.clone(), source })?
+        {
+            Some(compat) => statements.compat.push(compat),
+            None => statements.security.push(statement(one)?),
+        }
+    }
+    Ok(statements)
 }
 
 /// One statement; its key is one of those that make some.
@@ -84,6 +106,15 @@ mod tests {
 
     fn compat(text: &str) -> Result<Vec<PolicyStatement>, PolicyError> {
         from_compat(OptionArgs::parse(text, COMPAT_SYNTAX).unwrap())
+            .map(|statements| statements.security)
+    }
+
+    /// What is stated of what is deprecated or unstable, and how often something else is.
+    fn features(text: &str) -> (Vec<String>, usize) {
+        let args = OptionArgs::parse(text, COMPAT_SYNTAX).unwrap();
+        let statements = from_compat(args).unwrap();
+        let compat = statements.compat.iter().map(ToString::to_string).collect();
+        (compat, statements.security.len())
     }
 
     fn statement(key: &str, value: &str) -> PolicyStatement {
@@ -134,6 +165,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_of_the_deprecated_and_the_unstable_stands_beside_what_is_of_security() {
+        assert_eq!(
+            features(
+                "deprecated-input=reject,unstable-output=hide,insecure-types=warn,\
+                 deprecated-input=warn"
+            ),
+            (
+                ["deprecated-input=reject", "unstable-output=hide", "deprecated-input=warn"]
+                    .map(str::to_owned)
+                    .to_vec(),
+                1
+            )
+        );
+        assert_eq!(
+            features(r#"{"deprecated-output":"hide","unstable-input":"crash"}"#),
+            (["deprecated-output=hide", "unstable-input=crash"].map(str::to_owned).to_vec(), 0)
+        );
+    }
+
+    #[test]
     fn mistakes_name_what_exists() {
         assert_eq!(
             machine("q35,require-secure=maybe").1.unwrap_err().to_string(),
@@ -141,12 +192,18 @@ mod tests {
         );
         assert_eq!(
             compat("insecure-type=reject").unwrap_err().to_string(),
-            "key: expected insecure-types or insecure-input, given 'insecure-type'; \
+            "key: expected insecure-types, insecure-input, deprecated-input, deprecated-output, \
+             unstable-input or unstable-output, given 'insecure-type'; \
              did you mean 'insecure-types'?"
         );
         assert_eq!(
             compat("").unwrap_err().to_string(),
-            "key: expected insecure-types or insecure-input, given ''"
+            "key: expected insecure-types, insecure-input, deprecated-input, deprecated-output, \
+             unstable-input or unstable-output, given ''"
+        );
+        assert_eq!(
+            compat("deprecated-output=reject").unwrap_err().to_string(),
+            "Parameter 'deprecated-output' does not accept value 'reject' (expected accept or hide)"
         );
         assert!(matches!(
             OptionArgs::parse("reject", COMPAT_SYNTAX),

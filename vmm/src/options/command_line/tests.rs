@@ -202,6 +202,22 @@ fn policy_statements_are_all_kept_with_their_origin() {
 }
 
 #[test]
+fn statements_about_the_deprecated_and_the_unstable_are_kept_in_order() {
+    let line = parse(&[
+        "-compat",
+        "deprecated-input=reject,insecure-types=warn",
+        "-compat",
+        r#"{"unstable-output":"hide"}"#,
+        "-compat",
+        "deprecated-input=warn",
+    ]);
+    let statements: Vec<_> = line.compat_statements().map(|said| said.to_string()).collect();
+    let expected = ["deprecated-input=reject", "unstable-output=hide", "deprecated-input=warn"];
+    assert_eq!(statements, expected);
+    assert_eq!(line.policy_statements().count(), 1);
+}
+
+#[test]
 fn help_is_a_request_of_its_own_kind() {
     use HelpTopic::*;
     let asked = |arguments: &[&str]| {
@@ -310,7 +326,7 @@ fn a_file_gives_the_same_values_as_the_command_line() {
     let file = file(
         "[machine]\ntype = \"q35\"\nrequire-secure = \"on\"\nusb = \"off\"\n\
          [accel]\naccel = \"kvm\"\n[smp-opts]\ncpus = \"2\"\n[compat]\ninsecure-types = \"warn\"\n\
-         [global]\ndriver = \"a\"\nproperty = \"b\"\nvalue = \"c\"\n\
+         deprecated-input = \"reject\"\nunstable-output = \"hide\"\n[global]\ndriver = \"a\"\nproperty = \"b\"\nvalue = \"c\"\n\
          [chardev \"con\"]\nbackend = \"null\"\n",
     );
     let from_file = parse(&["-readconfig", file.path().to_str().unwrap()]);
@@ -322,7 +338,7 @@ fn a_file_gives_the_same_values_as_the_command_line() {
         "-smp",
         "2",
         "-compat",
-        "insecure-types=warn",
+        "insecure-types=warn,deprecated-input=reject,unstable-output=hide",
         "-global",
         "a.b=c",
         "-chardev",

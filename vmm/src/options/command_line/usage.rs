@@ -15,9 +15,12 @@ const POLICY_SWITCHES: [(&str, &str); 2] = [
 
 /// What one line has no room for.
 const SECURITY_NOTE: &str = "
-ACTION is for what is not declared secure: accept it, warn of it, reject it, or
-crash, which rejects it and aborts the process. insecure-input= is another name
-of insecure-types=. Of several switches the strictest counts.
+-compat insecure-types=ACTION is for what is not declared secure: accept it,
+warn of it, reject it, or crash, which rejects it and aborts the process.
+insecure-input= is another name of it. Of several switches the strictest counts.
+-compat deprecated-input=ACTION and unstable-input=ACTION are for what will go
+and what may change without notice; deprecated-output= and unstable-output=
+accept it in what the program tells, or hide it. Of several the last counts.
 ";
 
 /// The text for `--help` after a word that stands first.

@@ -15,7 +15,7 @@ use crate::options::stream::{Stream, StreamError};
 use device_model::qom_core::{PolicyStatement, Suggestion};
 
 use super::help_request::{HelpRequest, HelpTopic};
-use super::policy::{self, PolicyError};
+use super::policy::{self, CompatStatements, PolicyError};
 
 const ACCEL_SYNTAX: Syntax = typed_syntax("accel");
 const CHARDEV_SYNTAX: Syntax = typed_syntax("backend");
@@ -89,7 +89,7 @@ pub enum OptionValue {
     /// `-no-reboot`.
     NoReboot,
     /// `-compat`.
-    Compat(Vec<PolicyStatement>),
+    Compat(CompatStatements),
     /// `--help`, `--version`, or `help` as a value.
     Help(HelpRequest),
 }

@@ -5,26 +5,12 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::{
-    read::whole,
-    types::{Alternate, Enum, Integers, Kind, Object, Type, TypeId, Types},
+    shape::Shape,
+    types::{Alternate, Enum, Integers, Kind, Object, Type, TypeId, Types, whole},
 };
 use crate::monitor::CommandError;
 
-/// The types of a command's arguments, once somebody gave some.
-#[derive(Debug)]
-pub(in crate::monitor) struct Arguments {
-    types: Types,
-    root: TypeId,
-}
-
-impl Arguments {
-    /// The types of a schema.
-    pub(in crate::monitor) fn of(schema: &schemars::Schema) -> Self {
-        let mut types = Types::default();
-        let root = types.read(schema);
-        Self { types, root }
-    }
-
+impl Shape {
     /// Checks arguments.
     ///
     /// # Errors
@@ -43,7 +29,7 @@ impl Arguments {
 }
 
 /// Where in the arguments a value is.
-enum Path<'a> {
+pub(super) enum Path<'a> {
     Root,
     Member(&'a Path<'a>, &'a str),
     Item(&'a Path<'a>, usize),
@@ -106,11 +92,11 @@ impl Check<'_> {
     ) -> Result<(), CommandError> {
         self.known(object, given, path)?;
         for (name, value) in given {
-            if self.knows(object, name, given) {
+            if self.types.knows(object, name, given) {
                 continue;
             }
             let path = Path::Member(path, name);
-            match self.others(object, given) {
+            match self.types.others(object, given) {
                 Some(others) => self.value(others, value, &path)?,
                 None => {
                     return Err(CommandError::generic(format!("Parameter '{path}' is unexpected")));
@@ -144,29 +130,7 @@ impl Check<'_> {
             given.get(&variants.tag).ok_or_else(|| missing(&tag))?,
             &tag,
         )?;
-        self.case(object, given).map_or(Ok(()), |case| self.known(case, given, path))
-    }
-
-    /// Whether the type names a member.
-    fn knows(&self, object: &Object, name: &str, given: &Map<String, Value>) -> bool {
-        object.members.iter().any(|member| member.name == name)
-            || object.variants.as_ref().is_some_and(|variants| variants.tag == name)
-            || self.case(object, given).is_some_and(|case| self.knows(case, name, given))
-    }
-
-    /// The type of members that aren't named, if there may be such.
-    fn others(&self, object: &Object, given: &Map<String, Value>) -> Option<TypeId> {
-        object.others.or_else(|| self.others(self.case(object, given)?, given))
-    }
-
-    /// What an object has besides, given the value of its tag.
-    fn case(&self, object: &Object, given: &Map<String, Value>) -> Option<&Object> {
-        let variants = object.variants.as_ref()?;
-        let case = variants.case(given.get(&variants.tag)?.as_str()?)?;
-        match self.types.get(case) {
-            Type::Object(case) => Some(case),
-            _ => None,
-        }
+        self.types.case(object, given).map_or(Ok(()), |case| self.known(case, given, path))
     }
 
     fn alternate(
@@ -175,22 +139,7 @@ impl Check<'_> {
         value: &Value,
         path: &Path<'_>,
     ) -> Result<(), CommandError> {
-        let of = |kind| {
-            let mut options = alternate.options.iter().copied();
-            options.find(|&option| self.types.get(option).kind() == Some(kind))
-        };
-        let option = match value {
-            Value::Null => of(Kind::Null),
-            Value::Bool(_) => of(Kind::Bool),
-            Value::Number(_) if whole(value).is_some() => {
-                of(Kind::Integer).or_else(|| of(Kind::Number))
-            }
-            Value::Number(_) => of(Kind::Number),
-            Value::String(_) => of(Kind::String),
-            Value::Array(_) => of(Kind::Array),
-            Value::Object(_) => of(Kind::Object),
-        };
-        match option {
+        match self.types.option(alternate, value) {
             Some(option) => self.value(option, value, path),
             None => {
                 let options = alternate.options.iter();

@@ -8,21 +8,35 @@ use super::{
         SchemaInfoObjectMember, SchemaInfoVariant,
     },
     names::Names,
-    types::{Marks, Object, Type, TypeId, Types},
+    types::{Object, Type, TypeId, Types},
 };
-use crate::monitor::{CommandInfo, EventInfo, Lifecycle};
+use qom_core::{CompatPolicy, Feature, Features};
+
+use crate::monitor::{CommandInfo, EventInfo};
 
 /// All that is called by a name that no type in Rust may have in the description.
 const BUILTINS: [&str; 6] = ["any", "bool", "int", "null", "number", "str"];
 
-/// Describes commands, events and each type that one of them uses, sorted by name.
+/// Describes commands, events and each type that one of them uses, sorted by name, but for what a
+/// policy hides.
 #[must_use]
-pub fn describe(commands: &[&CommandInfo], events: &[&EventInfo]) -> Vec<SchemaInfo> {
+pub fn describe(
+    commands: &[&'static CommandInfo],
+    events: &[&'static EventInfo],
+    policy: CompatPolicy,
+) -> Vec<SchemaInfo> {
+    let shown = |features| !policy.hides(features);
+    let commands: Vec<_> =
+        commands.iter().filter(|command| shown(command.lifecycle.features())).collect();
+    let events: Vec<_> = events.iter().filter(|event| shown(event.lifecycle.features())).collect();
     let mut types = Types::default();
-    let read_command =
-        |command: &&CommandInfo| (types.read(&command.arguments()), types.read(&command.returns()));
+    let read_command = |command: &&&CommandInfo| {
+        (types.read(&command.arguments()), types.read(&command.returns()))
+    };
     let command_types: Vec<_> = commands.iter().map(read_command).collect();
     let event_types: Vec<_> = events.iter().map(|event| types.read(&event.data())).collect();
+
+    types.hide(policy);
 
     let names = commands.iter().map(|command| command.name);
     let names = names.chain(events.iter().map(|event| event.name)).chain(BUILTINS);
@@ -40,11 +54,11 @@ pub fn describe(commands: &[&CommandInfo], events: &[&EventInfo]) -> Vec<SchemaI
             ret_type: described.refer(returns),
             allow_oob: command.out_of_band,
         };
-        described.add(command.name.to_owned(), kind, lifecycle(command.lifecycle));
+        described.add(command.name.to_owned(), kind, features(command.lifecycle.features()));
     }
     for (event, data) in events.iter().zip(event_types) {
         let kind = SchemaInfoKind::Event { arg_type: described.refer(data) };
-        described.add(event.name.to_owned(), kind, lifecycle(event.lifecycle));
+        described.add(event.name.to_owned(), kind, features(event.lifecycle.features()));
     }
     while let Some(id) = described.open.pop() {
         described.describe(id);
@@ -94,7 +108,7 @@ impl Described<'_> {
                     .iter()
                     .map(|value| SchemaInfoEnumMember {
                         name: value.name.clone(),
-                        features: marked(value.marks),
+                        features: features(value.features),
                     })
                     .collect(),
                 values: words.values.iter().map(|value| value.name.clone()).collect(),
@@ -117,7 +131,7 @@ impl Described<'_> {
                 name: member.name.clone(),
                 type_name: self.refer(member.type_id),
                 default: member.optional.then_some(()),
-                features: marked(member.marks),
+                features: features(member.features),
             });
         }
         let Some(variants) = &object.variants else {
@@ -138,21 +152,10 @@ impl Described<'_> {
     }
 }
 
-fn lifecycle(lifecycle: Lifecycle) -> Vec<SchemaFeature> {
-    match lifecycle {
-        Lifecycle::Stable => Vec::new(),
-        Lifecycle::Unstable => vec![SchemaFeature::Unstable],
-        Lifecycle::Deprecated(_) => vec![SchemaFeature::Deprecated],
-    }
-}
-
-fn marked(marks: Marks) -> Vec<SchemaFeature> {
-    let mut features = Vec::new();
-    if marks.deprecated {
-        features.push(SchemaFeature::Deprecated);
-    }
-    if marks.unstable {
-        features.push(SchemaFeature::Unstable);
-    }
-    features
+fn features(features: Features) -> Vec<SchemaFeature> {
+    let told = features.iter().map(|feature| match feature {
+        Feature::Deprecated => SchemaFeature::Deprecated,
+        Feature::Unstable => SchemaFeature::Unstable,
+    });
+    told.collect()
 }

@@ -30,7 +30,8 @@ pub enum SchemaInfoKind {
     Enum {
         /// The words, and what is special about each.
         members: Vec<SchemaInfoEnumMember>,
-        /// The words alone.
+        /// The words alone, which `members` has too.
+        #[schemars(extend("deprecated" = true))]
         values: Vec<String>,
     },
     /// A list.

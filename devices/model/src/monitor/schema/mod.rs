@@ -3,17 +3,19 @@
 
 mod check;
 mod describe;
+mod features;
 mod info;
 mod names;
 mod read;
+mod shape;
 mod types;
 
 #[cfg(test)]
 mod tests;
 
-pub(super) use check::Arguments;
 pub use describe::describe;
 pub use info::{
     SchemaFeature, SchemaInfo, SchemaInfoAlternateMember, SchemaInfoEnumMember, SchemaInfoKind,
     SchemaInfoObjectMember, SchemaInfoVariant,
 };
+pub(super) use shape::Shape;

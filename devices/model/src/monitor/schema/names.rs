@@ -107,8 +107,9 @@ fn alike_objects(one: &Object, other: &Object, open: &mut Vec<(TypeId, TypeId)>)
     let mut alike = one.name == other.name && one.members.len() == other.members.len();
     for (one, other) in members {
         open.push((one.type_id, other.type_id));
-        alike &=
-            one.name == other.name && one.optional == other.optional && one.marks == other.marks;
+        alike &= one.name == other.name
+            && one.optional == other.optional
+            && one.features == other.features;
     }
     match (&one.variants, &other.variants) {
         (None, None) => alike,

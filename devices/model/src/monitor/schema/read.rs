@@ -7,11 +7,12 @@ mod object;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use qom_core::Features;
 use schemars::Schema;
 use serde_json::{Map, Value};
 
 use super::types::{
-    Alternate, Enum, EnumValue, Integers, Kind, Marks, Object, Type, TypeId, Types,
+    Alternate, Enum, EnumValue, Integers, Kind, Object, Type, TypeId, Types, whole,
 };
 
 /// Where schemars keeps the schemas that others refer to.
@@ -190,8 +191,8 @@ impl<'s> Reader<'s, '_> {
         };
         if let Some(values) = words(schema) {
             let nullable = values.iter().any(|(word, _)| word.is_null());
-            let values = values.into_iter().filter_map(|(word, marks)| {
-                Some(EnumValue { name: word.as_str()?.to_owned(), marks })
+            let values = values.into_iter().filter_map(|(word, features)| {
+                Some(EnumValue { name: word.as_str()?.to_owned(), features })
             });
             let read = Type::Enum(Enum { name: name.to_owned(), values: values.collect() });
             return if nullable { self.or_null(read, name) } else { read };
@@ -255,13 +256,13 @@ fn is_null(schema: &Value) -> bool {
 }
 
 /// The values of an enum without data, if it is one.
-fn words(schema: &Map<String, Value>) -> Option<Vec<(&Value, Marks)>> {
+fn words(schema: &Map<String, Value>) -> Option<Vec<(&Value, Features)>> {
     let is_word = |value: &Value| value.is_string() || value.is_null();
     if let Some(word) = schema.get("const") {
-        return is_word(word).then(|| vec![(word, marks(schema))]);
+        return is_word(word).then(|| vec![(word, features(schema))]);
     }
     if let Some(words) = schema.get("enum").and_then(Value::as_array) {
-        let words = words.iter().map(|word| is_word(word).then(|| (word, Marks::default())));
+        let words = words.iter().map(|word| is_word(word).then(|| (word, Features::NONE)));
         return words.collect();
     }
     // With documentation of its own, each is a schema.
@@ -271,9 +272,9 @@ fn words(schema: &Map<String, Value>) -> Option<Vec<(&Value, Marks)>> {
 }
 
 /// What the author marked with `#[deprecated]` or `#[schemars(extend("unstable" = true))]`.
-fn marks(schema: &Map<String, Value>) -> Marks {
+fn features(schema: &Map<String, Value>) -> Features {
     let marked = |key| schema.get(key).and_then(Value::as_bool) == Some(true);
-    Marks { deprecated: marked("deprecated"), unstable: marked("unstable") }
+    Features { deprecated: marked("deprecated"), unstable: marked("unstable") }
 }
 
 /// The numbers of a Rust type by the name that schemars has for it. Those of 128 bits end where the
@@ -299,9 +300,4 @@ fn integers(schema: &Map<String, Value>) -> Integers {
         format!("an integer from {narrow_minimum} to {narrow_maximum}")
     };
     Integers { minimum: narrow_minimum, maximum: narrow_maximum, name }
-}
-
-/// A whole number that is written as one.
-pub(super) fn whole(value: &Value) -> Option<i128> {
-    value.as_i64().map(i128::from).or_else(|| value.as_u64().map(i128::from))
 }

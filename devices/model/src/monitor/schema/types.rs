@@ -1,5 +1,8 @@
 //! The types of what clients send and hear, as far as the protocol tells them apart.
 
+use qom_core::Features;
+use serde_json::{Map, Value};
+
 /// The index of a type among those that it refers to and is referred to by.
 pub(super) type TypeId = usize;
 
@@ -14,6 +17,56 @@ impl Types {
     pub(super) fn get(&self, id: TypeId) -> &Type {
         self.list.get(id).unwrap_or(&Type::Any)
     }
+
+    /// Whether an object type names a member.
+    pub(super) fn knows(&self, object: &Object, name: &str, given: &Map<String, Value>) -> bool {
+        object.members.iter().any(|member| member.name == name)
+            || object.variants.as_ref().is_some_and(|variants| variants.tag == name)
+            || self.case(object, given).is_some_and(|case| self.knows(case, name, given))
+    }
+
+    /// The type of members that aren't named, if there may be such.
+    pub(super) fn others(&self, object: &Object, given: &Map<String, Value>) -> Option<TypeId> {
+        object.others.or_else(|| self.others(self.case(object, given)?, given))
+    }
+
+    /// What an object has besides, given the value of its tag.
+    pub(super) fn case<'t>(
+        &'t self,
+        object: &Object,
+        given: &Map<String, Value>,
+    ) -> Option<&'t Object> {
+        let variants = object.variants.as_ref()?;
+        let case = variants.case(given.get(&variants.tag)?.as_str()?)?;
+        match self.get(case) {
+            Type::Object(case) => Some(case),
+            _ => None,
+        }
+    }
+
+    /// The option of an alternate that a value is of, by its kind.
+    pub(super) fn option(&self, alternate: &Alternate, value: &Value) -> Option<TypeId> {
+        let of = |kind| {
+            let mut options = alternate.options.iter().copied();
+            options.find(|&option| self.get(option).kind() == Some(kind))
+        };
+        match value {
+            Value::Null => of(Kind::Null),
+            Value::Bool(_) => of(Kind::Bool),
+            Value::Number(_) if whole(value).is_some() => {
+                of(Kind::Integer).or_else(|| of(Kind::Number))
+            }
+            Value::Number(_) => of(Kind::Number),
+            Value::String(_) => of(Kind::String),
+            Value::Array(_) => of(Kind::Array),
+            Value::Object(_) => of(Kind::Object),
+        }
+    }
+}
+
+/// A whole number that is written as one.
+pub(super) fn whole(value: &Value) -> Option<i128> {
+    value.as_i64().map(i128::from).or_else(|| value.as_u64().map(i128::from))
 }
 
 /// A type.
@@ -52,7 +105,7 @@ pub(super) struct Enum {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct EnumValue {
     pub(super) name: String,
-    pub(super) marks: Marks,
+    pub(super) features: Features,
 }
 
 /// Named members.
@@ -71,7 +124,7 @@ pub(super) struct Member {
     pub(super) name: String,
     pub(super) type_id: TypeId,
     pub(super) optional: bool,
-    pub(super) marks: Marks,
+    pub(super) features: Features,
 }
 
 /// What further members an object has, by the value of one.
@@ -96,13 +149,6 @@ impl Variants {
 pub(super) struct Alternate {
     pub(super) name: String,
     pub(super) options: Vec<TypeId>,
-}
-
-/// What is special about a member or a value.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Marks {
-    pub(super) deprecated: bool,
-    pub(super) unstable: bool,
 }
 
 /// The kinds of values that JSON tells apart, and whole numbers.

@@ -155,6 +155,7 @@ backend! {
         websocket: Option<bool>,
         /// Seconds after which a client tries again.
         #[serde(default)]
+        #[schemars(extend("deprecated" = true))]
         reconnect: Option<u64>,
         /// Milliseconds after which a client tries again.
         #[serde(default)]

@@ -7,8 +7,8 @@ use device_model::{
     monitor::{CommandContext, CommandError, CommandTable},
     platform::Platform,
     qom_core::{
-        CreateError, Created, Obj, Origin, Policy, PolicyStatement, RaiseError, RemoveError,
-        Request, Tree,
+        CompatFinding, CompatPolicy, CreateError, Created, Obj, Origin, Policy, PolicyStatement,
+        RaiseError, RemoveError, Request, Tree,
     },
 };
 use serde_json::{Map, Value, json};
@@ -40,6 +40,12 @@ impl VmControl for Untouched {
     }
     fn raise_policy(&self, _: PolicyStatement, _: Origin) -> Result<Policy, RaiseError> {
         unreachable!("introspection raised the policy")
+    }
+    fn compat(&self) -> CompatPolicy {
+        CompatPolicy::default()
+    }
+    fn heed(&self, findings: &[CompatFinding]) {
+        assert_eq!(findings, []);
     }
     fn order(&self, _: Order) -> Result<(), CommandError> {
         unreachable!("introspection gave an order")

@@ -3,7 +3,7 @@
 use device_model::{
     device::Device,
     monitor::{Command, CommandContext, CommandError, ErrorClass, register_command},
-    qom_core::{Class, ClassType, Obj, PropertyDescription, Value},
+    qom_core::{Class, ClassType, CompatPolicy, Obj, PropertyDescription, Value},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,15 @@ pub(super) struct Property {
     /// Which values are insecure, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     insecure: Vec<Insecure>,
+    /// True if it will go; left out otherwise.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    deprecated: bool,
+    /// What to use instead of what will go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replacement: Option<&'static str>,
+    /// True if it may change or go without notice; left out otherwise.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    unstable: bool,
 }
 
 /// That some values of a property are insecure.
@@ -51,6 +60,9 @@ impl Property {
             description: None,
             default_value: None,
             insecure: Vec::new(),
+            deprecated: false,
+            replacement: None,
+            unstable: false,
         }
     }
 }
@@ -66,25 +78,30 @@ impl From<PropertyDescription> for Property {
             insecure: insecure
                 .map(|statement| Insecure { when: statement.when, reason: statement.reason })
                 .collect(),
+            deprecated: described.deprecated.is_some(),
+            replacement: described.deprecated,
+            unstable: described.unstable,
         }
     }
 }
 
-/// What every object of a class has: its type, and its properties sorted by name.
-fn of_class(class: &Class) -> Vec<Property> {
+/// What every object of a class has: its type, and its properties sorted by name, but for those that
+/// a policy hides.
+fn of_class(class: &Class, compat: CompatPolicy) -> Vec<Property> {
     let mut all = Vec::new();
     if class.property(TYPE).is_none() {
         all.push(Property::plain(TYPE, "string"));
     }
-    let described =
-        class.properties().map(|(property, owner)| PropertyDescription::of(property, owner.name));
+    let shown = class.properties().filter(|(property, _)| !compat.hides(property.features()));
+    let described = shown.map(|(property, owner)| PropertyDescription::of(property, owner.name));
     all.extend(described.map(Property::from));
     all
 }
 
-/// What an object has: its type, its properties and its children, each sorted by name.
-pub(super) fn of_object(object: &Obj) -> Vec<Property> {
-    let mut all = of_class(object.class());
+/// What an object has: its type, its properties and its children, each sorted by name, but for the
+/// properties that a policy hides.
+pub(super) fn of_object(object: &Obj, compat: CompatPolicy) -> Vec<Property> {
+    let mut all = of_class(object.class(), compat);
     let children = object.children().into_iter();
     all.extend(
         children
@@ -113,7 +130,7 @@ impl Command for QomList {
         context: &CommandContext<'_>,
         arguments: QomListArguments,
     ) -> Result<Vec<Property>, CommandError> {
-        Ok(of_object(&context.tree().resolve(&arguments.path)?))
+        Ok(of_object(&context.tree().resolve(&arguments.path)?, context.compat()))
     }
 }
 
@@ -145,7 +162,7 @@ impl Command for QomListProperties {
         context: &CommandContext<'_>,
         arguments: TypeArguments,
     ) -> Result<Vec<Property>, CommandError> {
-        Ok(of_class(class(context, &arguments.typename)?))
+        Ok(of_class(class(context, &arguments.typename)?, context.compat()))
     }
 }
 
@@ -172,7 +189,7 @@ impl Command for DeviceListProperties {
                 "Parameter 'typename' expects a non-abstract device type",
             ));
         }
-        let mut properties = of_class(class);
+        let mut properties = of_class(class, context.compat());
         properties.retain(|property| !OF_EVERY_DEVICE.contains(&&*property.name));
         Ok(properties)
     }

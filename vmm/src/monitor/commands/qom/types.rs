@@ -45,10 +45,12 @@ impl Command for QomListTypes {
     type Returns = Vec<Type>;
 
     fn run(context: &CommandContext<'_>, filter: Filter) -> Result<Vec<Type>, CommandError> {
+        let compat = context.compat();
         let types = context
             .tree()
             .registry()
             .classes()
+            .filter(|class| !compat.hides(class.info().features()))
             .filter(|class| filter.with_abstract || !class.is_abstract())
             .filter(|class| filter.implements.as_deref().is_none_or(|name| class.is_a(name)))
             .filter(|class| filter.security.is_none_or(|wanted| wanted == class.status().into()))

@@ -2,7 +2,7 @@
 
 use device_model::{
     monitor::{Command, CommandContext, CommandError, Nothing, register_command},
-    qom_core::{Given, Obj, PlanError, Value},
+    qom_core::{Given, Obj, PlanError, SetError, Value},
     taint::announce_taints,
 };
 use schemars::JsonSchema;
@@ -96,8 +96,13 @@ impl Command for QomSet {
             let text = format!("Property '{class}.{property}' is read-only");
             return Err(CommandError::generic(text));
         }
-        let findings = context.tree().set(&object, &property, &Given::Json(value))?;
+        let set = context.tree().set(&object, &property, &Given::Json(value));
+        if let Err(SetError::Incompatible(refused)) = &set {
+            context.vm().heed(std::slice::from_ref(refused));
+        }
+        let findings = set?;
         announce_taints(context.platform(), &findings);
+        context.vm().heed(context.tree().judge_compat(&object, &property).as_slice());
         Ok(Nothing {})
     }
 }
@@ -151,7 +156,7 @@ impl Command for QomListGet {
         }
         let values = |path: &String| {
             let object = context.tree().resolve(path)?;
-            let properties = of_object(&object).into_iter().map(|property| {
+            let properties = of_object(&object, context.compat()).into_iter().map(|property| {
                 let value = get(&object, &property.name);
                 PropertyValue { name: property.name, type_name: property.type_name, value }
             });

@@ -126,7 +126,7 @@ impl WouldBeObject {
 
 /// What a tree would make of requests.
 fn judge(tree: &Tree, requests: Vec<Request>) -> Result<Vec<Judgement>, CreateError> {
-    Judgement::all(&tree.plan(requests)?, tree.policy())
+    Judgement::all(&tree.plan(requests)?, tree.policy(), tree.compat())
 }
 
 /// Judges requests, and leaves out those that can't be planned after the ones before them.
@@ -184,7 +184,7 @@ impl Command for CheckSecurity {
         let (judged, wrong) = if another {
             let registry = Arc::clone(live.registry());
             let tree = Tree::new(registry, live.policy(), Globals::clone(live.globals()))?;
-            judge_each(&tree, requests)
+            judge_each(&tree.with_compat(live.compat()), requests)
         } else {
             judge_each(live, requests)
         };

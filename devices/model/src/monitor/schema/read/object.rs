@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     super::types::{Enum, EnumValue, Member, Object, Type, TypeId, Variants},
-    Reader, marks, pure_reference,
+    Reader, features, pure_reference,
 };
 
 /// What a variant without further members is called: as the empty object elsewhere.
@@ -89,8 +89,8 @@ impl<'s> Reader<'s, '_> {
             } else {
                 self.type_of(property, &own)
             };
-            let marks = property.as_object().map(marks).unwrap_or_default();
-            object.members.push(Member { name: key.clone(), type_id, optional, marks });
+            let features = property.as_object().map(features).unwrap_or_default();
+            object.members.push(Member { name: key.clone(), type_id, optional, features });
         }
     }
 
@@ -101,7 +101,7 @@ impl<'s> Reader<'s, '_> {
         for option in options {
             let value = tag_value(option, tag)?;
             let option = option.as_object()?;
-            values.push(EnumValue { name: value.to_owned(), marks: marks(option) });
+            values.push(EnumValue { name: value.to_owned(), features: features(option) });
             cases.push((value.to_owned(), self.case(option, tag, &format!("{name}-{value}"))?));
         }
         let tag_type = self.add(Type::Enum(Enum { name: format!("{name}-{tag}"), values }));

@@ -2,11 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{
-    control::{Order, RunState, VmControl},
-    monitor::{CommandContext, CommandError, CommandTable, schema::Arguments},
-    platform::Platform,
-};
+use super::untouched::Untouched;
+use crate::monitor::{CommandContext, CommandError, CommandTable, schema::Shape};
 
 fn check(command: &str, arguments: Value) -> Result<(), CommandError> {
     let Value::Object(arguments) = arguments else { panic!("not an object: {arguments}") };
@@ -178,18 +175,18 @@ fn a_type_without_end_does_not_end_the_program() {
         }],
     });
     let arguments = json!({ "type": "again" });
-    let checked = Arguments::of(&endless).check(arguments.as_object().unwrap());
+    let checked = Shape::of(&endless).check(arguments.as_object().unwrap());
     assert_eq!(checked, Ok(()));
     let flat = schemars::json_schema!({ "type": "object", "allOf": [{ "$ref": "#" }] });
-    assert_eq!(Arguments::of(&flat).check(arguments.as_object().unwrap()), Ok(()));
+    assert_eq!(Shape::of(&flat).check(arguments.as_object().unwrap()), Ok(()));
     let itself = schemars::json_schema!({ "$ref": "#" });
-    assert_eq!(Arguments::of(&itself).check(arguments.as_object().unwrap()), Ok(()));
+    assert_eq!(Shape::of(&itself).check(arguments.as_object().unwrap()), Ok(()));
     let either = schemars::json_schema!({
         "type": "object",
         "properties": { "type": { "anyOf": [{ "$ref": "#/$defs/A" }, { "type": "string" }] } },
         "$defs": { "A": { "anyOf": [{ "$ref": "#/$defs/A" }, { "type": "null" }] } },
     });
-    assert_eq!(Arguments::of(&either).check(arguments.as_object().unwrap()), Ok(()));
+    assert_eq!(Shape::of(&either).check(arguments.as_object().unwrap()), Ok(()));
 }
 
 #[test]
@@ -210,52 +207,12 @@ fn values_as_deep_as_a_client_may_send_are_checked() {
     assert!(error.ends_with(".next.size', expected: integer"), "{error}");
 }
 
-/// A VM that no command of these tests touches.
-struct Untouched;
-
-impl VmControl for Untouched {
-    fn tree(&self) -> &qom_core::Tree {
-        unreachable!()
-    }
-    fn platform(&self) -> &std::sync::Arc<Platform> {
-        unreachable!()
-    }
-    fn name(&self) -> Option<&str> {
-        None
-    }
-    fn run_state(&self) -> RunState {
-        RunState::Running
-    }
-    fn create(
-        &self,
-        _: Vec<qom_core::Request>,
-    ) -> Result<qom_core::Created, qom_core::CreateError> {
-        unreachable!()
-    }
-    fn remove(&self, _: &qom_core::Obj) -> Result<(), qom_core::RemoveError> {
-        unreachable!()
-    }
-    fn policy_statements(&self) -> Vec<(qom_core::PolicyStatement, qom_core::Origin)> {
-        unreachable!()
-    }
-    fn raise_policy(
-        &self,
-        _: qom_core::PolicyStatement,
-        _: qom_core::Origin,
-    ) -> Result<qom_core::Policy, qom_core::RaiseError> {
-        unreachable!()
-    }
-    fn order(&self, _: Order) -> Result<(), CommandError> {
-        unreachable!()
-    }
-}
-
 #[test]
 fn a_command_runs_only_with_arguments_that_pass() {
     let command = CommandTable::global().unwrap().get("x-add-flat").unwrap();
     let call = |arguments: Value| -> Result<Value, CommandError> {
         let arguments = arguments.as_object().unwrap().clone();
-        let answer = command.call(&CommandContext::new(&Untouched, None), arguments)?;
+        let answer = command.call(&CommandContext::new(&Untouched::default(), None), arguments)?;
         Ok(answer.to_value())
     };
     let flat = json!({ "id": "i", "type": "inner", "size": 3 });

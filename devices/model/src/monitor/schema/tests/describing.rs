@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use qom_core::CompatPolicy;
 use serde_json::{Value, json};
 
 use crate::monitor::{CommandTable, EventTable, schema::describe};
@@ -9,7 +10,7 @@ use crate::monitor::{CommandTable, EventTable, schema::describe};
 fn described() -> Vec<Value> {
     let commands = CommandTable::global().unwrap();
     let events = EventTable::global().unwrap();
-    let infos = describe(commands.entries(), events.entries());
+    let infos = describe(commands.entries(), events.entries(), CompatPolicy::default());
     infos.iter().map(|info| serde_json::to_value(info).unwrap()).collect()
 }
 

@@ -2,6 +2,8 @@
 
 mod checking;
 mod describing;
+mod features;
+mod untouched;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -198,3 +200,85 @@ impl Event for Changed {
 }
 
 register_event!(Changed);
+
+/// A disk, told in old words and new.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Disk {
+    name: String,
+    /// Its size in sectors.
+    #[schemars(extend("deprecated" = true))]
+    #[serde(default)]
+    sectors: Option<u64>,
+    /// Its temperature.
+    #[schemars(extend("unstable" = true))]
+    #[serde(default)]
+    heat: Option<i8>,
+    /// Where it stands.
+    #[serde(default)]
+    place: Option<Place>,
+    /// By name.
+    #[serde(default)]
+    parts: std::collections::BTreeMap<String, Disk>,
+}
+
+/// Where a disk stands.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "in", rename_all = "kebab-case")]
+enum Place {
+    /// In a box.
+    Box {
+        /// In what order.
+        #[schemars(extend("deprecated" = true))]
+        order: Option<u32>,
+        shelf: Option<u32>,
+    },
+    /// In the attic.
+    #[schemars(extend("deprecated" = true))]
+    Attic { beam: Option<u32> },
+}
+
+/// Tells of the disks that it is told of.
+struct Echo;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct EchoArguments {
+    disks: Vec<Disk>,
+}
+
+impl Command for Echo {
+    const NAME: &'static str = "x-echo";
+    type Arguments = EchoArguments;
+    type Returns = Vec<Disk>;
+
+    fn run(_: &CommandContext<'_>, arguments: EchoArguments) -> Result<Vec<Disk>, CommandError> {
+        Ok(arguments.disks)
+    }
+}
+
+register_command!(Echo);
+
+/// Of a disk that spins.
+#[derive(Serialize, JsonSchema)]
+struct Spun {
+    disk: Disk,
+}
+
+impl Event for Spun {
+    const NAME: &'static str = "X_SPUN";
+    const CAUSED_BY_GUEST: bool = true;
+}
+
+register_event!(Spun);
+
+/// The same of old.
+#[derive(Serialize, JsonSchema)]
+struct Turned {}
+
+impl Event for Turned {
+    const NAME: &'static str = "X_TURNED";
+    const LIFECYCLE: Lifecycle = Lifecycle::Deprecated("X_SPUN");
+    const CAUSED_BY_GUEST: bool = true;
+}
+
+register_event!(Turned);
