@@ -16,7 +16,7 @@ fn help_fits_a_terminal_and_one_dash_is_as_good_as_two() {
         assert!(line.chars().count() <= 80, "{line}");
     }
     assert!(help.starts_with("Usage: palisade [OPTION]..."));
-    for option in ["-machine, -M TYPE", "-kernel FILE", "-compat insecure-types=", "-readconfig"] {
+    for option in ["-machine, -M TYPE", "-kernel FILE", "-compat WHAT=ACTION", "-readconfig"] {
         assert!(help.contains(&format!("\n  {option}")), "{option}");
     }
     for other in ["-help", "-h", "--h", "-S -help -nonsense"] {
@@ -45,7 +45,8 @@ fn each_word_that_stands_first_has_a_usage_of_its_own() {
 #[test]
 fn help_tells_every_action_of_the_policy() {
     let help = shown("--help");
-    for word in ["accept", "warn", "reject", "crash", "insecure-input="] {
+    for word in ["accept", "warn", "reject", "crash", "insecure-input=", "unstable-output=", "hide"]
+    {
         assert!(help.contains(word), "{word}");
     }
 }

@@ -75,3 +75,6 @@ impl EventListener for MonitorQmp {
         self.service.with(|service| service.hear(occurrence));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,13 +20,17 @@ use crate::{
     },
 };
 
-/// ` (secure)`, ` (insecure)`, or nothing for what is undeclared.
-fn status(class: &Class) -> &'static str {
-    match class.status() {
+/// ` (secure)`, ` (insecure)`, or nothing for what is undeclared; before that, ` (deprecated)` and
+/// ` (unstable)` for what is.
+fn status(class: &Class) -> String {
+    let features: String =
+        class.info().features().iter().map(|feature| format!(" ({feature})")).collect();
+    let security = match class.status() {
         SecurityStatus::Secure => " (secure)",
         SecurityStatus::Insecure { .. } => " (insecure)",
         SecurityStatus::Undeclared => "",
-    }
+    };
+    features + security
 }
 
 fn concrete<'a>(
@@ -93,10 +97,9 @@ fn machines(registry: &Registry, compat: CompatPolicy) -> String {
         let name = class.name().trim_end_matches(machine::TYPE_SUFFIX);
         let default = class.data::<MachineClass>().is_some_and(|data| data.is_default);
         text += &format!(
-            "{name:<20} {}{}{}{}\n",
+            "{name:<20} {}{}{}\n",
             class.info().description,
             if default { " (default)" } else { "" },
-            if class.info().deprecated.is_some() { " (deprecated)" } else { "" },
             status(class),
         );
     }

@@ -11,8 +11,9 @@ use device_model::{
     monitor::{CommandError, EventListener, Occurrence},
     platform::Platform,
     qom_core::{
-        CompatFinding, CreateError, Created, Obj, Origin, Policy, PolicyStatement, RaiseError,
-        RemoveError, Request, Tree,
+        CompatFinding, CompatInput, CompatOutput, CompatPolicy, CompatStatement, CreateError,
+        Created, Feature, Obj, Origin, Policy, PolicyStatement, RaiseError, RemoveError, Request,
+        Tree,
     },
     testing::{Machine, TestChardev, wait_until},
 };
@@ -71,10 +72,25 @@ impl VmControl for Barren {
     }
 }
 
+/// Warns of and hides all that there is to.
+fn watchful() -> CompatPolicy {
+    let all = [Feature::Deprecated, Feature::Unstable];
+    CompatPolicy::of(all.into_iter().flat_map(|feature| {
+        [
+            CompatStatement::Input(feature, CompatInput::Warn),
+            CompatStatement::Output(feature, CompatOutput::Hide),
+        ]
+    }))
+}
+
 /// Operations, each with what it needs.
 fn run(data: &[u8]) {
     let mut input = Input::new(data);
-    let machine = Machine::new();
+    // Half of the inputs have all that is deprecated or unstable found and left out.
+    let machine = match data.len() % 2 {
+        0 => Machine::new(),
+        _ => Machine::with_policies(Policy::default(), watchful()),
+    };
     let stream = machine.add("test-chardev", "stream", &[]);
     let object = machine.add("monitor-qmp", "monitor", &[("chardev", "/stream")]);
     let (stream, monitor) = (

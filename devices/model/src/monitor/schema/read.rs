@@ -262,7 +262,7 @@ fn words(schema: &Map<String, Value>) -> Option<Vec<(&Value, Features)>> {
         return is_word(word).then(|| vec![(word, features(schema))]);
     }
     if let Some(words) = schema.get("enum").and_then(Value::as_array) {
-        let words = words.iter().map(|word| is_word(word).then(|| (word, Features::NONE)));
+        let words = words.iter().map(|word| is_word(word).then_some((word, Features::NONE)));
         return words.collect();
     }
     // With documentation of its own, each is a schema.

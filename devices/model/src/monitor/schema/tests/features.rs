@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Disk, Spun, Turned, untouched::Untouched};
 use crate::monitor::{
     CommandContext, CommandError, CommandTable, ErrorClass, EventTable, Occurrence,
-    schema::describe,
+    schema::{Shape, describe},
 };
 
 fn call(vm: &Untouched, name: &str, arguments: &Value) -> Result<Value, CommandError> {
@@ -112,6 +112,26 @@ fn what_is_wrong_with_an_argument_comes_before_what_is_refused() {
     let error = call(&vm, "x-echo", &echo(&disk)).unwrap_err();
     assert!(error.to_string().starts_with("Invalid parameter type"), "{error}");
     assert_eq!(vm.heeded(), []);
+}
+
+#[test]
+fn arguments_as_deep_as_a_client_may_send_are_searched_and_told() {
+    let mut deep = json!({ "name": "deep", "sectors": 1 });
+    for _ in 0..510 {
+        deep = json!({ "name": "n", "parts": { "p": deep } });
+    }
+    // By themselves: serde needs more of the stack for a type that holds itself.
+    let command = CommandTable::global().unwrap().get("x-echo").unwrap();
+    let arguments = echo(&deep);
+    let warn = qom_core::CompatStatement::parse("deprecated-input", "warn").unwrap();
+    let shape = Shape::of(&command.arguments());
+    let found = shape.judge(CompatPolicy::of(warn), arguments.as_object().unwrap());
+    let [found] = &found[..] else { panic!("{}", found.len()) };
+    assert!(found.subject.to_string().ends_with(".parts.p.sectors'"), "{}", found.subject);
+    let mut told = arguments["disks"].clone();
+    Shape::of(&command.returns()).leave_out(policy("deprecated-output"), &mut told);
+    let told = told.to_string();
+    assert!(told.contains("deep") && !told.contains("sectors"));
 }
 
 #[test]
