@@ -2,7 +2,7 @@
 //! seconds, is deprecated.
 
 use serde_json::{Value, json};
-use tests::{Finished, Scratch, Vmm};
+use tests::{Finished, Scratch, Vmm, qmp::Monitored};
 
 /// Ends the process by a signal when it aborts.
 const SIGABRT: i32 = 6;
@@ -16,38 +16,11 @@ const WARNED: &str = "palisade: warning: -chardev socket,id=c,path=peer,server=o
                       property 'chardev-socket.reconnect' is deprecated: use reconnect-ms, in \
                       milliseconds";
 
-/// A monitor in a folder of its own, to which nobody has to listen.
-struct Monitor {
-    scratch: Scratch,
-    options: String,
-}
-
-impl Monitor {
-    fn new(options: &str) -> Self {
-        Self { scratch: Scratch::new(), options: options.to_owned() }
-    }
-
-    /// Gives it commands, the last of which ends it, and reads the answers to them.
-    fn converse(&self, commands: &[Value]) -> (Vec<Value>, Finished) {
-        let vmm = Vmm::line("-machine none -qmp stdio").and(&self.options);
-        let mut running = vmm.within(self.scratch.path()).start();
-        let quit = json!({"execute": "quit"});
-        let all = [&[json!({"execute": "qmp_capabilities"})], commands, &[quit]].concat();
-        let script: String = all.iter().map(|command| format!("{command}\r\n")).collect();
-        running.give(script.into_bytes());
-        let finished = running.finish();
-        let answers = finished.stdout();
-        let answers =
-            answers.lines().map(|line| serde_json::from_str(line).expect("it speaks JSON"));
-        let is_answer =
-            |value: &Value| value.get("return").is_some() || value.get("error").is_some();
-        let mut answers: Vec<_> = answers.filter(is_answer).collect();
-        assert_eq!(answers.len(), all.len(), "{finished}");
-        // But for the first and the last.
-        answers.pop();
-        answers.remove(0);
-        (answers, finished)
-    }
+/// A VM in a folder of its own, where nobody has to listen as a peer, and a client.
+fn monitored(options: &str) -> Monitored {
+    let scratch = Scratch::new();
+    let vmm = Vmm::line("-machine none").and(options).within(scratch.path());
+    Monitored::of(vmm, scratch)
 }
 
 fn start(options: &str) -> Finished {
@@ -82,20 +55,20 @@ fn what_is_deprecated_is_taken_unless_somebody_says_otherwise() {
         "-compat deprecated-input=reject,deprecated-input=accept",
         "-compat unstable-input=reject,unstable-output=hide,deprecated-output=hide",
     ] {
-        let monitor = Monitor::new(&format!("{ASKED} {options}"));
-        monitor.converse(&[]).1.code(0).complains_only(&[]);
+        monitored(&format!("{ASKED} {options}")).quit().code(0).complains_only(&[]);
     }
 }
 
 #[test]
 fn a_warning_is_given_once_for_each_thing() {
     let other = "-chardev socket,id=d,path=peer,server=off,reconnect=2";
-    let monitor = Monitor::new(&format!("{ASKED} {other} -compat deprecated-input=warn"));
-    let (answers, finished) = monitor.converse(&[add("e"), add("f")]);
-    assert_eq!(answers, [json!({"return": {}}), json!({"return": {}})]);
+    let mut vm = monitored(&format!("{ASKED} {other} -compat deprecated-input=warn"));
+    for id in ["e", "f"] {
+        vm.qmp.execute("chardev-add", reconnecting(id));
+    }
     // The command has a parameter of its own.
     let parameter = "palisade: warning: parameter 'backend.data.reconnect' is deprecated";
-    finished.code(0).complains_only(&[WARNED, parameter]);
+    vm.quit().code(0).complains_only(&[WARNED, parameter]);
 }
 
 #[test]
@@ -118,9 +91,8 @@ fn a_configuration_file_says_the_same_and_what_comes_later_holds() {
     refused.complains_only(&[REFUSED, EXPLAINED]);
     let refused = vmm("-compat deprecated-input=warn -readconfig vm.cfg").run().code(1);
     refused.complains_only(&[REFUSED, EXPLAINED]);
-    let mut running = vmm("-readconfig vm.cfg -compat deprecated-input=warn -qmp stdio").start();
-    running.give(b"{\"execute\": \"qmp_capabilities\"}{\"execute\": \"quit\"}".to_vec());
-    running.finish().code(0).complains_only(&[WARNED]);
+    let warned = vmm("-readconfig vm.cfg -compat deprecated-input=warn");
+    Monitored::of(warned, scratch).quit().code(0).complains_only(&[WARNED]);
 }
 
 #[test]
@@ -157,55 +129,47 @@ fn check_tells_what_would_be_refused_and_makes_nothing() {
     );
 }
 
-/// Asks for a client that reconnects, in the deprecated words.
-fn add(id: &str) -> Value {
-    json!({"execute": "chardev-add", "arguments": {"id": id, "backend": {
-        "type": "socket", "data": {
-            "addr": {"type": "unix", "data": {"path": "peer"}}, "server": false, "reconnect": 1,
-        },
+/// Arguments of `chardev-add` for a client that reconnects, in the deprecated words.
+fn reconnecting(id: &str) -> Value {
+    json!({"id": id, "backend": {"type": "socket", "data": {
+        "addr": {"type": "unix", "data": {"path": "peer"}}, "server": false, "reconnect": 1,
     }}})
 }
 
 #[test]
 fn a_monitors_client_is_refused_what_an_option_is() {
-    let monitor = Monitor::new("-compat deprecated-input=reject");
-    let query = json!({"execute": "query-chardev"});
-    let (answers, finished) = monitor.converse(&[add("e"), query]);
-    let error = json!({
-        "class": "GenericError",
-        "desc": "Deprecated parameter 'backend.data.reconnect' disabled by policy",
-    });
-    assert_eq!(answers[0]["error"], error);
-    let chardevs = answers[1]["return"].as_array().expect("a list");
-    assert!(chardevs.iter().all(|chardev| chardev["label"] != "e"), "{chardevs:?}");
-    finished.code(0).complains_only(&[]);
+    let mut vm = monitored("-compat deprecated-input=reject");
+    let before = vm.qmp.execute("query-chardev", json!({}));
+    let text = "Deprecated parameter 'backend.data.reconnect' disabled by policy".to_owned();
+    let refused = vm.qmp.refused("chardev-add", reconnecting("e"));
+    assert_eq!(refused, ("GenericError".to_owned(), text));
+    assert_eq!(vm.qmp.execute("query-chardev", json!({})), before);
+    vm.quit().code(0).complains_only(&[]);
 }
 
 #[test]
 fn a_monitors_client_crashes_the_program_where_that_is_asked_for() {
-    let scratch = Scratch::new();
-    let vmm = Vmm::line("-machine none -qmp stdio -compat deprecated-input=crash");
-    let mut running = vmm.within(scratch.path()).start();
-    running.give(format!("{{\"execute\":\"qmp_capabilities\"}}{}\n", add("e")).into_bytes());
+    let mut vm = monitored("-compat deprecated-input=crash");
+    let add = json!({"execute": "chardev-add", "arguments": reconnecting("e")});
+    vm.qmp.send(format!("{add}\n"));
     let said = "palisade: Deprecated parameter 'backend.data.reconnect' disabled by policy";
     let switch = "palisade: to allow it: -compat deprecated-input=accept";
-    running.finish().killed_by(SIGABRT).complains_only(&[said, switch]);
+    vm.running.finish().killed_by(SIGABRT).complains_only(&[said, switch]);
 }
 
 #[test]
 fn what_is_hidden_is_told_nowhere() {
-    let list = json!({
-        "execute": "qom-list-properties", "arguments": {"typename": "chardev-socket"},
-    });
-    let commands = [list, json!({"execute": "query-qmp-schema"})];
     let told = |options: &str| {
-        let (answers, finished) = Monitor::new(options).converse(&commands);
-        finished.code(0).complains_only(&[]);
-        answers
+        let mut vm = monitored(options);
+        let typename = json!({"typename": "chardev-socket"});
+        let properties = vm.qmp.execute("qom-list-properties", typename);
+        let schema = vm.qmp.execute("query-qmp-schema", json!({}));
+        vm.quit().code(0).complains_only(&[]);
+        [properties, schema]
     };
     let (all, left) = (told(""), told("-compat deprecated-output=hide"));
     let property = |answer: &Value, name: &str| {
-        let list = answer["return"].as_array().expect("a list");
+        let list = answer.as_array().expect("a list");
         list.iter().find(|one| one["name"] == name).cloned()
     };
     let reconnect = property(&all[0], "reconnect").expect("it is told");
@@ -219,7 +183,7 @@ fn what_is_hidden_is_told_nowhere() {
     assert!(deprecated(&all[1]) >= 2, "the reconnect of chardev-add and the values of an enum");
     assert_eq!(deprecated(&left[1]), 0);
     let enums = |answer: &Value, key: &str| {
-        let infos = answer["return"].as_array().expect("a list");
+        let infos = answer.as_array().expect("a list");
         let enums = infos.iter().filter(|info| info["meta-type"] == "enum");
         enums.filter(|info| info.get(key).is_some()).count()
     };

@@ -12,7 +12,7 @@ use vmm::{
     cpu::CpuSetup,
 };
 
-use crate::in_each_status;
+use crate::{in_each_status, with_each_feature};
 
 static CLASS: AcceleratorClass = AcceleratorClass { controllers: ioapic, local_apic: None };
 
@@ -60,3 +60,4 @@ macro_rules! accelerator {
 }
 
 in_each_status!(accelerator: SecureAccel, InsecureAccel, UndeclaredAccel);
+with_each_feature!(accelerator: DeprecatedAccel, UnstableAccel);

@@ -1,4 +1,4 @@
-//! Secure devices that bring another, which need not be secure.
+//! Secure devices that bring another, which need not be secure, or may be deprecated.
 
 use device_model::prelude::*;
 
@@ -29,3 +29,4 @@ macro_rules! carrier {
 carrier!(CarrierOfSecure, bring_secure: "secure-loose-device");
 carrier!(CarrierOfInsecure, bring_insecure: "insecure-loose-device");
 carrier!(CarrierOfUndeclared, bring_undeclared: "undeclared-loose-device");
+carrier!(CarrierOfDeprecated, bring_deprecated: "deprecated-loose-device");

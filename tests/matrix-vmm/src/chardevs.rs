@@ -10,7 +10,7 @@ use std::{
 
 use device_model::prelude::*;
 
-use crate::in_each_status;
+use crate::{in_each_status, with_each_feature};
 
 macro_rules! chardev {
     ($name:ident, $($statement:tt)*) => {
@@ -48,3 +48,4 @@ macro_rules! chardev {
 }
 
 in_each_status!(chardev: ChardevSecure, ChardevInsecure, ChardevUndeclared);
+with_each_feature!(chardev: ChardevDeprecated, ChardevUnstable);

@@ -28,3 +28,5 @@ macro_rules! cpu {
 cpu!(SecureCpu, secure, name = "secure-x86_64-cpu",);
 cpu!(InsecureCpu, insecure, reason = "an example", name = "insecure-x86_64-cpu",);
 cpu!(UndeclaredCpu, name = "undeclared-x86_64-cpu",);
+cpu!(DeprecatedCpu, secure, deprecated = "use another", name = "deprecated-x86_64-cpu",);
+cpu!(UnstableCpu, secure, unstable, name = "unstable-x86_64-cpu",);

@@ -2,7 +2,7 @@
 
 use device_model::{device::Plug, prelude::*};
 
-use crate::in_each_status;
+use crate::{in_each_status, with_each_feature};
 
 /// A device that needs no bus
 #[qom_type(abstract, parent = Device, class_data = LOOSE)]
@@ -37,3 +37,5 @@ macro_rules! loose_device {
 
 in_each_status!(isa_device: SecureIsaDevice, InsecureIsaDevice, UndeclaredIsaDevice);
 in_each_status!(loose_device: SecureLooseDevice, InsecureLooseDevice, UndeclaredLooseDevice);
+with_each_feature!(isa_device: DeprecatedIsaDevice, UnstableIsaDevice);
+with_each_feature!(loose_device: DeprecatedLooseDevice, UnstableLooseDevice);

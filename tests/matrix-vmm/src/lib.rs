@@ -1,5 +1,5 @@
-//! A type of each security status for each way to create something, so that a matrix of types, ways
-//! and policies has no blank.
+//! A type of each security status for each way to create something, and one that is deprecated and one
+//! that is unstable, so that a matrix of types, ways and policies has no blank.
 
 mod accelerators;
 mod carriers;
@@ -19,3 +19,12 @@ macro_rules! in_each_status {
     };
 }
 use in_each_status;
+
+/// Defines a secure type that is deprecated and one that is unstable, as [`in_each_status`] does.
+macro_rules! with_each_feature {
+    ($define:ident: $deprecated:ident, $unstable:ident) => {
+        $define!($deprecated, secure, deprecated = "use another",);
+        $define!($unstable, secure, unstable,);
+    };
+}
+use with_each_feature;

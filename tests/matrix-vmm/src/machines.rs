@@ -9,7 +9,7 @@ use vmm::{
     machine::{Machine, MachineClass},
 };
 
-use crate::in_each_status;
+use crate::{in_each_status, with_each_feature};
 
 static CLASS: MachineClass =
     MachineClass { is_default: false, runs_guest: false, has_serial: false, max_cpus: 0 };
@@ -41,3 +41,4 @@ macro_rules! machine {
 }
 
 in_each_status!(machine: SecureMachine, InsecureMachine, UndeclaredMachine);
+with_each_feature!(machine: DeprecatedMachine, UnstableMachine);

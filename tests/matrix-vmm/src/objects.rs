@@ -2,7 +2,7 @@
 
 use device_model::prelude::*;
 
-use crate::in_each_status;
+use crate::{in_each_status, with_each_feature};
 
 /// Something that others could link to
 #[qom_type(abstract, parent = Object)]
@@ -22,6 +22,7 @@ macro_rules! object {
 }
 
 in_each_status!(object: SecureObject, InsecureObject, UndeclaredObject);
+with_each_feature!(object: DeprecatedObject, UnstableObject);
 
 /// Object some of whose settings are insecure
 #[qom_type(secure, parent = Thing, interfaces(UserCreatable))]

@@ -4,6 +4,7 @@
 //! The rows come from what the program tells of its own types. Beside the project's, these are types
 //! of each status for each way (`matrix-vmm`), so that no cell stays empty.
 
+mod features;
 mod policies;
 mod registry;
 mod ways;

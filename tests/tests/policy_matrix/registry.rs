@@ -48,6 +48,12 @@ impl Registry {
         self.types[name]["security"].as_str().expect("every type has a status")
     }
 
+    /// Whether a type is deprecated, and whether it is unstable.
+    pub(crate) fn features(&self, name: &str) -> (bool, bool) {
+        let info = &self.types[name];
+        (info.get("deprecated").is_some(), info["unstable"] == true)
+    }
+
     /// Whether a type is of a class, or has an interface.
     pub(crate) fn is_a(&self, name: &str, class: &str) -> bool {
         let info = &self.types[name];

@@ -150,7 +150,13 @@ pub(crate) struct Attempt<'a> {
 }
 
 /// What says that something is refused or warned of.
-const OBJECTIONS: [&str; 2] = ["is declared as insecure", "is not declared as secure"];
+const OBJECTIONS: [&str; 5] = [
+    "is declared as insecure",
+    "is not declared as secure",
+    "disabled by policy",
+    "is deprecated: ",
+    "is unstable: ",
+];
 
 fn objects(text: &str) -> bool {
     OBJECTIONS.iter().any(|objection| text.contains(objection))
