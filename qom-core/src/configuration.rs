@@ -1,6 +1,6 @@
 //! The effective configuration of an object that is planned or alive, as judges and planners see it.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde_json::Value;
 
@@ -8,6 +8,7 @@ use crate::{
     Obj, PropertyType,
     class::Class,
     error::PlanError,
+    path,
     plan::{LinkTarget, Planned},
     registry::Registry,
     snapshot::Snapshot,
@@ -100,6 +101,36 @@ impl<'a> Configuration<'a> {
         }))
     }
 
+    /// Everybody else who links to what this property links to: of the same plan, wherever in it, and
+    /// alive. Sorted by path; none if the link is empty.
+    ///
+    /// Whoever judges by them is asked again when another comes to share the link: see
+    /// [`Plan::judge`](crate::Plan::judge).
+    ///
+    /// # Errors
+    /// If the class has no such property.
+    pub fn sharers(&self, property: &str) -> Result<Vec<Sharer>, PlanError> {
+        self.setting(property)?;
+        let Some(target) = self.links.get(property) else { return Ok(Vec::new()) };
+        let planned = self.planned.iter().filter(|planned| planned.links_to(target));
+        let mut sharers: Vec<_> = planned
+            .map(|planned| Sharer {
+                class: Arc::clone(planned.class()),
+                path: planned.path().to_owned(),
+            })
+            .collect();
+        if let LinkTarget::Existing(target) = target {
+            let living = path::users(target).into_iter().map(|user| Sharer {
+                class: Arc::clone(user.class()),
+                path: user.path().unwrap_or_default(),
+            });
+            sharers.extend(living);
+        }
+        sharers.retain(|sharer| sharer.path != self.path);
+        sharers.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(sharers)
+    }
+
     fn setting(&self, property: &str) -> Result<&'a Setting, PlanError> {
         self.settings.get(property).ok_or_else(|| PlanError::unknown_property(self.class, property))
     }
@@ -119,6 +150,27 @@ impl fmt::Debug for Configuration<'_> {
             .field("path", &self.path)
             .field("settings", &self.settings)
             .finish_non_exhaustive()
+    }
+}
+
+/// An object that links to the same as another.
+#[derive(Clone, Debug)]
+pub struct Sharer {
+    class: Arc<Class>,
+    path: String,
+}
+
+impl Sharer {
+    /// Its class.
+    #[must_use]
+    pub const fn class(&self) -> &Arc<Class> {
+        &self.class
+    }
+
+    /// Its canonical path, as it is or will be.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
     }
 }
 

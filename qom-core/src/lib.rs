@@ -48,7 +48,7 @@ pub use compat::{
     CompatFinding, CompatInput, CompatOutput, CompatPolicy, CompatStatement, Feature, Features,
     Subject, UNSTABLE,
 };
-pub use configuration::{Configuration, Linked, Source};
+pub use configuration::{Configuration, Linked, Sharer, Source};
 pub use container::Container;
 pub use error::{
     BoxedError, CreateError, ForeignError, PathError, PlanError, RaiseError, ReentryError,

@@ -13,6 +13,14 @@ pub(crate) fn descendants(top: &Obj) -> Vec<Obj> {
     found
 }
 
+/// All that are in the tree and link to `target`.
+pub(crate) fn users(target: &Obj) -> Vec<Obj> {
+    let top = std::iter::successors(Some(target.clone()), Obj::parent).last();
+    let mut all = top.map(|top| descendants(&top)).unwrap_or_default();
+    all.retain(|object| object.links().any(|(_, linked)| linked.same(target)));
+    all
+}
+
 /// Follows an absolute path from the root, through children and links; finds the one object whose
 /// canonical path ends in a partial one.
 pub(crate) fn resolve(root: &Obj, path: &str) -> Result<Obj, PathError> {

@@ -8,9 +8,11 @@ use crate::{
     compat::{self, CompatFinding, CompatPolicy},
     configuration::{Configuration, Setting},
     error::{CreateError, PlanError},
+    path,
     policy::Policy,
     registry::Registry,
     request::{Origin, Origins},
+    snapshot::Snapshot,
     verdict::{Finding, judge},
 };
 
@@ -59,12 +61,42 @@ impl Plan {
         self.tree
     }
 
-    /// Lists all that require-secure would refuse, with what `policy` makes of each.
+    /// Lists all that require-secure would refuse, with what `policy` makes of each: of the objects
+    /// of the plan, and of those that exist and would share with them what they link to.
     ///
     /// # Errors
     /// If a property's judge fails.
     pub fn judge(&self, policy: Policy) -> Result<Vec<Finding>, CreateError> {
-        Ok(self.judge_each(policy)?.into_iter().map(|(_, finding)| finding).collect())
+        let planned = self.judge_each(policy)?.into_iter().map(|(_, finding)| finding);
+        let sharers = self.judge_sharers(policy)?.into_iter().map(|(_, finding)| finding);
+        Ok(planned.chain(sharers).collect())
+    }
+
+    /// What require-secure would refuse of objects that exist, once those of the plan link to what
+    /// they link to, and not before. Each with the object.
+    pub(crate) fn judge_sharers(&self, policy: Policy) -> Result<Vec<(Obj, Finding)>, CreateError> {
+        let mut found: Vec<(Obj, Finding)> = Vec::new();
+        for planned in &self.objects {
+            for (property, target) in &planned.links {
+                let LinkTarget::Existing(target) = target else { continue };
+                let origins = Origins::all(planned.origins.of(Some(property)).clone());
+                for user in path::users(target) {
+                    if found.iter().any(|(known, _)| known.same(&user)) {
+                        continue;
+                    }
+                    let now = Snapshot::of(&user);
+                    let alone = now.configuration(&self.registry, None);
+                    // If it can't be judged as it is, nothing is known that it had against it.
+                    let known = judge(policy, &alone, &origins).unwrap_or_default();
+                    let shared = Configuration { planned: &self.objects, ..alone };
+                    let findings =
+                        judge(policy, &shared, &origins).map_err(|error| planned.error(error))?;
+                    let new = findings.into_iter().filter(|finding| !known.contains(finding));
+                    found.extend(new.map(|finding| (user.clone(), finding)));
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// As [`Plan::judge`], each with the position of the object.
@@ -139,6 +171,15 @@ impl Planned {
     fn judge_compat(&self, policy: CompatPolicy) -> Vec<CompatFinding> {
         let Self { class, path, settings, requested, origins, .. } = self;
         compat::judge(policy, class, path, settings, *requested, origins)
+    }
+
+    /// Whether one of its links leads there.
+    pub(crate) fn links_to(&self, target: &LinkTarget) -> bool {
+        self.links.values().any(|link| match (link, target) {
+            (LinkTarget::Existing(link), LinkTarget::Existing(target)) => link.same(target),
+            (LinkTarget::Planned(link), LinkTarget::Planned(target)) => link == target,
+            _ => false,
+        })
     }
 
     pub(crate) const fn parent(&self) -> &ParentRef {

@@ -1,6 +1,7 @@
 //! The policy, as a user meets it: what is refused, what it takes to allow it, what is said.
 
-use tests::{Scratch, Vmm, guest};
+use serde_json::json;
+use tests::{Scratch, Vmm, guest, qmp::Monitored};
 
 /// Ends the process by a signal when it aborts.
 const SIGABRT: i32 = 6;
@@ -147,4 +148,47 @@ fn nothing_is_opened_for_a_machine_that_is_refused() {
     let insecure = Insecure::new(0);
     let vmm = insecure.with("-accel kvm,device=/nonexistent");
     vmm.run().code(1).complains_only(&[REFUSED, EXPLAINED]);
+}
+
+/// What is told of a monitor whose character device a guest's device uses too.
+fn shared(chardev: &str) -> String {
+    format!("Property 'monitor-qmp.chardev' with value '{chardev}' is declared as insecure")
+}
+
+#[test]
+fn a_monitor_on_a_chardev_that_a_guest_s_device_uses_is_refused_at_the_start() {
+    for options in [
+        "-mon chardev=c,mode=control -device isa-debugcon,chardev=c",
+        "-device isa-debugcon,chardev=c -mon chardev=c,mode=control",
+        "-mon chardev=c,mode=control -serial chardev:c",
+    ] {
+        let vmm = Vmm::line("-nodefaults -accel kvm -chardev ringbuf,id=c").and(options);
+        let scratch = Scratch::new();
+        let kernel = scratch.guest(guest::power_off("ran"));
+        let refused = vmm.clone().kernel(&kernel).run().code(1).says_only("");
+        assert!(refused.lines()[0].ends_with(&shared("/chardevs/c")), "{refused}");
+        let why = "a guest's device uses the same character device, so that the guest could speak \
+                   to the monitor";
+        assert!(refused.lines()[1].contains(why), "{refused}");
+    }
+}
+
+#[test]
+fn a_guest_s_device_on_a_monitor_s_chardev_is_refused_later_too() {
+    let scratch = Scratch::new();
+    let vmm = Vmm::line("-machine none -nodefaults -S -chardev ringbuf,id=c -mon chardev=c");
+    let mut vm = Monitored::of(vmm, scratch);
+    let console = json!({ "driver": "isa-debugcon", "id": "d", "chardev": "/chardevs/c" });
+    let would_be = json!({ "objects": [{
+        "kind": "device", "type": "isa-debugcon", "id": "d",
+        "properties": { "chardev": "/chardevs/c" },
+    }] });
+    let verdicts = vm.qmp.execute("check-security", would_be);
+    assert_eq!(verdicts["holds"], false);
+    let monitor = verdicts["objects"].as_array().and_then(|all| all.last()).expect("a list");
+    assert_eq!((&monitor["type"], &monitor["verdict"]), (&json!("monitor-qmp"), &json!("refused")));
+    let (class, text) = vm.qmp.refused("device_add", console);
+    assert_eq!((&*class, text), ("GenericError", shared("/chardevs/c")));
+    assert_eq!(vm.qmp.execute("query-security", json!({}))["tainted"], false);
+    vm.quit().code(0);
 }

@@ -125,7 +125,8 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    /// All objects of a plan, in the order of their creation.
+    /// All objects of a plan, in the order of their creation; after them those that exist and have
+    /// something against what the plan would share with them.
     ///
     /// # Errors
     /// If a configuration can't be judged.
@@ -158,6 +159,37 @@ impl Judgement {
                 objections,
             }
         });
-        Ok(judged.collect())
+        let mut judged: Vec<_> = judged.collect();
+        let planned = judged.len();
+        for finding in &findings {
+            let is_of = |judgement: &Self| judgement.path == finding.refusal.path();
+            let (plan, existing) = judged.split_at_mut(planned);
+            if plan.iter().any(is_of) {
+                continue;
+            }
+            match existing.iter_mut().find(|judgement| is_of(judgement)) {
+                Some(judgement) => {
+                    judgement.verdict = judgement.verdict.max(finding.action.into());
+                    judgement.objections.push(finding.into());
+                }
+                None => judged.push(Self::of_existing(finding)),
+            }
+        }
+        Ok(judged)
+    }
+
+    /// Of an object that is no part of the plan.
+    fn of_existing(finding: &Finding) -> Self {
+        let refusal = &finding.refusal;
+        Self {
+            path: refusal.path().to_owned(),
+            type_name: refusal.type_name(),
+            security: refusal.status().name(),
+            boundaries: refusal.boundaries().iter().map(|boundary| boundary.name()).collect(),
+            stated_by: refusal.statement().to_string(),
+            origin: refusal.origin().to_string(),
+            verdict: finding.action.into(),
+            objections: vec![finding.into()],
+        }
     }
 }

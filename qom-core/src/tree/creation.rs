@@ -111,7 +111,10 @@ impl Tree {
         }
         check_current(plan)?;
         let findings = plan.judge_each(self.policy())?;
-        let (positions, findings): (Vec<_>, Vec<_>) = findings.into_iter().unzip();
+        let (positions, mut findings): (Vec<_>, Vec<_>) = findings.into_iter().unzip();
+        let (sharers, shared): (Vec<_>, Vec<_>) =
+            plan.judge_sharers(self.policy())?.into_iter().unzip();
+        findings.extend(shared.iter().cloned());
         refused(&findings)?;
         let warnings = plan.judge_compat(self.compat);
         compat::rejected(&warnings)?;
@@ -131,6 +134,11 @@ impl Tree {
         }
         drop(state);
         outcome?;
+        let mut state = self.state();
+        for (sharer, finding) in sharers.iter().zip(&shared) {
+            state.taints.add_change(sharer.serial(), finding.refusal.clone());
+        }
+        drop(state);
         Ok(Created { objects: attempt.keep(), findings, warnings })
     }
 }

@@ -9,9 +9,10 @@ use std::{io, sync::Arc};
 use device_model::{
     chardev::{Chardev, ChardevFrontend, Presence},
     control::VmControl,
+    device::Device,
     monitor::{EventListener, Occurrence},
     platform::{ConnectError, Platform},
-    qom_core::{BoxedError, Link, Obj, qom_type},
+    qom_core::{BoxedError, ClassType, Configuration, Link, Obj, PlanError, qom_type},
     realized::Realized,
 };
 
@@ -23,12 +24,26 @@ use super::Monitor;
 #[derive(Debug)]
 pub struct MonitorQmp {
     /// Where its client comes from
-    #[property(required, link = dyn Chardev)]
+    #[property(
+        required,
+        link = dyn Chardev,
+        insecure_when(
+            is_shared_with_a_device,
+            reason = "a guest's device uses the same character device, so that the guest could \
+                      speak to the monitor"
+        )
+    )]
     chardev: Link<dyn Chardev>,
     /// Whether what it says is laid out for people
     #[property]
     pretty: bool,
     service: Realized<Arc<Service>>,
+}
+
+/// Whether the guest has a way to the character device.
+fn is_shared_with_a_device(config: &Configuration<'_>) -> Result<bool, PlanError> {
+    let device = <dyn Device as ClassType>::INFO.name;
+    Ok(config.sharers("chardev")?.iter().any(|sharer| sharer.class().is_a(device)))
 }
 
 impl Monitor for MonitorQmp {
