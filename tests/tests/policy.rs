@@ -176,7 +176,8 @@ fn a_monitor_on_a_chardev_that_a_guest_s_device_uses_is_refused_at_the_start() {
 #[test]
 fn a_guest_s_device_on_a_monitor_s_chardev_is_refused_later_too() {
     let scratch = Scratch::new();
-    let vmm = Vmm::line("-machine none -nodefaults -S -chardev ringbuf,id=c -mon chardev=c");
+    let vmm =
+        Vmm::line("-machine none -nodefaults -S -chardev ringbuf,id=c -mon chardev=c,mode=control");
     let mut vm = Monitored::of(vmm, scratch);
     let console = json!({ "driver": "isa-debugcon", "id": "d", "chardev": "/chardevs/c" });
     let would_be = json!({ "objects": [{
