@@ -55,6 +55,7 @@ pub mod clock;
 pub mod control;
 pub mod device;
 pub mod event_loop;
+pub mod event_loop_base;
 pub mod interrupt;
 pub mod monitor;
 pub mod platform;
@@ -62,9 +63,11 @@ pub mod power_button;
 pub mod realize;
 pub mod realized;
 pub mod request;
+pub mod rng_backend;
 pub mod taint;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod throttle;
 pub mod user_creatable;
 
 pub use qom_core;
@@ -96,6 +99,7 @@ pub mod prelude {
         clock::Timer,
         device::{Device, IsaDevice, Plug, SysBusDevice},
         event_loop::{EventLoop, Next, Watch},
+        event_loop_base::EventLoopBase,
         interrupt::{InterruptController, InterruptLine, Msi, MsiSink},
         platform::{GuestMemory, Platform},
         realize::{DeviceError, RealizeContext},
