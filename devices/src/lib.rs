@@ -32,6 +32,7 @@ pub mod i8042;
 pub mod ioapic;
 pub mod iothread;
 pub mod mc146818rtc;
+pub mod memory_backend;
 pub mod pvpanic;
 pub mod rng;
 pub mod serial;

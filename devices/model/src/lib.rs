@@ -57,6 +57,7 @@ pub mod device;
 pub mod event_loop;
 pub mod event_loop_base;
 pub mod interrupt;
+pub mod memory_backend;
 pub mod monitor;
 pub mod platform;
 pub mod power_button;

@@ -3,7 +3,7 @@
 use std::{
     fmt, io,
     os::fd::{BorrowedFd, OwnedFd},
-    sync::{Arc, OnceLock, Weak},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -62,7 +62,11 @@ impl Source {
             retry: OnceLock::new(),
         });
         let this = Arc::downgrade(&shared);
-        let retry = events.timer(move || serve(&this))?;
+        let retry = events.timer(move || {
+            if let Some(shared) = this.upgrade() {
+                shared.go_on();
+            }
+        })?;
         // Nobody else has it yet.
         let _ = shared.retry.set(retry);
         let this = Arc::downgrade(&shared);
@@ -71,7 +75,7 @@ impl Source {
                 let mut count = [0; 8];
                 // Read, or it would call again and again.
                 let _ = rustix::io::read(&shared.kick, &mut count);
-                shared.serve();
+                shared.go_on();
             }
             Next::Continue
         })?;
@@ -87,25 +91,20 @@ impl Source {
         let Some(descriptor) = self.shared.generator.descriptor() else { return };
         let this = Arc::downgrade(&self.shared);
         // It is called once, at least: then there may be nothing to do.
-        let watch = self.shared.events.watch(descriptor, move || {
-            serve(&this);
-            Next::Pause
-        });
+        let watch = self
+            .shared
+            .events
+            .watch(descriptor, move || this.upgrade().map_or(Next::Pause, |shared| shared.serve()));
         if let Ok(watch) = watch {
             let _ = self.shared.ready.set(watch);
         }
     }
 }
 
-fn serve(shared: &Weak<Shared>) {
-    if let Some(shared) = shared.upgrade() {
-        shared.serve();
-    }
-}
-
 impl Shared {
-    /// Answers what can be answered now. On the thread of the loop.
-    fn serve(&self) {
+    /// Answers what can be answered now, on the thread of the loop. Tells whether to wait for the
+    /// generator.
+    fn serve(&self) -> Next {
         for _ in 0..IN_ONE_GO {
             let (ends, read) =
                 (self.generator.ends(), |bytes: &mut [u8]| self.generator.read(bytes));
@@ -113,20 +112,23 @@ impl Shared {
             match outcome {
                 Outcome::Answer(done, Ok(bytes)) => done(Ok(&bytes)),
                 Outcome::Answer(done, Err(error)) => done(Err(error)),
-                Outcome::NotYet => return self.wait(),
+                Outcome::NotYet if self.ready.get().is_some() => return Next::Continue,
                 // A pipe that nobody writes to would be ready again and again.
-                Outcome::Nobody => return self.try_later(),
-                Outcome::Idle => return,
+                Outcome::NotYet | Outcome::Nobody => {
+                    self.try_later();
+                    return Next::Pause;
+                }
+                Outcome::Idle => return Next::Pause,
             }
         }
         self.kick();
+        Next::Pause
     }
 
-    /// Waits until there may be something to read.
-    fn wait(&self) {
-        match self.ready.get() {
-            Some(watch) => self.events.resume(*watch),
-            None => self.try_later(),
+    /// The same, for those who are not called by the generator's being ready.
+    fn go_on(&self) {
+        if let (Next::Continue, Some(watch)) = (self.serve(), self.ready.get()) {
+            self.events.resume(*watch);
         }
     }
 

@@ -6,7 +6,7 @@ use device_model::{
     platform::Platform,
     qom_core::{
         BoxedError, Children, Class, ClassType, Configuration, Given, Link, Obj, PlanError,
-        Registry, Size, Suggestion, qom_type,
+        Registry, Suggestion, qom_type,
     },
 };
 
@@ -121,7 +121,7 @@ fn children(config: &Configuration<'_>, children: &mut Children) -> Result<(), P
         }
     }
     processors(config, children, &accelerator_path)?;
-    let size = config.get::<Size>("memory-size")?.0;
+    let size = memory::planned_size(config)?;
     devices(config, children, size)?;
     files(config, children)
 }
@@ -266,6 +266,11 @@ fn files(config: &Configuration<'_>, children: &mut Children) -> Result<(), Plan
 }
 
 impl MicrovmMachine {
+    /// How much memory the guest has, in bytes.
+    fn ram_size(&self) -> u64 {
+        self.memory_backend().map_or_else(|| self.memory_size(), |backend| backend.size()).0
+    }
+
     /// The board as its ACPI tables tell of it.
     fn describe(&self, machine: &Obj) -> AcpiPlatform {
         AcpiPlatform {
@@ -314,19 +319,18 @@ impl Machine for MicrovmMachine {
         }
         let memory_error =
             |error: &dyn std::error::Error| PlanError::refused("memory-size", with_causes(error));
-        let mut ranges =
-            layout::ram_ranges(self.memory_size().0).map_err(|error| memory_error(&error))?;
+        let ram = layout::ram_ranges(self.ram_size()).map_err(|error| memory_error(&error))?;
         let firmware = match &*self.bios {
             "" => None,
             file => Some(firmware::place(file)?),
         };
-        // RAM ends below firmware or starts above it.
-        let above = ranges.iter().position(|range| range.start >= layout::HIGH_RAM_START);
-        if let Some(firmware) = &firmware {
-            ranges.insert(above.unwrap_or(ranges.len()), firmware.clone());
-        }
-        let memory = memory::allocate(&ranges).map_err(|error| memory_error(&error))?;
-        accelerator.attach_memory(&memory, firmware.as_ref())?;
+        let layout = memory::Layout { ram, firmware };
+        let backend = self.memory_backend();
+        let memory = memory::allocate(&layout, backend.as_deref()).map_err(|error| {
+            let property = if backend.is_some() { memory::BACKEND } else { "memory-size" };
+            PlanError::refused(property, with_causes(&error))
+        })?;
+        accelerator.attach_memory(&memory, layout.firmware.as_ref())?;
         platform.set_memory(memory);
         Ok(())
     }
@@ -345,7 +349,7 @@ impl Machine for MicrovmMachine {
         let cmdline = command_line(&self.append)?;
         let acpi = self.describe(machine);
         let information = BootInformation {
-            ram_size: self.memory_size().0,
+            ram_size: self.ram_size(),
             cmdline: &cmdline,
             initrd: initrd.and_then(|loader| loader.loaded()),
             acpi: Some(&acpi),

@@ -1,6 +1,7 @@
 //! Machines: what memory, processors and devices a guest finds.
 
 mod acpi;
+mod advice;
 mod memory;
 mod microvm;
 mod none;
@@ -9,12 +10,14 @@ mod on_off_auto;
 use std::sync::Arc;
 
 use device_model::{
+    memory_backend::MemoryBackend,
     platform::Platform,
     qom_core::{BoxedError, Obj, Object, Size, qom_type},
 };
 
 use crate::{accelerator::Accelerator, boot::entry::Entry};
 
+pub use advice::Advice;
 pub use memory::MemoryError;
 pub use microvm::MicrovmMachine;
 pub use none::NoneMachine;
@@ -29,9 +32,13 @@ pub trait Machine: Object {
     #[property(link = dyn Accelerator)]
     fn accel(&self) -> Option<Arc<dyn Accelerator>>;
 
-    /// Size of the guest's memory
+    /// Size of the guest's memory, which a backend's is if there is one
     #[property(default = Size(128 << 20))]
     fn memory_size(&self) -> Size;
+
+    /// What the guest's memory comes from
+    #[property(link = dyn MemoryBackend)]
+    fn memory_backend(&self) -> Option<Arc<dyn MemoryBackend>>;
 
     /// Number of processors
     #[property(default = 1, range = 0..=255)]

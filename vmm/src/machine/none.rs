@@ -5,7 +5,7 @@ use device_model::{
     qom_core::{BoxedError, Children, Configuration, Obj, PlanError, qom_type},
 };
 
-use super::{Machine, MachineClass};
+use super::{Machine, MachineClass, memory};
 use crate::boot::entry::Entry;
 
 /// A machine with no processor, for tools that ask what there is
@@ -16,7 +16,10 @@ static CLASS: MachineClass =
     MachineClass { is_default: false, runs_guest: false, has_serial: false, max_cpus: 0 };
 
 /// Only what users may add to, as on every machine.
-fn containers(_: &Configuration<'_>, children: &mut Children) -> Result<(), PlanError> {
+fn containers(config: &Configuration<'_>, children: &mut Children) -> Result<(), PlanError> {
+    if config.linked(memory::BACKEND)?.is_some() {
+        return Err(PlanError::refused(memory::BACKEND, "no guest runs here that needs memory"));
+    }
     for name in ["peripheral", "peripheral-anon", "unattached"] {
         children.add_container(name);
     }

@@ -2,11 +2,16 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
 };
 
 use device_model::{
     control::{Order, RunState, VmControl},
+    memory_backend::MemoryBackend,
     monitor::CommandError,
     platform::Platform,
     qom_core::{
@@ -35,6 +40,8 @@ pub(super) struct Control {
     pub(super) inbox: Inbox,
     /// Written by the main thread alone.
     state: Mutex<RunState>,
+    /// Whether what is made stays: the VM has come to be.
+    stays: AtomicBool,
 }
 
 impl Control {
@@ -47,7 +54,14 @@ impl Control {
     ) -> Self {
         let inbox = Inbox::new(Arc::clone(platform.events()));
         let (stated, state) = (Mutex::new(stated), Mutex::new(RunState::Prelaunch));
-        Self { tree, platform, stated, warned: Mutex::default(), name, inbox, state }
+        let stays = AtomicBool::new(false);
+        Self { tree, platform, stated, warned: Mutex::default(), name, inbox, state, stays }
+    }
+
+    /// Lets what objects made on the host stay, those that are there and those that come.
+    pub(super) fn keep_what_is_made(&self) {
+        self.stays.store(true, Ordering::Release);
+        keep(&self.tree.walk());
     }
 
     /// Says whether processors run.
@@ -73,6 +87,13 @@ impl Control {
     }
 }
 
+fn keep(objects: &[Obj]) {
+    objects
+        .iter()
+        .filter_map(|object| object.cast::<dyn MemoryBackend>())
+        .for_each(|backend| backend.keep());
+}
+
 impl VmControl for Control {
     fn tree(&self) -> &Tree {
         &self.tree
@@ -96,6 +117,9 @@ impl VmControl for Control {
             Ok(created) => {
                 if let Some(name) = &self.name {
                     report::name_guest(name);
+                }
+                if self.stays.load(Ordering::Acquire) {
+                    keep(&created.objects);
                 }
                 report::taints(&created.findings);
                 self.heed(&created.warnings);

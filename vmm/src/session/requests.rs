@@ -28,6 +28,8 @@ const DEFAULT_ACCELERATOR: &str = "kvm";
 pub(super) const IRQCHIP: &str = "kernel-irqchip";
 /// What users say of the machine and is the accelerator's.
 const OF_THE_ACCELERATOR: [&str; 2] = ["accel", IRQCHIP];
+/// The machine's property that names one of the user's objects.
+const MEMORY_BACKEND: &str = "memory-backend";
 /// The machine's properties that name files.
 const FILES: [&str; 3] = ["kernel", "initrd", "bios"];
 
@@ -228,7 +230,12 @@ impl<'a> Builder<'a> {
                 Some(file) => origin_of_file(entry, key, file),
                 None => origin_of(entry, key),
             };
-            machine_request = machine_request.set_by(origin, key, value.clone());
+            let value = match value.as_text().filter(|_| key == MEMORY_BACKEND) {
+                // An id, as users know the object by, unless it is a path.
+                Some(id) if !id.contains('/') => Given::from(format!("{}/{id}", object::OBJECTS)),
+                _ => value.clone(),
+            };
+            machine_request = machine_request.set_by(origin, key, value);
         }
         let no_guest = || OptionError::NoGuest { machine: machine.name.clone() };
         let for_guest = [

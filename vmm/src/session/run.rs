@@ -94,6 +94,7 @@ impl Vm {
         let processors = Processors::of(&self.control.tree, platform, &self.control.inbox);
         processors.reset(&self)?;
         self.start_monitors()?;
+        self.control.keep_what_is_made();
         let log = RunLog::new();
         let running = Running { vm: &self, processors: &processors, log: &log };
         let exit = running.start_and_run();
