@@ -1,5 +1,7 @@
 //! `memory-backend-file`, above all what becomes of the file.
 
+#![allow(clippy::single_range_in_vec_init)] // One part is a list of one.
+
 use std::{
     fs::{self, Permissions},
     os::unix::fs::{MetadataExt, PermissionsExt},

@@ -1,5 +1,7 @@
 //! `memory-backend-memfd`, as the machine that uses it and a process that shares it meet it.
 
+#![allow(clippy::single_range_in_vec_init)] // One part is a list of one.
+
 use std::{
     fs::File,
     os::{

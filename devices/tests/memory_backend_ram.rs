@@ -1,5 +1,7 @@
 //! `memory-backend-ram`, and what all memory backends have in common.
 
+#![allow(clippy::single_range_in_vec_init)] // One part is a list of one.
+
 use std::{os::unix::fs::FileExt, sync::Arc};
 
 use device_model::{

@@ -74,6 +74,16 @@ pub fn power_off(text: &str) -> Image {
     })
 }
 
+/// Writes a number to an address of its memory, then a text, and spins.
+pub fn store(address: u32, number: u32, text: &str) -> Image {
+    assemble(|code| {
+        code.mov(eax, number)?;
+        code.mov(dword_ptr(address), eax)?;
+        print(code, text)?;
+        spin(code)
+    })
+}
+
 /// Writes a text, and again, for ever.
 pub fn flood(text: &str) -> Image {
     assemble(|code| {

@@ -1,7 +1,9 @@
 //! A monitor that has been started.
 
 use std::{
+    fs::File,
     io::{PipeReader, Write},
+    path::PathBuf,
     process::{Child, ChildStdin, ChildStdout, ExitStatus},
     thread,
     time::{Duration, Instant},
@@ -117,6 +119,25 @@ impl Running {
             .expect("the process runs")
             .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
             .any(|link| link.as_os_str() == target)
+    }
+
+    /// Opens the first of its descriptors whose target starts with `target`, such as `/memfd:`, as
+    /// another process can that may look into it.
+    pub fn open(&self, target: &str) -> File {
+        let folder = format!("/proc/{}/fd", self.child.id());
+        let leads_there = |path: &PathBuf| {
+            std::fs::read_link(path).is_ok_and(|link| link.to_string_lossy().starts_with(target))
+        };
+        let entries = std::fs::read_dir(folder).expect("the process runs");
+        let mut paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let path = paths.find(leads_there).unwrap_or_else(|| panic!("{target}\n{}", self.told()));
+        File::options().read(true).write(true).open(path).expect("the process is ours")
+    }
+
+    /// The name of one of its threads, by the number that the kernel knows it by.
+    pub fn thread(&self, number: i64) -> Option<String> {
+        let name = format!("/proc/{}/task/{number}/comm", self.child.id());
+        std::fs::read_to_string(name).ok().map(|name| name.trim_end().to_owned())
     }
 
     /// The names of its threads.

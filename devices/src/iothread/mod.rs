@@ -1,5 +1,5 @@
 //! Threads of their own for the work of devices.
 
-mod iothread;
+mod object;
 
-pub use iothread::IoThread;
+pub use object::IoThread;

@@ -1,82 +1,148 @@
-//! The file behind a memory backend: opened, made or made longer, and put back as it was.
+//! `memory-backend-file`: memory in a file.
 
-use std::{
-    fs::{self, File, Metadata},
-    io::{self, ErrorKind},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
-    path::{Path, PathBuf},
+use std::{ops::Range, sync::Arc};
+
+use device_model::{
+    memory_backend::{MemoryBackend, MemoryBackendError},
+    prelude::*,
+    qom_core::BoxedError,
+};
+use vm_memory::MmapRegion;
+
+use super::{
+    backing_file::{self, BackingFile, Wanted},
+    mapping::{Backing, Mapping},
+    settings,
 };
 
-use device_model::memory_backend::MemoryBackendError;
-use rustix::fs::{FallocateFlags, OFlags, fallocate, fstatfs};
-use thiserror::Error;
-
-/// `f_type` of a file of huge pages (`statfs(2)`).
-const HUGETLBFS_MAGIC: i64 = 0x9584_58f6;
-
-/// Who may read and write a file that is made here: its owner.
-const MODE: u32 = 0o600;
-
-/// What is wrong with a file that is there.
-#[derive(Debug, Error)]
-pub(super) enum FileError {
-    #[error("'{0}' is neither a file nor a folder")]
-    Kind(String),
-    #[error("file '{path}' has {length} bytes, which are fewer than offset and size need: {end}")]
-    Short { path: String, length: u64, end: u64 },
-    #[error("file '{path}' has pages of {page} bytes, of which {name} {value} is no multiple")]
-    Page { path: String, page: u64, name: &'static str, value: u64 },
-    #[error(transparent)]
-    Host(#[from] MemoryBackendError),
+/// Whether memory can be read only
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PropertyEnum)]
+pub enum Rom {
+    /// If its file can.
+    #[default]
+    Auto,
+    /// It can.
+    On,
+    /// It can be written to.
+    Off,
 }
 
-/// What to open, and how.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Wanted<'a> {
-    pub(super) path: &'a str,
-    pub(super) offset: u64,
-    pub(super) size: u64,
-    pub(super) readonly: bool,
-    /// Whether the host gives all of it now.
-    pub(super) prealloc: bool,
-}
-
-/// An open file, and what was done to it.
+/// Memory in a file
+///
+/// A file that is missing is made, for its owner alone, and one that is empty is made long enough.
+/// One that has contents is the memory's contents, and keeps its length. In a folder a file is made
+/// that nobody else can find and that ends with the VM. What was made is taken back if the VM does
+/// not come to be.
+#[qom_type(
+    secure,
+    parent = MemoryBackend,
+    interfaces(UserCreatable),
+    boundary(file),
+    children = check
+)]
 #[derive(Debug)]
-pub(super) struct BackingFile {
-    pub(super) file: File,
-    pub(super) huge_pages: bool,
-    made: Made,
+pub struct MemoryBackendFile {
+    /// The file, or a folder for one
+    #[property(
+        required,
+        insecure_when(
+            others_may_write,
+            reason = "who may write to the file can shorten it, which ends the process when the \
+                      guest next touches it"
+        )
+    )]
+    mem_path: String,
+    /// Whether what the guest writes comes to be in the file, rather than in memory of its own
+    #[property]
+    share: bool,
+    /// Where in the file it begins
+    #[property]
+    offset: Size,
+    /// Whether the file is opened for reading only
+    #[property]
+    readonly: bool,
+    /// Whether the memory can be read only
+    #[property(default = Rom::Auto)]
+    rom: Rom,
+    mapping: Mapping,
+    /// Until it is certain that the VM comes to be.
+    made: Mutex<Option<BackingFile>>,
 }
 
-/// What is to be taken back if the object does not stay.
-#[derive(Debug)]
-enum Made {
-    /// Nothing: it was there, or nobody can find it any more.
-    Nothing,
-    /// It was not there.
-    Created(PathBuf),
-    /// It was empty.
-    Lengthened,
+fn others_may_write(configuration: &Configuration<'_>) -> Result<bool, PlanError> {
+    let path: String = configuration.get("mem-path")?;
+    backing_file::others_may_write(&path)
+        .map_err(|error| PlanError::refused("mem-path", format!("can't open '{path}': {error}")))
 }
 
-impl BackingFile {
-    /// Opens the file, makes one that is missing, and makes one that is empty as long as it has to
-    /// be. In a folder it makes one that nobody else can find. A file that has contents keeps its
-    /// length.
-    ///
-    /// # Errors
-    /// If it is no file, is too short, or the host refuses. Then all is as it was.
-    pub(super) fn open(wanted: Wanted<'_>) -> Result<Self, FileError> {
-        let host = |source| {
-            let action = format!("open '{}'", wanted.path);
-            FileError::from(MemoryBackendError::Host { action, source })
-        };
-        let (file, created) = open(wanted).map_err(host)?;
-        let made = created.map_or(Made::Nothing, Made::Created);
-        let mut backing = Self { file, huge_pages: false, made };
-        match backing.prepare(wanted) {
-            Ok(()) => Ok(backing),
+/// Refuses what can't be. It announces no children.
+fn check(configuration: &Configuration<'_>, _children: &mut Children) -> Result<(), PlanError> {
+    settings::check(configuration)?;
+    let (Size(size), Size(offset)) = (configuration.get("size")?, configuration.get("offset")?);
+    let page = settings::PAGE;
+    if !offset.is_multiple_of(page) {
+        let problem =
+            format!("Parameter 'offset' expects a multiple of {page} bytes, got {offset}");
+        return Err(PlanError::refused("offset", problem));
+    }
+    if offset.checked_add(size).is_none_or(|end| i64::try_from(end).is_err()) {
+        let problem = format!("no file reaches to offset {offset} and {size} bytes more");
+        return Err(PlanError::refused("offset", problem));
+    }
+    let (readonly, share) = (configuration.get::<bool>("readonly")?, configuration.get("share")?);
+    match configuration.get("rom")? {
+        Rom::On if !readonly => Err(PlanError::refused("rom", "rom=on needs readonly=on")),
+        Rom::Off if readonly && share => {
+            let problem = "rom=off and readonly=on need share=off: the file stays as it is";
+            Err(PlanError::refused("rom", problem))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl MemoryBackend for MemoryBackendFile {
+    fn take(&self, parts: &[Range<u64>]) -> Result<Vec<Arc<MmapRegion>>, MemoryBackendError> {
+        self.mapping.take(parts)
+    }
+
+    fn is_writable(&self) -> bool {
+        match self.rom {
+            Rom::Auto => !self.readonly,
+            Rom::On => false,
+            Rom::Off => true,
+        }
+    }
+
+    fn keep(&self) {
+        *self.made.lock() = None;
+    }
+}
+
+impl UserCreatable for MemoryBackendFile {
+    fn complete(&self, object: &Obj, _platform: &Platform) -> Result<(), BoxedError> {
+        let size = self.size().0;
+        let backing = BackingFile::open(Wanted {
+            path: &self.mem_path,
+            offset: self.offset.0,
+            size,
+            readonly: self.readonly,
+            prealloc: self.prealloc(),
+        })?;
+        let mapped = backing.file.try_clone().map_err(BoxedError::from).and_then(|file| {
+            Ok(self.mapping.open(Backing {
+                backend: object.path().unwrap_or_default(),
+                file: Some((Arc::new(file), self.offset.0)),
+                size,
+                flags: settings::flags(self, self.share),
+                writable: self.is_writable(),
+                huge_pages: backing.huge_pages,
+            })?)
+        });
+        match mapped {
+            Ok(()) => {
+                *self.made.lock() = Some(backing);
+                Ok(())
+            }
             Err(error) => {
                 backing.discard();
                 Err(error)
@@ -84,104 +150,11 @@ impl BackingFile {
         }
     }
 
-    fn prepare(&mut self, wanted: Wanted<'_>) -> Result<(), FileError> {
-        let Wanted { path, offset, size, .. } = wanted;
-        let host = |action: &str, source| {
-            let action = format!("{action} '{path}'");
-            FileError::from(MemoryBackendError::Host { action, source })
-        };
-        let status = self.file.metadata().map_err(|error| host("look at", error))?;
-        if !status.is_file() {
-            return Err(FileError::Kind(path.to_owned()));
-        }
-        let system = fstatfs(&self.file).map_err(|error| host("look at", error.into()))?;
-        self.huge_pages = i64::from(system.f_type) == HUGETLBFS_MAGIC;
-        let page = match u64::try_from(system.f_bsize) {
-            Ok(page) if self.huge_pages => page,
-            _ => super::settings::PAGE,
-        };
-        for (name, value) in [("offset", offset), ("size", size)] {
-            if page == 0 || !value.is_multiple_of(page) {
-                return Err(FileError::Page { path: path.to_owned(), page, name, value });
-            }
-        }
-        let end = offset.saturating_add(size);
-        let length = status.len();
-        if length < end {
-            if length > 0 || wanted.readonly {
-                return Err(FileError::Short { path: path.to_owned(), length, end });
-            }
-            if matches!(self.made, Made::Nothing) {
-                self.made = Made::Lengthened;
-            }
-            self.file.set_len(end).map_err(|error| host("lengthen", error))?;
-        }
-        if wanted.prealloc && !wanted.readonly {
-            // What `mmap` can't get it leaves out; this says so. It changes no contents.
-            fallocate(&self.file, FallocateFlags::empty(), offset, size)
-                .map_err(|error| host("allocate all of", error.into()))?;
-        }
-        Ok(())
-    }
-
-    /// Takes back what was done to the file system.
-    pub(super) fn discard(self) {
-        match self.made {
-            Made::Nothing => {}
-            Made::Created(path) => {
-                let own = self.file.metadata();
-                let there = fs::symlink_metadata(&path);
-                if let (Ok(own), Ok(there)) = (own, there)
-                    && is_same(&own, &there)
-                {
-                    // What can't be removed can't be helped.
-                    let _ = fs::remove_file(path);
-                }
-            }
-            // Its contents are the guest's that never was.
-            Made::Lengthened => {
-                let _ = self.file.set_len(0);
-            }
+    fn undo(&self) {
+        self.mapping.close();
+        let made = self.made.lock().take();
+        if let Some(made) = made {
+            made.discard();
         }
     }
-}
-
-fn is_same(one: &Metadata, other: &Metadata) -> bool {
-    (one.dev(), one.ino()) == (other.dev(), other.ino())
-}
-
-/// Opens it, and tells where it was created, if it was and has a name.
-fn open(wanted: Wanted<'_>) -> io::Result<(File, Option<PathBuf>)> {
-    let path = Path::new(wanted.path);
-    if path.is_dir() {
-        if wanted.readonly {
-            return Err(io::Error::new(ErrorKind::IsADirectory, "readonly=on needs a file"));
-        }
-        return Ok((tempfile::tempfile_in(path)?, None));
-    }
-    // Nothing else that may be there is waited for.
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    let flags = i32::try_from(flags.bits()).unwrap_or_default();
-    let mut options = fs::OpenOptions::new();
-    options.read(true).write(!wanted.readonly).custom_flags(flags).mode(MODE);
-    match options.open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound && !wanted.readonly => {
-            let found_at = std::path::absolute(path)?;
-            Ok((options.create_new(true).open(path)?, Some(found_at)))
-        }
-        opened => Ok((opened?, None)),
-    }
-}
-
-/// Whether others than this process's user and root may write to the file that is there. A folder
-/// holds none, and one that is missing is made for its owner.
-pub(super) fn others_may_write(path: &str) -> io::Result<bool> {
-    let status = match fs::metadata(path) {
-        Ok(status) => status,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    let owner = [0, rustix::process::geteuid().as_raw()].contains(&status.uid());
-    // An access control list has its greatest rights shown as the group's.
-    Ok(status.is_file() && !(owner && status.mode() & 0o022 == 0))
 }

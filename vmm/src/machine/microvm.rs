@@ -317,19 +317,19 @@ impl Machine for MicrovmMachine {
             let problem = "nothing to boot from: give -kernel or -bios";
             return Err(PlanError::Refused(problem.to_owned()).into());
         }
-        let memory_error =
-            |error: &dyn std::error::Error| PlanError::refused("memory-size", with_causes(error));
+        let backend = self.memory_backend();
+        let memory_error = |error: &dyn std::error::Error| {
+            let property = if backend.is_some() { memory::BACKEND } else { "memory-size" };
+            PlanError::refused(property, with_causes(error))
+        };
         let ram = layout::ram_ranges(self.ram_size()).map_err(|error| memory_error(&error))?;
         let firmware = match &*self.bios {
             "" => None,
             file => Some(firmware::place(file)?),
         };
         let layout = memory::Layout { ram, firmware };
-        let backend = self.memory_backend();
-        let memory = memory::allocate(&layout, backend.as_deref()).map_err(|error| {
-            let property = if backend.is_some() { memory::BACKEND } else { "memory-size" };
-            PlanError::refused(property, with_causes(&error))
-        })?;
+        let memory =
+            memory::allocate(&layout, backend.as_deref()).map_err(|error| memory_error(&error))?;
         accelerator.attach_memory(&memory, layout.firmware.as_ref())?;
         platform.set_memory(memory);
         Ok(())
