@@ -157,7 +157,7 @@ fn another_file_that_has_taken_the_place_of_the_made_one_stays() {
 #[test]
 fn a_file_with_contents_keeps_them_and_its_length() {
     let bench = Bench::new();
-    let contents: Vec<u8> = (0..4096_u32 * 4).map(|at| (at >> 12) as u8 + 1).collect();
+    let contents: Vec<u8> = (1..=4).flat_map(|page| [page; 4096]).collect();
     let path = bench.file("ram", &contents);
     let sized = [("size", "8k"), ("offset", "4k"), ("share", "on"), ("prealloc", "on")];
     let object = bench.create(&path, &sized).unwrap();

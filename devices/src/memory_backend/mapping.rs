@@ -116,6 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::single_range_in_vec_init)] // One part is a list of one.
     fn ranges_make_up_the_whole_if_they_follow_each_other_from_end_to_end() {
         let good: [&[Range<u64>]; 2] = [&[0..8], &[0..3, 3..8]];
         for parts in good {
