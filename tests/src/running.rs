@@ -140,6 +140,12 @@ impl Running {
         std::fs::read_to_string(name).ok().map(|name| name.trim_end().to_owned())
     }
 
+    /// What is mapped in its memory, and how (`proc_pid_smaps(5)`).
+    pub fn mappings(&self) -> String {
+        let file = format!("/proc/{}/smaps", self.child.id());
+        std::fs::read_to_string(file).expect("the process runs")
+    }
+
     /// The names of its threads.
     pub fn threads(&self) -> Vec<String> {
         let folder = format!("/proc/{}/task", self.child.id());

@@ -236,7 +236,8 @@ fn a_thread_is_there_from_its_creation_to_its_deletion() {
 fn limits_are_given_and_changed_by_a_monitor() {
     let options = "-machine none -nodefaults -S -object throttle-group,id=t0,x-iops-total=10";
     let json_form = r#"{"qom-type":"throttle-group","id":"t1","limits":{"bps-read":5}}"#;
-    let vmm = Vmm::line(options).args(["-object", json_form]);
+    let nested = "-object throttle-group,id=t2,limits.iops-read=6,limits.iops-read-max=7";
+    let vmm = Vmm::line(options).args(["-object", json_form]).and(nested);
     let mut monitored = Monitored::of(vmm, Scratch::new());
     let qmp = &mut monitored.qmp;
     assert_eq!(qmp.property("/objects/t0", "limits")["iops-total"], 10);
@@ -250,6 +251,39 @@ fn limits_are_given_and_changed_by_a_monitor() {
                 for one: expected one or the other";
     assert_eq!(refused.1, text);
     monitored.quit().code(0);
+}
+
+#[test]
+fn memory_is_left_out_of_core_dumps_if_it_is_to_be() {
+    for (dump, left_out) in [("on", false), ("off", true)] {
+        let object = format!("-object memory-backend-memfd,id=ram0,size=16M,dump={dump}");
+        let machine = Qtest::start(&format!("{object} -machine memory-backend=ram0"));
+        let maps = machine.running.mappings();
+        let mut of_memory = maps.lines().skip_while(|line| !line.contains("/memfd:ram0"));
+        let flags = of_memory.find_map(|line| line.strip_prefix("VmFlags:"));
+        let flags = flags.expect("the kernel tells them");
+        assert_eq!(flags.contains(" dd"), left_out, "dump={dump}: {flags}");
+    }
+}
+
+#[test]
+fn keys_that_describe_no_structure_are_refused() {
+    for (keys, problem) in [
+        (
+            "limits.iops-total=x",
+            "Parameter 'limits' expects 'iops-total' to be an integer from 0, got '\"x\"'",
+        ),
+        (
+            "limits=1,limits.iops-total=2",
+            "limits: expected either a value or keys below it, given both",
+        ),
+        ("limits.warp=2", "Parameter 'limits' has no limit 'warp'"),
+        ("x.y=2", "Property 'throttle-group.x' not found"),
+    ] {
+        let object = format!("throttle-group,id=t0,{keys}");
+        let ended = Vmm::line("-machine none -object").args([&object]).run();
+        ended.refuses_to_start(&format!("-object {object}: {problem}"));
+    }
 }
 
 #[test]

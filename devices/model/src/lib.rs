@@ -106,6 +106,8 @@ pub mod prelude {
         realize::{DeviceError, RealizeContext},
         realized::Realized,
         request::{VmRequest, VmRequests},
+        rng_backend::RngBackend,
+        throttle::Throttle,
         user_creatable::UserCreatable,
     };
 }

@@ -278,32 +278,40 @@ impl PropertyType for Limits {
         ValueType::plain("ThrottleLimits")
     }
 
+    /// In text, numbers may be words as well: so the options `limits.iops-total=5` and the like come.
     fn from_text(text: &str) -> Result<Self, ValueError> {
-        Self::from_json(&Value::from_text(text)?)
+        read(&Value::from_text(text)?, |value| match value.as_str() {
+            Some(word) => u64::from_text(word).ok(),
+            None => value.as_u64(),
+        })
     }
 
     fn from_json(value: &Value) -> Result<Self, ValueError> {
-        let given = || value.to_string();
-        let members = value
-            .as_object()
-            .ok_or_else(|| ValueError::Type { expected: "an object of limits", given: given() })?;
-        let known: Vec<_> = Self::default().numbers().map(|(name, _)| name).collect();
-        for (name, value) in members {
-            if !known.contains(&name.as_str()) {
-                return Err(ValueError::Refused(format!("has no limit '{name}'")));
-            }
-            if value.as_u64().is_none() {
-                let text = format!("expects '{name}' to be an integer from 0, got '{value}'");
-                return Err(ValueError::Refused(text));
-            }
-        }
-        Self::of(|name| members.get(name)?.as_u64())
-            .map_err(|error| ValueError::Refused(error.to_string()))
+        read(value, Value::as_u64)
     }
 
     fn to_json(&self) -> Value {
         self.numbers().map(|(name, value)| (name.to_owned(), Value::from(value))).collect()
     }
+}
+
+/// Limits from the members of an object, each of which is a `number`.
+fn read(value: &Value, number: impl Fn(&Value) -> Option<u64>) -> Result<Limits, ValueError> {
+    let members = value.as_object().ok_or_else(|| ValueError::Type {
+        expected: "an object of limits",
+        given: value.to_string(),
+    })?;
+    for (name, value) in members {
+        if !Limits::default().numbers().any(|(known, _)| known == name) {
+            return Err(ValueError::Refused(format!("has no limit '{name}'")));
+        }
+        if number(value).is_none() {
+            let text = format!("expects '{name}' to be an integer from 0, got '{value}'");
+            return Err(ValueError::Refused(text));
+        }
+    }
+    Limits::of(|name| number(members.get(name)?))
+        .map_err(|error| ValueError::Refused(error.to_string()))
 }
 
 #[cfg(test)]
@@ -403,5 +411,8 @@ mod tests {
         );
         refused(&json!(7), "expects an object of limits, got '7'");
         assert!(Limits::from_text("all").is_err());
+        let words = Limits::from_text("{\"bps-total\": \"0x10\", \"bps-total-max\": 32}").unwrap();
+        assert_eq!(words.rate(Kind::BytesTotal).average, 16, "as options have it");
+        assert!(Limits::from_text("{\"bps-total\": \"-1\"}").is_err());
     }
 }

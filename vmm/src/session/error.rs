@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::{
     creation::{chardev::BackendError, device::DriverError, object::ObjectTypeError},
-    options::{choice::ChoiceError, command_line::CommandLineError},
+    options::{choice::ChoiceError, command_line::CommandLineError, nesting::NestingError},
     vcpu::SlotError,
 };
 
@@ -71,6 +71,9 @@ pub enum StartError {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum OptionError {
+    /// Dotted keys that describe no one structure.
+    #[error(transparent)]
+    Nesting(#[from] NestingError),
     /// No such machine.
     #[error(
         "unsupported machine type: \"{name}\"{suggestion} (use -machine help to list supported \

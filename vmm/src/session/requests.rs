@@ -1,12 +1,13 @@
 //! From options to requests: what a command line asks the tree to create.
 
 mod agreement;
+mod nested;
 mod streams;
 
 use device_model::qom_core::{Class, Given, Origin, PropertyType, Registry, Request, Suggestion};
 use serde_json::Value;
 
-use self::streams::FirstSerial;
+use self::{nested::with_nested_arguments, streams::FirstSerial};
 use super::error::{OptionError, StartError};
 use crate::{
     creation::{device, object},
@@ -367,8 +368,8 @@ impl<'a> Builder<'a> {
             if ids.contains(&id) {
                 return Err(refuse(entry, OptionError::DuplicateId { what: "object", id }));
             }
-            let request = object::with_id(name, &id);
-            self.requests.push(with_arguments(request, entry, arguments).from(origin(entry)));
+            let request = object::with_id(name, &id).from(origin(entry));
+            self.requests.push(with_nested_arguments(request, entry, arguments)?);
             ids.push(id);
         }
         Ok(())
