@@ -245,6 +245,7 @@ pub enum CreateError {
         /// Path of the object.
         path: String,
         /// Why it could not.
+        #[source]
         error: BoxedError,
     },
     /// A permit or plan was used for something else than it was made for.

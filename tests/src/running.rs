@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{PipeReader, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, ExitStatus},
     thread,
     time::{Duration, Instant},
@@ -11,7 +11,7 @@ use std::{
 
 use rustix::{
     io::ioctl_fionread,
-    process::{Pid, Signal, kill_process},
+    process::{Pid, Resource, Signal, getrlimit, kill_process, prlimit},
 };
 
 use crate::{finished::Finished, output::Output, terminal::Terminal};
@@ -144,6 +144,19 @@ impl Running {
     pub fn mappings(&self) -> String {
         let file = format!("/proc/{}/smaps", self.child.id());
         std::fs::read_to_string(file).expect("the process runs")
+    }
+
+    /// Lets it have no descriptors beside those that it has, or as many as before.
+    pub fn take_descriptors(&self, none: bool) {
+        let folder = format!("/proc/{}/fd", self.child.id());
+        let is_open = |number: &u64| Path::new(&format!("{folder}/{number}")).is_symlink();
+        let first_free = (0..).find(|number| !is_open(number));
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("it is a number"));
+        let mut limit = getrlimit(Resource::Nofile);
+        if none {
+            limit.current = first_free;
+        }
+        prlimit(pid, Resource::Nofile, limit).expect("it is ours");
     }
 
     /// The names of its threads.

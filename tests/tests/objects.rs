@@ -233,6 +233,46 @@ fn a_thread_is_there_from_its_creation_to_its_deletion() {
 }
 
 #[test]
+fn what_a_process_without_descriptors_cannot_create_leaves_nothing_behind() {
+    let scratch = Scratch::new();
+    let folder = scratch.path().to_owned();
+    let vmm = Vmm::line("-machine none -nodefaults -S").within(&folder);
+    let mut monitored = Monitored::of(vmm, scratch);
+    // What is opened when something is first created stays.
+    monitored.qmp.execute("object-add", json!({"qom-type": "rng-builtin", "id": "first"}));
+    let objects = [
+        json!({"qom-type": "iothread", "id": "new"}),
+        json!({"qom-type": "throttle-group", "id": "new"}),
+        json!({"qom-type": "rng-random", "id": "new"}),
+        json!({"qom-type": "memory-backend-memfd", "id": "new", "size": MIB}),
+        json!({
+            "qom-type": "memory-backend-file", "id": "new", "size": MIB, "mem-path": "ram",
+        }),
+    ];
+    let state = |monitored: &mut Monitored| {
+        let tree = monitored.qmp.execute("qom-list", json!({"path": "/objects"}));
+        let files = fs::read_dir(&folder).expect("it is there").count();
+        (monitored.running.descriptors(), monitored.running.threads().len(), tree, files)
+    };
+    let before = state(&mut monitored);
+    monitored.running.take_descriptors(true);
+    for object in &objects {
+        let (class, text) = monitored.qmp.refused("object-add", object.clone());
+        assert_eq!(class, "GenericError", "{object}");
+        assert!(text.contains("Too many open files"), "{object}: {text}");
+        assert_eq!(state(&mut monitored), before, "{object}");
+    }
+    monitored.running.take_descriptors(false);
+    for object in objects {
+        monitored.qmp.execute("object-add", object);
+        monitored.qmp.execute("object-del", json!({"id": "new"}));
+    }
+    let after = state(&mut monitored);
+    assert_eq!((after.0, after.1, after.2), (before.0, before.1, before.2));
+    monitored.quit().code(0);
+}
+
+#[test]
 fn limits_are_given_and_changed_by_a_monitor() {
     let options = "-machine none -nodefaults -S -object throttle-group,id=t0,x-iops-total=10";
     let json_form = r#"{"qom-type":"throttle-group","id":"t1","limits":{"bps-read":5}}"#;
