@@ -233,7 +233,9 @@ impl<'a> Builder<'a> {
             };
             let value = match value.as_text().filter(|_| key == MEMORY_BACKEND) {
                 // An id, as users know the object by, unless it is a path.
-                Some(id) if !id.contains('/') => Given::from(format!("{}/{id}", object::OBJECTS)),
+                Some(id) if !id.is_empty() && !id.contains('/') => {
+                    Given::from(format!("{}/{id}", object::OBJECTS))
+                }
                 _ => value.clone(),
             };
             machine_request = machine_request.set_by(origin, key, value);
