@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use device_model::{
-    device::Device,
     interrupt::{InterruptController, InterruptLine, Msi},
+    prelude::*,
     qom_core::{Obj, SecurityStatus},
     testing::{Machine, SinkCall, TestSink},
 };
@@ -178,15 +178,35 @@ fn a_second_one_is_refused_and_leaves_nothing() {
     assert_eq!(machine.platform.memory_io().regions().len(), 1);
 }
 
+/// Something else at its last addresses
+#[qom_type(secure, parent = SysBusDevice, interfaces(MemoryIo))]
+struct Squatter;
+
+impl Device for Squatter {
+    fn realize(&self, cx: &mut RealizeContext<'_>) -> Result<(), DeviceError> {
+        cx.claim_memory(0, 0xfec0_0ff0, 0x10)
+    }
+}
+
+impl SysBusDevice for Squatter {}
+
+impl MemoryIo for Squatter {
+    fn read(&self, _: u8, _: u64, data: &mut [u8]) {
+        data.fill(0);
+    }
+
+    fn write(&self, _: u8, _: u64, _: &[u8]) {}
+}
+
 #[test]
 fn one_that_gets_no_addresses_leaves_interrupts_to_another() {
     let machine = Machine::new();
     machine.add("test-sink", "sink", &[]);
-    machine.add("acpi-ged", "ged", &[("base", "0xfec00ff0")]);
+    machine.add("squatter", "squatter", &[]);
     let error = machine.create("ioapic", "ioapic", &[]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "addresses 0xfec00000-0xfec00fff are taken by '/ged' (type 'acpi-ged')"
+        "addresses 0xfec00000-0xfec00fff are taken by '/squatter' (type 'squatter')"
     );
     assert!(machine.platform.interrupts().is_none());
     machine.add("ioapic", "ioapic", &[("base", "0xfec01000")]);
