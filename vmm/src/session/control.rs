@@ -58,9 +58,13 @@ impl Control {
         Self { tree, platform, stated, warned: Mutex::default(), name, inbox, state, stays }
     }
 
-    /// Lets what objects made on the host stay, those that are there and those that come.
-    pub(super) fn keep_what_is_made(&self) {
+    /// Lets what objects make on the host stay, those that come from here on.
+    pub(super) fn keep_what_will_be_made(&self) {
         self.stays.store(true, Ordering::Release);
+    }
+
+    /// Lets what objects made on the host stay, those that are there.
+    pub(super) fn keep_what_was_made(&self) {
         keep(&self.tree.walk());
     }
 

@@ -93,8 +93,10 @@ impl Vm {
             .map_err(host("wait for requests of devices"))?;
         let processors = Processors::of(&self.control.tree, platform, &self.control.inbox);
         processors.reset(&self)?;
+        // Clients may create something before the start is complete, which can fail until then.
+        self.control.keep_what_will_be_made();
         self.start_monitors()?;
-        self.control.keep_what_is_made();
+        self.control.keep_what_was_made();
         let log = RunLog::new();
         let running = Running { vm: &self, processors: &processors, log: &log };
         let exit = running.start_and_run();
