@@ -43,6 +43,8 @@ const ACPI_TABLES: (u32, u32) = (0xe_0000, 0xf_fffd);
 /// What fills a pipe that nobody reads: 64 KiB (`pipe(7)`), less a page that single bytes start and
 /// that counts as taken then.
 const PIPE_FULL: u32 = 60 << 10;
+/// Rounds of a loop that a guest works for. Hosts that emulate every instruction are slow.
+const MOMENT: u32 = 100_000;
 
 /// Does nothing, for ever.
 fn spin(code: &mut CodeAssembler) -> Result<(), GuestError> {
@@ -90,6 +92,21 @@ pub fn flood(text: &str) -> Image {
         let mut again = code.create_label();
         code.set_label(&mut again)?;
         print(code, text)?;
+        code.jmp(again)?;
+        Ok(())
+    })
+}
+
+/// Writes a text, works for a moment, and again, for ever.
+pub fn tick(text: &str) -> Image {
+    assemble(|code| {
+        let (mut again, mut work) = (code.create_label(), code.create_label());
+        code.set_label(&mut again)?;
+        print(code, text)?;
+        code.mov(eax, MOMENT)?;
+        code.set_label(&mut work)?;
+        code.dec(eax)?;
+        code.jne(work)?;
         code.jmp(again)?;
         Ok(())
     })

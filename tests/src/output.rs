@@ -48,6 +48,11 @@ impl Output {
         self.0.0.lock().unwrap().bytes.clone()
     }
 
+    /// How many bytes there are.
+    pub(crate) fn length(&self) -> usize {
+        self.0.0.lock().unwrap().bytes.len()
+    }
+
     /// Waits until what there is satisfies `enough`, the stream ends, or it takes too long. Tells
     /// whether it was enough.
     pub(crate) fn wait(&self, patience: Duration, enough: impl Fn(&[u8]) -> bool) -> bool {

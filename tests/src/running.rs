@@ -86,6 +86,13 @@ impl Running {
         assert!(found, "expected {what}\n{}", self.told());
     }
 
+    /// Waits until it has written more to standard output than it has by now.
+    pub fn goes_on(&self) {
+        let before = self.stdout.length();
+        let found = self.stdout.wait(PATIENCE, |bytes| bytes.len() > before);
+        assert!(found, "expected more than {before} bytes of output\n{}", self.told());
+    }
+
     /// Waits until it has written `text` to standard error.
     pub fn wait_for_error(&self, text: &str) {
         let found =

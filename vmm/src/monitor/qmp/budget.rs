@@ -8,11 +8,16 @@ use std::sync::{
 /// What the clients of one process share unless it says otherwise, in bytes.
 pub const DEFAULT_CAPACITY: usize = 256 << 20;
 
+/// What the unfinished message of each client may take besides, in bytes, so that those who use up
+/// what is shared keep nobody from giving a command.
+pub const DEFAULT_RESERVE: usize = 4 << 10;
+
 /// A number of bytes that clients share: each takes what its unfinished message needs and gives it
 /// back once the message is whole, refused or dropped.
 #[derive(Debug)]
 pub struct Budget {
     capacity: usize,
+    reserve: usize,
     used: AtomicUsize,
 }
 
@@ -20,7 +25,14 @@ impl Budget {
     /// A budget of that many bytes.
     #[must_use]
     pub fn new(capacity: usize) -> Arc<Self> {
-        Arc::new(Self { capacity, used: AtomicUsize::new(0) })
+        Self::with_reserve(capacity, 0)
+    }
+
+    /// A budget of `capacity` bytes, beside which each message has the first `reserve` bytes of it
+    /// for itself.
+    #[must_use]
+    pub fn with_reserve(capacity: usize, reserve: usize) -> Arc<Self> {
+        Arc::new(Self { capacity, reserve, used: AtomicUsize::new(0) })
     }
 
     /// How many bytes there are in all.
@@ -68,7 +80,9 @@ pub(super) enum Full {
 pub(super) struct Text {
     budget: Arc<Budget>,
     bytes: Vec<u8>,
-    /// How much was taken, which is what `bytes` has room for.
+    /// How much `bytes` has room for.
+    room: usize,
+    /// How much of that was taken from the budget.
     taken: usize,
 }
 
@@ -77,7 +91,7 @@ impl Text {
     const LEAST: usize = 256;
 
     pub(super) const fn new(budget: Arc<Budget>) -> Self {
-        Self { budget, bytes: Vec::new(), taken: 0 }
+        Self { budget, bytes: Vec::new(), room: 0, taken: 0 }
     }
 
     pub(super) fn budget(&self) -> &Budget {
@@ -93,7 +107,7 @@ impl Text {
         if self.bytes.len() >= limit {
             return Err(Full::Limit);
         }
-        if self.bytes.len() == self.taken {
+        if self.bytes.len() == self.room {
             self.grow(limit)?;
         }
         self.bytes.push(byte);
@@ -102,10 +116,13 @@ impl Text {
 
     /// Makes room: twice as much as before, or what is left.
     fn grow(&mut self, limit: usize) -> Result<(), Full> {
-        let wanted = self.taken.max(Self::LEAST).min(limit.saturating_sub(self.taken));
-        let taken = self.budget.take(wanted);
+        let wanted = self.room.max(Self::LEAST).min(limit.saturating_sub(self.room));
+        let reserved = self.budget.reserve.saturating_sub(self.room).min(wanted);
+        let taken = self.budget.take(wanted.saturating_sub(reserved));
         self.taken = self.taken.saturating_add(taken);
-        if taken == 0 || self.bytes.try_reserve_exact(taken).is_err() {
+        let more = reserved.saturating_add(taken);
+        self.room = self.room.saturating_add(more);
+        if more == 0 || self.bytes.try_reserve_exact(more).is_err() {
             return Err(Full::Budget);
         }
         Ok(())
@@ -114,6 +131,7 @@ impl Text {
     /// Frees the memory and gives back what was taken.
     pub(super) fn clear(&mut self) {
         self.bytes = Vec::new();
+        self.room = 0;
         // No more than was taken, so that it can't wrap.
         self.budget.used.fetch_sub(std::mem::take(&mut self.taken), Ordering::Relaxed);
     }
@@ -150,6 +168,22 @@ mod tests {
         assert_eq!(budget.used(), 1000);
         one.clear();
         assert_eq!(filled(&mut other, 700), (400, Full::Limit));
+    }
+
+    #[test]
+    fn a_short_message_finds_room_when_the_budget_is_used_up() {
+        let budget = Budget::with_reserve(1000, 300);
+        let mut greedy = Text::new(Arc::clone(&budget));
+        assert_eq!(filled(&mut greedy, 10_000), (1300, Full::Budget));
+        assert_eq!(budget.used(), 1000);
+        let mut short = Text::new(Arc::clone(&budget));
+        assert_eq!(filled(&mut short, 200), (200, Full::Limit));
+        assert_eq!(filled(&mut short, 10_000), (100, Full::Budget));
+        short.clear();
+        assert_eq!(budget.used(), 1000, "what was not taken does not come back");
+        greedy.clear();
+        assert_eq!(budget.used(), 0);
+        assert_eq!(filled(&mut short, 10_000), (1300, Full::Budget), "there is a reserve again");
     }
 
     #[test]

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::monitor::{
     qmp::{
-        budget::{Budget, DEFAULT_CAPACITY},
+        budget::{Budget, DEFAULT_CAPACITY, DEFAULT_RESERVE},
         framer::Framer,
         session::{Dispatch, Job, Session, Step},
         wire::{Version, Wire},
@@ -85,7 +85,7 @@ impl Talk {
 /// The memory that the unfinished messages of all clients share.
 fn budget() -> Arc<Budget> {
     static BUDGET: OnceLock<Arc<Budget>> = OnceLock::new();
-    Arc::clone(BUDGET.get_or_init(|| Budget::new(DEFAULT_CAPACITY)))
+    Arc::clone(BUDGET.get_or_init(|| Budget::with_reserve(DEFAULT_CAPACITY, DEFAULT_RESERVE)))
 }
 
 impl Service {

@@ -1,0 +1,314 @@
+//! Monitors whose clients are broken: whatever one of them sends, or does not read, it gets an error
+//! or is hung up on; the guest runs on, and the clients of other monitors are answered.
+
+use std::{
+    io::{Read, Write},
+    iter,
+    os::unix::net::UnixStream,
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tests::{
+    Scratch, Vmm, guest,
+    qmp::{Monitored, Qmp, error_of},
+};
+
+/// How long another client may wait for its answer. It is promised to whoever uses a monitor. What
+/// this is to find is one client that holds another up, which is for seconds or for good: so of
+/// several answers it is the median that must come in time, as the host may be busy with other tests.
+const PROMISED: Duration = Duration::from_millis(100);
+
+/// How many answers it takes for a median.
+const ANSWERS: usize = 9;
+
+/// Bytes of the longest message: 64 MiB.
+const MOST_MESSAGE: usize = 64 << 20;
+
+/// Bytes of a message that is written at a time.
+const PIECE: usize = 1 << 20;
+
+/// Memory that a monitor program has beside that of its guest and its clients, in a build of any
+/// profile, at the most.
+const OWN_MEMORY: usize = 64 << 20;
+
+/// A guest that goes on and on, with monitors whose clients are broken and one whose client is not.
+struct Vm {
+    vm: Monitored,
+    /// The client of a monitor beside.
+    witness: Qmp,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Vm {
+    fn start() -> Self {
+        Self::with_monitors(0)
+    }
+
+    /// With further monitors, which listen at [`Vm::socket`].
+    fn with_monitors(count: usize) -> Self {
+        // What the host's processors do for one of these tests they don't do for another, and what
+        // is promised is no promise for a host that has too much to do.
+        static ALONE: Mutex<()> = Mutex::new(());
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let scratch = Scratch::new();
+        let kernel = scratch.guest(guest::tick("."));
+        let sockets = (0..count).map(|number| scratch.path().join(format!("qmp{number}")));
+        let witness = scratch.path().join("witness");
+        let vmm = Vmm::line("-m 16M").kernel(&kernel).monitor(&witness);
+        let vmm = sockets.fold(vmm, |vmm, socket| vmm.monitor(&socket));
+        let vm = Monitored::of(vmm, scratch);
+        vm.running.wait_for(".");
+        Self { vm, witness: Qmp::connect(&witness), _alone: alone }
+    }
+
+    /// The first client of a monitor of those further ones.
+    fn client(&self, number: usize) -> Qmp {
+        Qmp::connect(&self.vm.scratch().path().join(format!("qmp{number}")))
+    }
+
+    /// The guest runs on, and the other client is answered in time.
+    #[track_caller]
+    fn is_unharmed(&mut self) {
+        self.vm.running.goes_on();
+        let mut waited: Vec<_> = (0..ANSWERS)
+            .map(|_| {
+                let asked = Instant::now();
+                let status = self.witness.execute("query-status", json!({}));
+                assert_eq!(status["status"], "running");
+                asked.elapsed()
+            })
+            .collect();
+        waited.sort_unstable();
+        assert!(waited[ANSWERS / 2] < PROMISED, "{waited:?}");
+    }
+
+    /// The client that has been broken is heard again.
+    #[track_caller]
+    fn hears(client: &mut Qmp) {
+        let status = client.execute("query-status", json!({}));
+        assert_eq!(status["status"], "running");
+    }
+
+    /// Ends the VM, which has not failed in any way.
+    #[track_caller]
+    fn quit(mut self) {
+        self.witness.execute("quit", json!({}));
+        self.vm.running.finish().code(0).complains_only(&[]);
+    }
+}
+
+/// Bytes that look like chance and are the same each time (Knuth's MMIX constants).
+fn noise(seed: u64) -> impl Iterator<Item = u8> {
+    let next = |state: &u64| {
+        Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407))
+    };
+    iter::successors(Some(seed), next).map(|state| state.to_be_bytes()[0])
+}
+
+/// An error that tells of that, and nothing else.
+#[track_caller]
+fn is_error(answer: &Value, text: &str) {
+    let expected = ("GenericError".to_owned(), text.to_owned());
+    assert_eq!(error_of(answer), Some(expected), "{answer}");
+}
+
+/// The start of a message of as many bytes, which goes on.
+fn endless(bytes: usize) -> impl Iterator<Item = Vec<u8>> {
+    let start = br#"{"execute": "query-status", "id": ""#.to_vec();
+    let rest = bytes - start.len();
+    let pieces = (0..rest).step_by(PIECE).map(move |at| vec![b'x'; PIECE.min(rest - at)]);
+    iter::once(start).chain(pieces)
+}
+
+#[test]
+fn binary_input_is_answered_with_errors_and_the_client_can_go_on() {
+    let mut vm = Vm::start();
+    let mut bytes: Vec<u8> = noise(1).take(256 << 10).collect();
+    // What no JSON has, and a new line: whatever came before has ended.
+    bytes.extend(b"\xff\n");
+    bytes.extend(br#"{"execute": "query-status", "id": "after"}"#);
+    let mut stream = vm.vm.qmp.stream().try_clone().expect("there are descriptors");
+    let sender = thread::spawn(move || stream.write_all(&bytes));
+    let mut errors = 0;
+    loop {
+        let answer = vm.vm.qmp.answer();
+        if answer.get("id") == Some(&json!("after")) {
+            assert_eq!(answer["return"]["status"], "running");
+            break;
+        }
+        let class = error_of(&answer).map(|(class, _)| class);
+        assert_eq!(class.as_deref(), Some("GenericError"), "{answer}");
+        errors += 1;
+    }
+    assert!(errors > 0);
+    sender.join().expect("it does not panic").expect("the monitor took all");
+    vm.is_unharmed();
+    vm.quit();
+}
+
+#[test]
+fn a_client_that_leaves_in_the_middle_of_a_message_leaves_nothing_to_the_next() {
+    let mut vm = Vm::with_monitors(1);
+    for start in [&b"{\"execute\": \"query-sta"[..], b"[[[[", b"\"\\u12", b"\"\xf0\x9f", b"tru"] {
+        let mut client = vm.client(0);
+        client.send(start);
+        vm.is_unharmed();
+        // The monitor has one client at a time.
+        client.end_input();
+        assert_eq!(client.line(), None, "{start:?} was answered");
+        Vm::hears(&mut vm.client(0));
+    }
+    vm.quit();
+}
+
+#[test]
+fn messages_nest_1024_levels_deep_and_no_deeper() {
+    let mut vm = Vm::start();
+    let too_deep = "JSON message nests deeper than 1024 levels";
+    for (levels, text) in
+        [(1024, "QMP input must be a JSON object"), (1025, too_deep), (1_000_000, too_deep)]
+    {
+        let client = &mut vm.vm.qmp;
+        client.send(format!("{}{}\n", "[".repeat(levels), "]".repeat(levels)));
+        is_error(&client.answer(), text);
+        // An object has its own level, that of the message.
+        let inner = levels - 2;
+        let open = r#"{"a":"#;
+        client.send(format!("{open}{}{}1{}\n", open.repeat(inner), open, "}".repeat(levels)));
+        let text = if levels == 1024 { "QMP input member 'a' is unexpected" } else { text };
+        is_error(&client.answer(), text);
+        Vm::hears(client);
+        vm.is_unharmed();
+    }
+    // One that is never closed.
+    vm.vm.qmp.send("[".repeat(100_000));
+    is_error(&vm.vm.qmp.answer(), too_deep);
+    vm.is_unharmed();
+    vm.quit();
+}
+
+#[test]
+fn a_message_of_more_than_64_mebibytes_is_refused_and_none_of_it_is_kept() {
+    let mut vm = Vm::start();
+    let memory = vm.vm.running.resident();
+    let mut stream = vm.vm.qmp.stream().try_clone().expect("there are descriptors");
+    let sender = thread::spawn(move || {
+        endless(MOST_MESSAGE + 1).try_for_each(|piece| stream.write_all(&piece))
+    });
+    // While it comes in.
+    vm.is_unharmed();
+    sender.join().expect("it does not panic").expect("the monitor took all");
+    is_error(&vm.vm.qmp.answer(), &format!("JSON message is longer than {MOST_MESSAGE} bytes"));
+    vm.is_unharmed();
+    let memory_since = vm.vm.running.resident();
+    assert!(memory_since < memory + OWN_MEMORY, "{memory} bytes, then {memory_since}");
+    // The rest of that message is no message.
+    vm.vm.qmp.send("and so on\"}\n");
+    Vm::hears(&mut vm.vm.qmp);
+    vm.quit();
+}
+
+#[test]
+fn all_clients_together_keep_256_mebibytes_and_short_messages_of_others_find_room() {
+    // Of a message, its text is kept, in room that grows by doubling.
+    let share = MOST_MESSAGE;
+    let mut vm = Vm::with_monitors(5);
+    let mut clients: Vec<_> = (0..5).map(|number| vm.client(number)).collect();
+    let (last, first) = clients.split_last_mut().expect("there are some");
+    for client in first {
+        // More than half of the share, so that there is room for all of it.
+        for piece in endless(share / 2 + PIECE) {
+            client.send(piece);
+        }
+        vm.is_unharmed();
+    }
+    for piece in endless(PIECE) {
+        last.send(piece);
+    }
+    let capacity = 256 << 20;
+    let text = format!("JSON messages of all clients are longer than {capacity} bytes");
+    is_error(&last.answer(), &text);
+    assert!(vm.vm.running.resident() < capacity + (16 << 20) + OWN_MEMORY);
+    vm.is_unharmed();
+    last.send("\"}\n");
+    Vm::hears(last);
+    // Once one of them has left there is room again.
+    clients.remove(0);
+    Vm::hears(&mut vm.client(0));
+    let mut last = clients.pop().expect("it is there");
+    let id = "y".repeat(PIECE);
+    let answer = last.ask(&json!({ "execute": "query-status", "id": id }));
+    assert_eq!(answer["id"], json!(id));
+    vm.is_unharmed();
+    vm.quit();
+}
+
+#[test]
+fn a_client_that_asks_for_much_and_reads_nothing_is_waited_for_alone() {
+    for out_of_band in [false, true] {
+        let mut vm = Vm::with_monitors(1);
+        let socket = vm.vm.scratch().path().join("qmp0");
+        let mut client = match out_of_band {
+            false => Qmp::connect(&socket),
+            true => Qmp::connect_out_of_band(&socket),
+        };
+        let request = format!("{}\n", json!({ "execute": "query-qmp-schema" }));
+        // It is not even read any more, once what it was answered has not been taken.
+        assert!(client.flood(request.as_bytes()) > 0);
+        vm.is_unharmed();
+        // Events are for all clients. Those that wait for it don't wait for ever.
+        for _ in 0..600 {
+            vm.witness.execute("stop", json!({}));
+            vm.witness.execute("cont", json!({}));
+        }
+        vm.is_unharmed();
+        assert!(vm.vm.running.resident() < 2 * OWN_MEMORY);
+        vm.quit();
+    }
+}
+
+#[test]
+fn a_hundred_clients_of_as_many_monitors_are_answered_all() {
+    let mut vm = Vm::with_monitors(100);
+    let mut clients: Vec<_> = (0..100).map(|number| vm.client(number)).collect();
+    for client in &mut clients {
+        client.send(format!("{}\n", json!({ "execute": "query-machines", "id": 1 })));
+    }
+    vm.is_unharmed();
+    for client in &mut clients {
+        assert_eq!(client.answer()["id"], 1);
+    }
+    // All of them hear what one of them does.
+    clients[0].execute("stop", json!({}));
+    for client in &mut clients {
+        client.event("STOP");
+    }
+    clients[99].execute("cont", json!({}));
+    vm.is_unharmed();
+    vm.quit();
+}
+
+#[test]
+fn of_a_hundred_clients_of_one_monitor_the_first_is_answered_and_the_others_hung_up_on() {
+    let mut vm = Vm::with_monitors(1);
+    let socket = vm.vm.scratch().path().join("qmp0");
+    let mut first = vm.client(0);
+    let others: Vec<_> =
+        (0..99).map(|_| UnixStream::connect(&socket).expect("it listens")).collect();
+    vm.is_unharmed();
+    Vm::hears(&mut first);
+    for mut other in others {
+        let mut greeting = Vec::new();
+        other.set_read_timeout(Some(Duration::from_secs(60))).expect("it is a socket");
+        other.read_to_end(&mut greeting).expect("it is hung up on");
+        assert_eq!(greeting, b"");
+    }
+    // There is room for another once the first has left.
+    first.end_input();
+    assert_eq!(first.line(), None);
+    Vm::hears(&mut vm.client(0));
+    vm.quit();
+}
