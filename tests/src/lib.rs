@@ -22,5 +22,5 @@ mod vmm;
 pub use finished::Finished;
 pub use programs::{Profile, empty_vmm, matrix_vmm, palisade, palisade_of, third_party_vmm};
 pub use running::Running;
-pub use scratch::{Scratch, debian_kernel};
+pub use scratch::{Scratch, debian_kernel, python};
 pub use vmm::Vmm;

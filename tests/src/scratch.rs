@@ -42,8 +42,21 @@ impl Scratch {
 /// # Panics
 /// If it has not been fetched.
 pub fn debian_kernel() -> PathBuf {
+    fetched("debian-kernel/vmlinuz")
+}
+
+/// A Python interpreter that has what our scripts in that language import, as the workspace's fetch
+/// task puts it down.
+///
+/// # Panics
+/// If it has not been fetched.
+pub fn python() -> PathBuf {
+    fetched("venv/bin/python")
+}
+
+fn fetched(path: &str) -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("it is in a workspace");
-    let kernel = workspace.join(".cache/debian-kernel/vmlinuz");
-    assert!(kernel.is_file(), "there is no {}: run cargo xtask fetch", kernel.display());
-    kernel
+    let file = workspace.join(".cache").join(path);
+    assert!(file.is_file(), "there is no {}: run cargo xtask fetch", file.display());
+    file
 }

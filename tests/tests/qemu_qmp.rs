@@ -1,0 +1,73 @@
+//! A client of the machine protocol that nobody here wrote, PyPI's `qemu.qmp`: it connects to every
+//! machine that there is, and does with it what a management program does.
+
+use std::{path::Path, process::Command};
+
+use serde_json::{Value, json};
+use tests::{
+    Finished, Scratch, Vmm, python,
+    qmp::{Monitored, Qmp},
+    qtest::PERMITTED,
+};
+
+/// Has a script of ours control a VM until that has ended. What the script tells.
+#[track_caller]
+fn control(vmm: Vmm, driver: Option<&str>) -> (Value, Finished) {
+    let scratch = Scratch::new();
+    let socket = scratch.path().join("python");
+    let vm = Monitored::of(vmm.monitor(&socket), scratch);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/walk.py");
+    let mut python = Command::new(python());
+    python.arg(script).arg(&socket).args(driver);
+    let output = python.output().expect("there is an interpreter");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{python:?}: {}\n{said}", output.status);
+    let told = serde_json::from_slice(&output.stdout).expect("it tells JSON");
+    (told, vm.running.finish())
+}
+
+/// The machines that a monitor tells of.
+fn machines() -> Vec<String> {
+    let mut vm = Monitored::start("-nodefaults -machine none");
+    let machines = vm.qmp.execute("query-machines", json!({}));
+    let name = |entry: &Value| entry["name"].as_str().expect("it has a name").to_owned();
+    machines.as_array().expect("it is a list").iter().map(name).collect()
+}
+
+fn paths(client: &mut Qmp) -> usize {
+    // One line for each object.
+    client.human("info qom-tree /").lines().count()
+}
+
+#[test]
+fn it_walks_every_machine_adds_and_deletes_and_hears_of_it() {
+    let machines = machines();
+    assert!(machines.len() >= 2, "{machines:?}");
+    for machine in machines {
+        let (options, driver) = match machine.as_str() {
+            "none" => ("-machine none", None),
+            // A machine that has not started yet takes devices of every kind.
+            _ => ("-accel qtest -m 16M -smp 2 -serial null -S", Some("pvpanic")),
+        };
+        let vmm = Vmm::line(options).and(PERMITTED);
+        let vmm = if driver.is_some() { vmm.args(["-machine", &machine]) } else { vmm };
+        let (told, ended) = control(vmm, driver);
+        ended.code(0);
+        let objects = told["objects"].as_array().expect("it is a list");
+        assert!(objects.contains(&json!("/machine")), "{machine}: {told}");
+        assert!(told["properties"].as_u64() > Some(2 * objects.len() as u64), "{machine}: {told}");
+    }
+}
+
+#[test]
+fn it_controls_a_guest_that_runs() {
+    let scratch = Scratch::new();
+    let kernel = scratch.guest(tests::guest::tick("."));
+    let (told, ended) = control(Vmm::line("-m 16M").kernel(&kernel), None);
+    ended.code(0).complains_only(&[]);
+    let objects = told["objects"].as_array().expect("it is a list").len();
+    let mut vm = Monitored::of(Vmm::line("-m 16M").kernel(&kernel), scratch);
+    // A monitor and its stream less, of the script's own.
+    assert_eq!(objects, paths(&mut vm.qmp) + 2, "{told}");
+    vm.quit().code(0);
+}
