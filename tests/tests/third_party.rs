@@ -1,6 +1,7 @@
 //! Types that the project does not know, in a monitor that a third party builds with them.
 
-use tests::{Scratch, Vmm, empty_vmm, guest, third_party_vmm};
+use serde_json::json;
+use tests::{Scratch, Vmm, empty_vmm, guest, qmp::Monitored, third_party_vmm};
 
 fn third_party(options: &str) -> Vmm {
     Vmm::of(third_party_vmm(), options.split_whitespace())
@@ -102,6 +103,31 @@ fn a_value_that_is_fine_with_the_others_is_not_refused() {
         let failed = vmm.run().refuses_to_start_with(&["-device failing-device: "]);
         assert!(!failed.stderr().contains("conditional"), "{failed}");
     }
+}
+
+#[test]
+fn a_value_that_is_changed_later_taints_as_one_that_is_given() {
+    let device = "conditional-device,guards=0,id=d";
+    let path = "/machine/peripheral/d";
+    let property = "Property 'conditional-device.guards' with value '0' is declared as insecure";
+    let reason = "nobody watches a door that is not locked";
+    let unlock = json!({ "path": path, "property": "locked", "value": false });
+    let vmm = third_party("-machine none").args(["-device", device]);
+    let mut vm = Monitored::of(vmm.clone(), Scratch::new());
+    assert_eq!(vm.qmp.refused("qom-set", unlock.clone()).1, property);
+    assert_eq!(vm.qmp.property(path, "locked"), true);
+    vm.quit().code(0).complains_only(&[]);
+    let mut vm = Monitored::of(vmm.and("-compat insecure-types=warn"), Scratch::new());
+    vm.qmp.execute("qom-set", unlock);
+    let event = vm.qmp.event("SECURITY_TAINTED");
+    assert_eq!(event["data"]["path"], path);
+    assert_eq!(event["data"]["property"], "guards");
+    let tainted = |word: &str| format!("third-party-vmm: {word}: '{path}': {property}: {reason}");
+    vm.quit().code(0).complains_only(&[
+        &format!("third-party-vmm: warning: -device {device}: {property}"),
+        &tainted("tainted"),
+        &tainted("was tainted"),
+    ]);
 }
 
 #[test]

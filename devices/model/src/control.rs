@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use qom_core::{
-    CompatFinding, CompatPolicy, CreateError, Created, Obj, Origin, Policy, PolicyStatement,
-    RaiseError, RemoveError, Request, Tree,
+    CompatFinding, CompatPolicy, CreateError, Created, Finding, Given, Obj, Origin, Policy,
+    PolicyStatement, RaiseError, RemoveError, Request, SetError, Tree,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -64,6 +64,13 @@ pub trait VmControl: Send + Sync {
     /// # Errors
     /// If it can't be, or a policy refuses it.
     fn create(&self, requests: Vec<Request>) -> Result<Created, CreateError>;
+
+    /// Changes a live property of an object that exists. What taints the VM from then on is told as
+    /// it is of what is created, and given back.
+    ///
+    /// # Errors
+    /// If it can't be changed, the value is bad, or the policy refuses it.
+    fn set(&self, object: &Obj, property: &str, value: &Given) -> Result<Vec<Finding>, SetError>;
 
     /// Removes an object that was asked for, with all that it brought.
     ///

@@ -19,8 +19,8 @@ pub struct ConditionalDevice {
     )]
     guards: u8,
     /// Whether the door is locked
-    #[property(default = true)]
-    locked: bool,
+    #[property(default = true, live)]
+    locked: Live<bool>,
 }
 
 fn nobody_watches(config: &Configuration<'_>) -> Result<bool, PlanError> {

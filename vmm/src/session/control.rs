@@ -15,8 +15,8 @@ use device_model::{
     monitor::CommandError,
     platform::Platform,
     qom_core::{
-        CompatFinding, CompatInput, CreateError, Created, Feature, Obj, Origin, Policy,
-        PolicyStatement, RaiseError, RemoveError, Request, Subject, Tree,
+        CompatFinding, CompatInput, CreateError, Created, Feature, Finding, Given, Obj, Origin,
+        Policy, PolicyStatement, RaiseError, RemoveError, Request, SetError, Subject, Tree,
     },
     taint::announce_taints,
 };
@@ -133,6 +133,13 @@ impl VmControl for Control {
             Err(error) => self.abort_if_told(error),
         }
         created
+    }
+
+    fn set(&self, object: &Obj, property: &str, value: &Given) -> Result<Vec<Finding>, SetError> {
+        let findings = self.tree.set(object, property, value)?;
+        report::taints(&findings);
+        announce_taints(&self.platform, &findings);
+        Ok(findings)
     }
 
     fn remove(&self, object: &Obj) -> Result<(), RemoveError> {

@@ -4,8 +4,8 @@ use std::{mem, sync::Arc};
 
 use parking_lot::Mutex;
 use qom_core::{
-    CompatFinding, CreateError, Created, InsecureTypes, Obj, Origin, Policy, PolicyStatement,
-    RaiseError, RemoveError, Request, Tree,
+    CompatFinding, CreateError, Created, Finding, Given, InsecureTypes, Obj, Origin, Policy,
+    PolicyStatement, RaiseError, RemoveError, Request, SetError, Tree,
 };
 
 use super::Machine;
@@ -88,6 +88,12 @@ impl VmControl for Machine {
             Err(_) => {}
         }
         created
+    }
+
+    fn set(&self, object: &Obj, property: &str, value: &Given) -> Result<Vec<Finding>, SetError> {
+        let findings = self.tree.set(object, property, value)?;
+        announce_taints(&self.platform, &findings);
+        Ok(findings)
     }
 
     fn remove(&self, object: &Obj) -> Result<(), RemoveError> {

@@ -12,8 +12,8 @@ use device_model::{
     platform::Platform,
     qom_core::{
         CompatFinding, CompatInput, CompatOutput, CompatPolicy, CompatStatement, CreateError,
-        Created, Feature, Obj, Origin, Policy, PolicyStatement, RaiseError, RemoveError, Request,
-        Tree,
+        Created, Feature, Finding, Given, Obj, Origin, Policy, PolicyStatement, RaiseError,
+        RemoveError, Request, SetError, Tree,
     },
     testing::{Machine, TestChardev, wait_until},
 };
@@ -45,6 +45,10 @@ impl VmControl for Barren {
 
     fn create(&self, _: Vec<Request>) -> Result<Created, CreateError> {
         self.0.create("no-such-type", "none", &[]).map_err(|error| *error)
+    }
+
+    fn set(&self, object: &Obj, property: &str, value: &Given) -> Result<Vec<Finding>, SetError> {
+        VmControl::set(&self.0, object, property, value)
     }
 
     fn remove(&self, object: &Obj) -> Result<(), RemoveError> {

@@ -7,8 +7,8 @@ use device_model::{
     monitor::{CommandContext, CommandError, CommandTable},
     platform::Platform,
     qom_core::{
-        CompatFinding, CompatPolicy, CreateError, Created, Obj, Origin, Policy, PolicyStatement,
-        RaiseError, RemoveError, Request, Tree,
+        CompatFinding, CompatPolicy, CreateError, Created, Finding, Given, Obj, Origin, Policy,
+        PolicyStatement, RaiseError, RemoveError, Request, SetError, Tree,
     },
 };
 use serde_json::{Map, Value, json};
@@ -31,6 +31,9 @@ impl VmControl for Untouched {
     }
     fn create(&self, _: Vec<Request>) -> Result<Created, CreateError> {
         unreachable!("introspection created something")
+    }
+    fn set(&self, _: &Obj, _: &str, _: &Given) -> Result<Vec<Finding>, SetError> {
+        unreachable!("introspection changed something")
     }
     fn remove(&self, _: &Obj) -> Result<(), RemoveError> {
         unreachable!("introspection removed something")

@@ -3,7 +3,6 @@
 use device_model::{
     monitor::{Command, CommandContext, CommandError, Nothing, register_command},
     qom_core::{Given, Obj, PlanError, SetError, Value},
-    taint::announce_taints,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -96,12 +95,11 @@ impl Command for QomSet {
             let text = format!("Property '{class}.{property}' is read-only");
             return Err(CommandError::generic(text));
         }
-        let set = context.tree().set(&object, &property, &Given::Json(value));
+        let set = context.vm().set(&object, &property, &Given::Json(value));
         if let Err(SetError::Incompatible(refused)) = &set {
             context.vm().heed(std::slice::from_ref(refused));
         }
-        let findings = set?;
-        announce_taints(context.platform(), &findings);
+        set?;
         context.vm().heed(context.tree().judge_compat(&object, &property).as_slice());
         Ok(Nothing {})
     }

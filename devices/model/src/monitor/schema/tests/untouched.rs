@@ -53,6 +53,15 @@ impl VmControl for Untouched {
     fn create(&self, _: Vec<Request>) -> Result<Created, CreateError> {
         unreachable!()
     }
+    fn set(
+        &self,
+        _: &qom_core::Obj,
+        _: &str,
+        _: &qom_core::Given,
+    ) -> Result<Vec<qom_core::Finding>, qom_core::SetError> {
+        unreachable!()
+    }
+
     fn remove(&self, _: &Obj) -> Result<(), RemoveError> {
         unreachable!()
     }
