@@ -189,6 +189,22 @@ fn bytes_that_are_no_text_are_refused_wherever_they_are() {
 }
 
 #[test]
+fn a_device_stands_on_a_bus_that_the_machine_has() {
+    let scratch = Scratch::new();
+    let kernel = scratch.guest(guest::power_off("ran"));
+    let vmm = Vmm::line("-m 16M").kernel(&kernel);
+    vmm.and("-device pvpanic,bus=isa.0").run().code(0).says_only("ran");
+    each_is_refused(&[
+        ("-device pvpanic,bus=pci.0", "-device pvpanic,bus=pci.0: Bus 'pci.0' not found"),
+        ("-device pvpanic,bus=", "-device pvpanic,bus=: Bus '' not found"),
+        (
+            "-device {\"driver\":\"pvpanic\",\"bus\":5}",
+            "-device {\"driver\":\"pvpanic\",\"bus\":5}: Bus '5' not found",
+        ),
+    ]);
+}
+
+#[test]
 fn an_id_is_given_once() {
     each_is_refused(&[
         (

@@ -11,8 +11,13 @@ use vmm::{
 
 use crate::{in_each_status, with_each_feature};
 
-static CLASS: MachineClass =
-    MachineClass { is_default: false, runs_guest: false, has_serial: false, max_cpus: 0 };
+static CLASS: MachineClass = MachineClass {
+    is_default: false,
+    runs_guest: false,
+    has_serial: false,
+    max_cpus: 0,
+    buses: &["ISA"],
+};
 
 fn containers(_: &Configuration<'_>, children: &mut Children) -> Result<(), PlanError> {
     for name in ["peripheral", "peripheral-anon", "unattached"] {

@@ -87,14 +87,16 @@ fn cells(registry: &Registry, policy: Policy, in_force: Policy) -> Vec<Cell> {
             if let Some(outcome) = attempt.ask(vm) {
                 tried(&format!("check-security on '{rest}'"), outcome);
             }
-            if let Some(outcome) = attempt.command(vm) {
+            let commands = [("command", attempt.command(vm)), ("typed", attempt.typed(vm))];
+            let given = commands.into_iter().filter_map(|(way, outcome)| Some((way, outcome?)));
+            for (way, outcome) in given {
                 let done = outcome == Outcome::Judged(Action::Permit);
                 let warned = done && expected == Action::Warn;
                 if warned {
                     to_be_warned.extend(attempt.warning());
                 }
                 let outcome = if warned { Outcome::Judged(Action::Warn) } else { outcome };
-                tried(&format!("command on '{rest}'"), outcome);
+                tried(&format!("{way} on '{rest}'"), outcome);
             }
         }
     }

@@ -324,6 +324,24 @@ impl Attempt<'_> {
         Some(Outcome::Judged(Action::Permit))
     }
 
+    /// As [`Attempt::command`], by what a person types, which there is for devices.
+    pub(crate) fn typed(&self, monitored: &mut Monitored) -> Option<Outcome> {
+        let Commands { create, remove, .. } = self.kind.commands.as_ref()?;
+        let container = self.kind.container.filter(|_| self.kind.option.0 == "device")?;
+        let told = monitored.qmp.human(&format!("{create} {}", self.pairs()));
+        if !told.is_empty() {
+            assert!(!has_child(monitored, container), "{told}: nothing of it is there");
+            return Some(match objects(&told) {
+                true => Outcome::Judged(Action::Refuse),
+                false => Outcome::Failed(told),
+            });
+        }
+        assert!(has_child(monitored, container), "it is in the tree");
+        assert_eq!(monitored.qmp.human(&format!("{remove} {ID}")), "");
+        assert!(!has_child(monitored, container), "it has gone");
+        Some(Outcome::Judged(Action::Permit))
+    }
+
     /// What a log says before what it warns of, if a command asks for it.
     pub(crate) fn warning(&self) -> Option<String> {
         let create = self.kind.commands.as_ref()?.create;

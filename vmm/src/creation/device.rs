@@ -11,6 +11,8 @@ use device_model::{
 };
 use thiserror::Error;
 
+use crate::machine::MachineClass;
+
 /// Where devices stand that have an id.
 pub const PERIPHERAL: &str = "/machine/peripheral";
 /// Where devices stand that have none.
@@ -33,6 +35,63 @@ pub enum DriverError {
     /// A device that only boards create.
     #[error("Parameter 'driver' expects a pluggable device type")]
     Unpluggable,
+}
+
+/// Why a machine has no place for a device.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BusError {
+    /// No bus of that name.
+    #[error("Bus '{0}' not found")]
+    Unknown(String),
+    /// A bus for other devices.
+    #[error("Device '{driver}' can't go on {kind} bus")]
+    Unfit {
+        /// The device's type.
+        driver: String,
+        /// What kind of bus it was to stand on.
+        kind: &'static str,
+    },
+    /// No bus for it.
+    #[error("No '{kind}' bus found for device '{driver}'")]
+    Missing {
+        /// The device's type.
+        driver: String,
+        /// What kind of bus it stands on.
+        kind: &'static str,
+    },
+}
+
+/// What the only bus of a kind is called.
+pub fn bus_name(kind: &str) -> String {
+    format!("{}.0", kind.to_ascii_lowercase())
+}
+
+/// Checks that a machine of that class has the bus of that name, if one is given, and a bus on which
+/// a device of that plug can stand.
+///
+/// # Errors
+/// If it has not.
+pub fn check_bus(
+    machine: &Class,
+    driver: &str,
+    plug: &Plug,
+    name: Option<&str>,
+) -> Result<(), BusError> {
+    let buses = machine.data::<MachineClass>().map(|machine| machine.buses).unwrap_or_default();
+    let driver = || driver.to_owned();
+    match (name, plug.bus) {
+        (Some(name), kind) => {
+            let named = buses.iter().find(|bus| bus_name(bus) == name);
+            match named.copied().ok_or_else(|| BusError::Unknown(name.to_owned()))? {
+                found if kind == Some(found) => Ok(()),
+                kind => Err(BusError::Unfit { driver: driver(), kind }),
+            }
+        }
+        (None, Some(kind)) if !buses.contains(&kind) => {
+            Err(BusError::Missing { driver: driver(), kind })
+        }
+        (None, _) => Ok(()),
+    }
 }
 
 /// Types of the devices that users may add, sorted by name.
@@ -91,6 +150,35 @@ fn anonymous(driver: &str, number: u64) -> Request {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_device_stands_on_a_bus_of_its_kind_that_the_machine_has() {
+        let registry = Registry::global().expect("the types fit together");
+        let machine = registry.class("microvm-machine").expect("it is one of ours");
+        let (isa, pci) = (Some("ISA"), Some("PCI"));
+        let told = |bus, name| {
+            let plug = Plug { bus, hotpluggable: false };
+            check_bus(machine, "d", &plug, name).map_err(|error| error.to_string())
+        };
+        for good in [(isa, None), (isa, Some("isa.0")), (None, None)] {
+            assert_eq!(told(good.0, good.1), Ok(()), "{good:?}");
+        }
+        for (bus, name, why) in [
+            (isa, Some("isa.1"), "Bus 'isa.1' not found"),
+            (None, Some(""), "Bus '' not found"),
+            (pci, Some("pci.0"), "Bus 'pci.0' not found"),
+            (pci, Some("isa.0"), "Device 'd' can't go on ISA bus"),
+            (None, Some("isa.0"), "Device 'd' can't go on ISA bus"),
+            (pci, None, "No 'PCI' bus found for device 'd'"),
+        ] {
+            assert_eq!(told(bus, name), Err(why.to_owned()), "{bus:?} {name:?}");
+        }
+        // What is no machine has no bus.
+        let other = registry.class("container").expect("it is in every tree");
+        let plug = Plug { bus: isa, hotpluggable: false };
+        let error = check_bus(other, "d", &plug, None).expect_err("there is none");
+        assert_eq!(error.to_string(), "No 'ISA' bus found for device 'd'");
+    }
 
     #[test]
     fn no_two_devices_without_an_id_share_a_name() {

@@ -85,8 +85,13 @@ pub struct MicrovmMachine {
 const KERNEL_LOADER: &str = "kernel-loader";
 const INITRD_LOADER: &str = "initrd-loader";
 
-static CLASS: MachineClass =
-    MachineClass { is_default: true, runs_guest: true, has_serial: true, max_cpus: 255 };
+static CLASS: MachineClass = MachineClass {
+    is_default: true,
+    runs_guest: true,
+    has_serial: true,
+    max_cpus: 255,
+    buses: &["ISA"],
+};
 
 /// ISA interrupt of the 8254 timer, and the I/O APIC's pin that it is wired to.
 const TIMER_INTERRUPT: (u8, u32) = (0, 2);

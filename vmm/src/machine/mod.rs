@@ -69,7 +69,11 @@ pub struct MachineClass {
     pub has_serial: bool,
     /// The greatest number of processors.
     pub max_cpus: u32,
+    /// The kinds of its buses on which users' devices can stand, one bus of each: `ISA`.
+    pub buses: &'static [&'static str],
 }
 
+/// Where the machine stands.
+pub const MACHINE: &str = "/machine";
 /// Behind the name of a machine's type, which users leave out.
 pub const TYPE_SUFFIX: &str = "-machine";

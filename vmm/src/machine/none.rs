@@ -12,8 +12,14 @@ use crate::boot::entry::Entry;
 #[qom_type(secure, parent = Machine, class_data = CLASS, children = containers)]
 pub struct NoneMachine;
 
-static CLASS: MachineClass =
-    MachineClass { is_default: false, runs_guest: false, has_serial: false, max_cpus: 0 };
+static CLASS: MachineClass = MachineClass {
+    is_default: false,
+    runs_guest: false,
+    has_serial: false,
+    max_cpus: 0,
+    // No guest sees them, but whoever asks what would become of a device can try.
+    buses: &["ISA"],
+};
 
 /// Only what users may add to, as on every machine.
 fn containers(config: &Configuration<'_>, children: &mut Children) -> Result<(), PlanError> {

@@ -9,7 +9,11 @@ use device_model::{
 use thiserror::Error;
 
 use crate::{
-    creation::{chardev::BackendError, device::DriverError, object::ObjectTypeError},
+    creation::{
+        chardev::BackendError,
+        device::{BusError, DriverError},
+        object::ObjectTypeError,
+    },
     options::{choice::ChoiceError, command_line::CommandLineError, nesting::NestingError},
     vcpu::SlotError,
 };
@@ -125,6 +129,9 @@ pub enum OptionError {
     /// No device that users can add.
     #[error(transparent)]
     Driver(#[from] DriverError),
+    /// No bus for it.
+    #[error(transparent)]
+    Bus(#[from] BusError),
     /// No object that users can create.
     #[error(transparent)]
     Object(#[from] ObjectTypeError),

@@ -11,18 +11,16 @@ use self::{nested::with_nested_arguments, streams::FirstSerial};
 use super::error::{OptionError, StartError};
 use crate::{
     creation::{device, object},
-    machine::{self, MachineClass},
+    machine::{self, MACHINE, MachineClass},
     options::{
         command_line::{CommandLine, Entry, MACHINE_KEYS},
-        keyval::OptionArgs,
+        keyval::{OptionArgs, unquoted},
         smp::Topology,
     },
 };
 
 /// Where the accelerator stands.
 const ACCELERATOR: &str = "/accel";
-/// Where the machine stands.
-pub(super) const MACHINE: &str = "/machine";
 /// What the accelerator is, unless the user names another.
 const DEFAULT_ACCELERATOR: &str = "kvm";
 /// Where the interrupt chips are, which users say of machine or accelerator, as QEMU's do.
@@ -48,7 +46,7 @@ pub(super) fn requests(
     builder.qtest()?;
     let serial = builder.serial(&machine)?;
     builder.machine(&machine, serial)?;
-    builder.devices()?;
+    builder.devices(&machine)?;
     Ok(builder.requests)
 }
 
@@ -173,7 +171,7 @@ impl<'a> Builder<'a> {
             (Some((entry, arguments)), None) => {
                 let name = arguments.implied.as_deref().unwrap_or_default();
                 self.agree_on_irqchip(entry, name, arguments)?;
-                with_arguments(self.named_accelerator(entry, name)?, entry, arguments)
+                with_arguments(self.named_accelerator(entry, name)?, entry, arguments, &[])
             }
             (None, Some((entry, name))) => {
                 let name = name.as_text().map_or_else(|| name.to_string(), str::to_owned);
@@ -377,12 +375,15 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn devices(&mut self) -> Result<(), StartError> {
+    fn devices(&mut self, machine: &Chosen<'_>) -> Result<(), StartError> {
         let mut ids: Vec<String> = Vec::new();
         for (position, (entry, arguments)) in (0..).zip(self.line.devices()) {
             let driver = arguments.implied.as_deref().unwrap_or_default();
-            device::pluggable(self.registry, driver)
+            let (_, plug) = device::pluggable(self.registry, driver)
                 .map_err(|problem| refuse_key(entry, "driver", problem.into()))?;
+            let bus = arguments.get("bus").map(unquoted);
+            device::check_bus(machine.class, driver, plug, bus.as_deref())
+                .map_err(|problem| refuse_key(entry, "bus", problem.into()))?;
             let request = match text(arguments, "id") {
                 Some(id) if ids.contains(&id) => {
                     return Err(refuse(entry, OptionError::DuplicateId { what: "device", id }));
@@ -394,7 +395,9 @@ impl<'a> Builder<'a> {
                 }
                 None => device::at_position(driver, position),
             };
-            self.requests.push(with_arguments(request, entry, arguments).from(origin(entry)));
+            self.requests.push(
+                with_arguments(request, entry, arguments, &["id", "bus"]).from(origin(entry)),
+            );
         }
         Ok(())
     }
@@ -410,12 +413,17 @@ fn request(type_name: &str, path: &str) -> Request {
     Request::new(type_name, "/", path.trim_start_matches('/'))
 }
 
-/// The properties among the keys of an option.
-fn with_arguments(request: Request, entry: &Entry, arguments: &OptionArgs) -> Request {
+/// The properties among the keys of an option, which are all but those `beside` them.
+fn with_arguments(
+    request: Request,
+    entry: &Entry,
+    arguments: &OptionArgs,
+    beside: &[&str],
+) -> Request {
     arguments
         .entries
         .iter()
-        .filter(|(key, _)| key != "id")
+        .filter(|(key, _)| !beside.contains(&key.as_str()))
         .fold(request, |request, (key, value)| {
             request.set_by(origin_of(entry, key), key, value.clone())
         })

@@ -9,16 +9,12 @@ use device_model::{
 };
 
 use super::{
-    control::Control,
-    error::StartError,
-    policy,
-    realizer::Realizer,
-    report,
-    requests::{self, MACHINE},
-    signals::EndSignals,
-    tree,
+    control::Control, error::StartError, policy, realizer::Realizer, report, requests,
+    signals::EndSignals, tree,
 };
-use crate::{loader::Loader, monitor::Monitor, options::command_line::CommandLine};
+use crate::{
+    loader::Loader, machine::MACHINE, monitor::Monitor, options::command_line::CommandLine,
+};
 
 /// A VM whose objects all exist and whose processors are at rest.
 #[derive(Debug)]

@@ -7,13 +7,13 @@ use device_model::{
         Command, CommandContext, CommandError, ErrorClass, Event, Nothing, register_command,
         register_event,
     },
-    qom_core::{Obj, Origin},
+    qom_core::{Given, Obj, Origin},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::arguments::{Properties, check_id, child, with_properties};
-use crate::creation::device;
+use super::arguments::{Properties, check_id, child};
+use crate::{creation::device, machine::MACHINE};
 
 /// `device_add`.
 struct DeviceAdd;
@@ -34,30 +34,6 @@ struct DeviceAddArguments {
     properties: Properties,
 }
 
-/// What the only bus of a kind is called.
-fn bus_name(kind: &str) -> String {
-    format!("{}.0", kind.to_ascii_lowercase())
-}
-
-/// Checks that there is a bus of that name, and that a device of this plug fits it.
-fn check_bus(
-    context: &CommandContext<'_>,
-    driver: &str,
-    plug: &Plug,
-    name: &str,
-) -> Result<(), CommandError> {
-    let kind = device::all_pluggable(context.tree().registry())
-        .filter_map(|(_, plug)| plug.bus)
-        .find(|kind| bus_name(kind) == name);
-    let Some(kind) = kind else {
-        return Err(CommandError::generic(format!("Bus '{name}' not found")));
-    };
-    if plug.bus != Some(kind) {
-        return Err(CommandError::generic(format!("Device '{driver}' can't go on {kind} bus")));
-    }
-    Ok(())
-}
-
 /// Checks that a device of this plug can be added or taken in the state in which the machine is.
 fn check_hotplug(
     context: &CommandContext<'_>,
@@ -67,10 +43,59 @@ fn check_hotplug(
     if plug.hotpluggable || context.vm().run_state() == RunState::Prelaunch {
         return Ok(());
     }
-    let what = plug
-        .bus
-        .map_or_else(|| format!("Device '{what}'"), |kind| format!("Bus '{}'", bus_name(kind)));
+    let what = plug.bus.map_or_else(
+        || format!("Device '{what}'"),
+        |kind| format!("Bus '{}'", device::bus_name(kind)),
+    );
     Err(CommandError::generic(format!("{what} does not support hotplugging")))
+}
+
+/// A device that is asked for, by a program or by a person.
+pub(in crate::monitor) struct NewDevice {
+    /// Its type.
+    pub(in crate::monitor) driver: String,
+    /// Name of the bus that it is to stand on.
+    pub(in crate::monitor) bus: Option<String>,
+    /// What it is to be called.
+    pub(in crate::monitor) id: Option<String>,
+    /// Its properties.
+    pub(in crate::monitor) properties: Vec<(String, Given)>,
+}
+
+impl NewDevice {
+    /// Adds it.
+    ///
+    /// # Errors
+    /// If it can't be, or the policy refuses it.
+    pub(in crate::monitor) fn add(self, context: &CommandContext<'_>) -> Result<(), CommandError> {
+        let Self { driver, bus, id, properties } = self;
+        let tree = context.tree();
+        let (_, plug) = device::pluggable(tree.registry(), &driver)
+            .map_err(|error| CommandError::caused(&error))?;
+        // What the policy refuses is told as such, whatever else is wrong.
+        if tree.permit(&driver).is_ok() {
+            let machine = tree.resolve(MACHINE)?;
+            device::check_bus(machine.class(), &driver, plug, bus.as_deref())
+                .map_err(|error| CommandError::caused(&error))?;
+            check_hotplug(context, &driver, plug)?;
+        }
+        let request = match &id {
+            Some(id) => {
+                check_id(id)?;
+                if child(tree.root(), device::PERIPHERAL, id).is_some() {
+                    return Err(CommandError::generic(format!("Duplicate device ID '{id}'")));
+                }
+                device::with_id(&driver, id)
+            }
+            None => device::without_id(&driver),
+        };
+        let id = id.map(|id| format!(",id={id}")).unwrap_or_default();
+        let request = request.from(Origin::new(format!("device_add {driver}{id}")));
+        let request =
+            properties.into_iter().fold(request, |request, (name, value)| request.set(name, value));
+        context.vm().create(vec![request])?;
+        Ok(())
+    }
 }
 
 impl Command for DeviceAdd {
@@ -83,28 +108,9 @@ impl Command for DeviceAdd {
         arguments: DeviceAddArguments,
     ) -> Result<Nothing, CommandError> {
         let DeviceAddArguments { driver, bus, id, properties } = arguments;
-        let (_, plug) = device::pluggable(context.tree().registry(), &driver)
-            .map_err(|error| CommandError::caused(&error))?;
-        // What the policy refuses is told as such, whatever else is wrong.
-        if context.tree().permit(&driver).is_ok() {
-            if let Some(bus) = &bus {
-                check_bus(context, &driver, plug, bus)?;
-            }
-            check_hotplug(context, &driver, plug)?;
-        }
-        let request = match &id {
-            Some(id) => {
-                check_id(id)?;
-                if child(context.tree().root(), device::PERIPHERAL, id).is_some() {
-                    return Err(CommandError::generic(format!("Duplicate device ID '{id}'")));
-                }
-                device::with_id(&driver, id)
-            }
-            None => device::without_id(&driver),
-        };
-        let id = id.map(|id| format!(",id={id}")).unwrap_or_default();
-        let request = request.from(Origin::new(format!("device_add {driver}{id}")));
-        context.vm().create(vec![with_properties(request, properties)])?;
+        let json = |(name, value)| (name, Given::Json(value));
+        let properties = properties.into_iter().map(json).collect();
+        NewDevice { driver, bus, id, properties }.add(context)?;
         Ok(Nothing {})
     }
 }
@@ -162,6 +168,38 @@ struct DeviceDelArguments {
     id: String,
 }
 
+/// Takes a device away, and tells of it.
+///
+/// # Errors
+/// If there is none of that id or path, or it can't go.
+pub(in crate::monitor) fn delete(
+    context: &CommandContext<'_>,
+    id: &str,
+) -> Result<(), CommandError> {
+    let found = match id.starts_with('/') {
+        true => context.tree().resolve(id).ok(),
+        false => child(context.tree().root(), device::PERIPHERAL, id),
+    };
+    let Some(object) = found else {
+        let text = format!("Device '{id}' not found");
+        return Err(CommandError::new(ErrorClass::DeviceNotFound, text));
+    };
+    let plug = object.class().data::<Plug>().filter(|_| object.is::<dyn Device>());
+    let Some(plug) = plug else {
+        return Err(CommandError::generic(format!("{id} is not a hotpluggable device")));
+    };
+    // What a board or another device made goes with that, or not at all.
+    if object.is_requested() {
+        check_hotplug(context, id, plug)?;
+    }
+    let gone: Vec<_> = devices_of(&object).iter().filter_map(DeviceDeleted::of).collect();
+    context.vm().remove(&object)?;
+    for device in &gone {
+        context.platform().announce(device);
+    }
+    Ok(())
+}
+
 impl Command for DeviceDel {
     const NAME: &'static str = "device_del";
     type Arguments = DeviceDelArguments;
@@ -171,28 +209,7 @@ impl Command for DeviceDel {
         context: &CommandContext<'_>,
         arguments: DeviceDelArguments,
     ) -> Result<Nothing, CommandError> {
-        let id = arguments.id;
-        let found = match id.starts_with('/') {
-            true => context.tree().resolve(&id).ok(),
-            false => child(context.tree().root(), device::PERIPHERAL, &id),
-        };
-        let Some(object) = found else {
-            let text = format!("Device '{id}' not found");
-            return Err(CommandError::new(ErrorClass::DeviceNotFound, text));
-        };
-        let plug = object.class().data::<Plug>().filter(|_| object.is::<dyn Device>());
-        let Some(plug) = plug else {
-            return Err(CommandError::generic(format!("{id} is not a hotpluggable device")));
-        };
-        // What a board or another device made goes with that, or not at all.
-        if object.is_requested() {
-            check_hotplug(context, &id, plug)?;
-        }
-        let gone: Vec<_> = devices_of(&object).iter().filter_map(DeviceDeleted::of).collect();
-        context.vm().remove(&object)?;
-        for device in &gone {
-            context.platform().announce(device);
-        }
+        delete(context, &arguments.id)?;
         Ok(Nothing {})
     }
 }

@@ -2,7 +2,7 @@
 
 mod arguments;
 mod chardev;
-mod devices;
+pub(super) mod devices;
 mod introspection;
 mod machine;
 mod objects;
@@ -14,4 +14,4 @@ mod standing;
 #[cfg(test)]
 mod compat_tests;
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;

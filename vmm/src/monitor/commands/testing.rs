@@ -156,7 +156,7 @@ trait TestStore: Object {}
 
 /// Object that users create
 #[qom_type(secure, parent = TestStore, interfaces(UserCreatable))]
-pub(super) struct TestBackend {
+pub(in crate::monitor) struct TestBackend {
     /// How much it keeps
     #[property(required)]
     size: u64,
@@ -167,7 +167,7 @@ pub(super) struct TestBackend {
 }
 
 impl TestBackend {
-    pub(super) fn is_at_work(&self) -> bool {
+    pub(in crate::monitor) fn is_at_work(&self) -> bool {
         self.is_at_work.load(Ordering::Relaxed)
     }
 }
@@ -242,7 +242,7 @@ stream!(ChardevFile, "file");
 stream!(ChardevPty, "pty:/dev/pts/7");
 
 /// The policy under which everything may exist.
-pub(super) fn accept_all() -> Policy {
+pub(in crate::monitor) fn accept_all() -> Policy {
     Policy::of(&[PolicyStatement::InsecureTypes(InsecureTypes::Accept)])
 }
 
@@ -261,25 +261,25 @@ impl EventListener for Ear {
 }
 
 /// A machine, and whoever gives it commands.
-pub(super) struct Bench {
-    pub(super) machine: Machine,
+pub(in crate::monitor) struct Bench {
+    pub(in crate::monitor) machine: Machine,
     ear: Arc<Ear>,
 }
 
 impl Bench {
     /// A machine that has not started, under the default policy.
-    pub(super) fn new() -> Self {
+    pub(in crate::monitor) fn new() -> Self {
         Self::with_policy(Policy::default())
     }
 
     /// A machine that has not started.
-    pub(super) fn with_policy(policy: Policy) -> Self {
+    pub(in crate::monitor) fn with_policy(policy: Policy) -> Self {
         Self::of(Machine::with_policy(policy))
     }
 
     /// A machine that runs, under the default policy, with that stated of what is deprecated or
     /// unstable.
-    pub(super) fn with_compat(statements: &[(&str, &str)]) -> Self {
+    pub(in crate::monitor) fn with_compat(statements: &[(&str, &str)]) -> Self {
         let parse = |(option, value): &(&str, &str)| {
             CompatStatement::parse(option, value).expect("a word").expect("an option")
         };
@@ -298,30 +298,34 @@ impl Bench {
     }
 
     /// A machine that runs, under the default policy.
-    pub(super) fn running() -> Self {
+    pub(in crate::monitor) fn running() -> Self {
         let bench = Self::new();
         bench.ok("cont", json!({}));
         bench
     }
 
     /// What was announced since this was last called.
-    pub(super) fn events(&self) -> Vec<Value> {
+    pub(in crate::monitor) fn events(&self) -> Vec<Value> {
         std::mem::take(&mut self.ear.0.lock())
     }
 
     /// What there was to warn of since this was last called.
-    pub(super) fn warnings(&self) -> Vec<String> {
+    pub(in crate::monitor) fn warnings(&self) -> Vec<String> {
         self.machine.take_heeded().iter().map(CompatFinding::warning).collect()
     }
 
     /// The backend of that id.
-    pub(super) fn backend(&self, id: &str) -> Arc<TestBackend> {
+    pub(in crate::monitor) fn backend(&self, id: &str) -> Arc<TestBackend> {
         let object = self.machine.tree.resolve(&format!("/objects/{id}")).expect("it is there");
         object.cast().expect("it is one")
     }
 
     /// Gives a command.
-    pub(super) fn run(&self, name: &str, arguments: Value) -> Result<Value, CommandError> {
+    pub(in crate::monitor) fn run(
+        &self,
+        name: &str,
+        arguments: Value,
+    ) -> Result<Value, CommandError> {
         let command = CommandTable::global().expect("no name twice").get(name);
         let command = command.unwrap_or_else(|| panic!("no command is called {name}"));
         let arguments = match arguments {
@@ -333,13 +337,19 @@ impl Bench {
     }
 
     /// Gives a command that succeeds.
-    pub(super) fn ok(&self, name: &str, arguments: Value) -> Value {
+    pub(in crate::monitor) fn ok(&self, name: &str, arguments: Value) -> Value {
         let shown = arguments.to_string();
         self.run(name, arguments).unwrap_or_else(|error| panic!("{name} {shown}: {error}"))
     }
 
     /// Gives a command that fails with these words, and changes and announces nothing.
-    pub(super) fn refuses(&self, name: &str, arguments: &Value, class: ErrorClass, text: &str) {
+    pub(in crate::monitor) fn refuses(
+        &self,
+        name: &str,
+        arguments: &Value,
+        class: ErrorClass,
+        text: &str,
+    ) {
         let (before, _) = (self.machine.paths(), self.events());
         let error = match self.run(name, arguments.clone()) {
             Ok(answer) => panic!("{name} {arguments} succeeded: {answer}"),

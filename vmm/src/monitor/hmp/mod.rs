@@ -2,6 +2,7 @@
 //! words of QEMU's human monitor.
 
 mod control;
+mod devices;
 mod info;
 
 use device_model::{

@@ -19,7 +19,7 @@ use super::policy::{self, CompatStatements, PolicyError};
 
 const ACCEL_SYNTAX: Syntax = typed_syntax("accel");
 const CHARDEV_SYNTAX: Syntax = typed_syntax("backend");
-const DEVICE_SYNTAX: Syntax = typed_syntax("driver");
+pub(crate) const DEVICE_SYNTAX: Syntax = typed_syntax("driver");
 pub(super) const MACHINE_SYNTAX: Syntax = typed_syntax("type");
 const MONITOR_SYNTAX: Syntax = typed_syntax("chardev");
 const OBJECT_SYNTAX: Syntax = typed_syntax("qom-type");

@@ -63,7 +63,8 @@ impl<'a> Builder<'a> {
                 return Err(refuse(entry, OptionError::DuplicateId { what: "chardev", id }));
             }
             let request = chardev::with_id(name, &id);
-            self.requests.push(with_arguments(request, entry, arguments).from(origin(entry)));
+            self.requests
+                .push(with_arguments(request, entry, arguments, &["id"]).from(origin(entry)));
             ids.push(id);
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use device_model::{
     monitor::{Command, CommandContext, CommandError, register_command},
-    qom_core::{CreateError, Globals, Origin, Request, Tree},
+    qom_core::{Class, CreateError, Given, Globals, Origin, Request, Tree},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,8 @@ use super::super::arguments::{Properties, check_id, with_properties};
 use crate::{
     creation::{chardev, device, object},
     judgement::{Judgement, Verdict},
-    machine,
+    machine::{self, MACHINE},
+    options::keyval::unquoted,
 };
 
 /// How many objects are judged at once. Each that can't be planned has the rest planned again.
@@ -42,7 +43,7 @@ struct WouldBeObject {
     /// What it would be called; objects and character devices must be.
     #[serde(default)]
     id: Option<String>,
-    /// Its properties.
+    /// Its properties; of a device, also the `bus` that it is to stand on.
     #[serde(default)]
     properties: Properties,
 }
@@ -88,8 +89,17 @@ struct Invalid {
 }
 
 impl WouldBeObject {
-    /// The request that the option or command would make.
-    fn request(&self, context: &CommandContext<'_>) -> Result<Request, CommandError> {
+    /// The type of a machine of that name.
+    fn machine_type(&self) -> String {
+        format!("{}{}", self.type_name, machine::TYPE_SUFFIX)
+    }
+
+    /// The request that the option or command would make, for a VM with that machine.
+    fn request(
+        &self,
+        context: &CommandContext<'_>,
+        machine: Option<&Class>,
+    ) -> Result<Request, CommandError> {
         let (registry, name) = (context.tree().registry(), &*self.type_name);
         let id = || {
             let id = self.id.as_deref();
@@ -98,13 +108,18 @@ impl WouldBeObject {
         if let Some(id) = &self.id {
             check_id(id)?;
         }
+        let mut properties = self.properties.clone();
         let request = match self.kind {
-            Kind::Machine => {
-                Request::new(format!("{name}{}", machine::TYPE_SUFFIX), "/", "machine")
-            }
+            Kind::Machine => Request::new(self.machine_type(), "/", "machine"),
             Kind::Accel => Request::new(format!("{name}-accel"), "/", "accel"),
             Kind::Device => {
-                device::pluggable(registry, name).map_err(|error| CommandError::caused(&error))?;
+                let (_, plug) = device::pluggable(registry, name)
+                    .map_err(|error| CommandError::caused(&error))?;
+                let bus = properties.remove("bus").map(|bus| unquoted(&Given::Json(bus)));
+                if let Some(machine) = machine {
+                    device::check_bus(machine, name, plug, bus.as_deref())
+                        .map_err(|error| CommandError::caused(&error))?;
+                }
                 self.id
                     .as_ref()
                     .map_or_else(|| device::without_id(name), |id| device::with_id(name, id))
@@ -120,7 +135,7 @@ impl WouldBeObject {
         };
         let id = self.id.as_ref().map(|id| format!(",id={id}")).unwrap_or_default();
         let request = request.from(Origin::new(format!("check-security {name}{id}")));
-        Ok(with_properties(request, self.properties.clone()))
+        Ok(with_properties(request, properties))
     }
 }
 
@@ -170,17 +185,24 @@ impl Command for CheckSecurity {
             type_name: objects[index].type_name.clone(),
             reason: reason.to_string(),
         };
-        let mut requests = Vec::new();
-        for (index, object) in objects.iter().enumerate() {
-            match object.request(context) {
-                Ok(request) => requests.push((index, request)),
-                Err(error) => invalid.push(invalid_one(index, &error)),
-            }
-        }
         // Who asks about a machine or an accelerator asks about another VM than this one.
         let another =
             objects.iter().any(|object| matches!(object.kind, Kind::Machine | Kind::Accel));
         let live = context.tree();
+        let machine = match another {
+            false => live.resolve(MACHINE).ok().map(|machine| Arc::clone(machine.class())),
+            true => objects
+                .iter()
+                .find(|object| object.kind == Kind::Machine)
+                .and_then(|object| live.registry().class(&object.machine_type()).cloned()),
+        };
+        let mut requests = Vec::new();
+        for (index, object) in objects.iter().enumerate() {
+            match object.request(context, machine.as_deref()) {
+                Ok(request) => requests.push((index, request)),
+                Err(error) => invalid.push(invalid_one(index, &error)),
+            }
+        }
         let (judged, wrong) = if another {
             let registry = Arc::clone(live.registry());
             let tree = Tree::new(registry, live.policy(), Globals::clone(live.globals()))?;
@@ -263,6 +285,8 @@ mod tests {
                 {"kind": "chardev", "type": "file", "properties": {"path": "/log"}},
                 {"kind": "object", "type": "test-backend", "id": "b0"},
                 {"kind": "device", "type": "test-card", "id": "c0"},
+                {"kind": "device", "type": "isa-test", "id": "i0", "properties": {"bus": "isa.0"}},
+                {"kind": "device", "type": "isa-test", "id": "i1", "properties": {"bus": "isa.1"}},
             ]}),
         );
         assert_eq!(answer["holds"], false);
@@ -277,9 +301,12 @@ mod tests {
                 },
                 {"index": 2, "type": "file", "reason": "Parameter 'id' is missing"},
                 {"index": 3, "type": "test-backend", "reason": "Parameter 'size' is missing"},
+                {"index": 6, "type": "isa-test", "reason": "Bus 'isa.1' not found"},
             ])
         );
-        assert!(verdicts(&answer).contains(&("/machine/peripheral/c0", "permitted")));
+        for path in ["/machine/peripheral/c0", "/machine/peripheral/i0"] {
+            assert!(verdicts(&answer).contains(&(path, "permitted")), "{path} in {answer}");
+        }
     }
 
     #[test]
