@@ -2,20 +2,28 @@
 
 use std::{
     collections::VecDeque,
-    io::{BufRead, BufReader, ErrorKind, Write},
+    io::{BufRead, BufReader, ErrorKind, IoSlice, Write},
+    mem::MaybeUninit,
     net::Shutdown,
-    os::unix::net::UnixStream,
+    os::{fd::BorrowedFd, unix::net::UnixStream},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
 
+use rustix::{
+    cmsg_space,
+    net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg},
+};
 use serde_json::{Value, json};
 
 use crate::{Finished, Running, Scratch, Vmm};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How many descriptors a message may pass.
+const MOST_PASSED: usize = 64;
 
 /// How long a server may take nothing before it is known to take no more.
 const TAKES_NOTHING: Duration = Duration::from_millis(500);
@@ -121,6 +129,13 @@ impl Qmp {
         self.answer()
     }
 
+    /// Sends a message, and passes descriptors along with it. Its whole answer.
+    #[track_caller]
+    pub fn pass(&mut self, message: &Value, descriptors: &[BorrowedFd<'_>]) -> Value {
+        send_with(self.stream.get_ref(), format!("{message}\n").as_bytes(), descriptors);
+        self.answer()
+    }
+
     /// Sends bytes as they are.
     #[track_caller]
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
@@ -208,6 +223,16 @@ impl Qmp {
     pub fn stream(&self) -> &UnixStream {
         self.stream.get_ref()
     }
+}
+
+/// Sends bytes, and passes descriptors along with them.
+#[track_caller]
+pub fn send_with(stream: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) {
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MOST_PASSED))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    assert!(control.push(SendAncillaryMessage::ScmRights(descriptors)), "too many");
+    let sent = sendmsg(stream, &[IoSlice::new(bytes)], &mut control, SendFlags::empty());
+    assert_eq!(sent, Ok(bytes.len()), "whoever is at the other end takes it");
 }
 
 /// Class and text of the error that an answer is, if it is one.

@@ -2,12 +2,13 @@
 
 use std::{
     fmt, io,
+    os::fd::OwnedFd,
     sync::{Arc, Weak},
 };
 
 use qom_core::{Object, qom_type};
 
-use crate::event_loop::EventLoop;
+use crate::{event_loop::EventLoop, platform::Platform};
 
 /// A stream of bytes to and from the host
 ///
@@ -15,11 +16,11 @@ use crate::event_loop::EventLoop;
 /// that at once, and may hold a writer up.
 #[qom_type(abstract, parent = Object, boundary(client), category = "Character devices")]
 pub trait Chardev: Object {
-    /// Opens the host's side.
+    /// Opens the host's side, which the platform's loop waits for, and files by the platform.
     ///
     /// # Errors
     /// If the host refuses.
-    fn open(&self, events: &Arc<EventLoop>) -> io::Result<()>;
+    fn open(&self, platform: &Platform) -> io::Result<()>;
 
     /// Closes the host's side and puts it back as it was.
     fn close(&self);
@@ -48,6 +49,14 @@ pub trait Chardev: Object {
     /// Ends the connection with whoever is at the host's end, if others can come after it: a socket's
     /// peer. A stream that can't be connected anew has nothing to do here.
     fn hang_up(&self) {}
+
+    /// Takes the oldest of the descriptors that whoever is at the host's end has passed and the
+    /// device has not taken: as many of them as may wait are kept, for a device that
+    /// [takes them](ChardevFrontend::takes_descriptors), until that end changes hands. Only Unix
+    /// sockets pass any.
+    fn take_descriptor(&self) -> Option<OwnedFd> {
+        None
+    }
 
     /// Where the host's end is, as `query-chardev` shows it: `unix:/run/vm.sock,server=on`,
     /// `disconnected:tcp:localhost:4444`, `pty:/dev/pts/3`.
@@ -114,6 +123,12 @@ pub trait ChardevFrontend: Send + Sync {
 
     /// Takes bytes that the host sent, at most [`ChardevFrontend::can_receive`] of them.
     fn receive(&self, bytes: &[u8]);
+
+    /// Whether the device has a use for descriptors that are passed with bytes. They are there when
+    /// it receives the first of those bytes.
+    fn takes_descriptors(&self) -> bool {
+        false
+    }
 
     /// Somebody has come to the host's end, or has left it. Told at once of who is there already
     /// when the device is connected.

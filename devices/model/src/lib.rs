@@ -53,6 +53,7 @@ pub mod causes;
 pub mod chardev;
 pub mod clock;
 pub mod control;
+pub mod descriptors;
 pub mod device;
 pub mod event_loop;
 pub mod event_loop_base;

@@ -2,17 +2,20 @@
 
 use std::{
     fmt, io,
+    path::Path,
     sync::{Arc, OnceLock, Weak},
 };
 
 use parking_lot::Mutex;
 use qom_core::{Link, Obj, TreeId};
+use rustix::fs::{Mode, OFlags};
 use thiserror::Error;
 
 use crate::{
     bus::{MemoryBus, PortBus, is_attached},
     chardev::{Chardev, ChardevFrontend, Frontend},
     clock::Clock,
+    descriptors::{self, Descriptors, OpenedFile},
     event_loop::EventLoop,
     interrupt::{InterruptController, InterruptLine, LineError, LineTap, LineWatcher, MsiSink},
     monitor::{Event, EventListener, Occurrence},
@@ -130,6 +133,7 @@ pub struct Platform {
     events: Arc<EventLoop>,
     requests: Arc<VmRequests>,
     listeners: Listeners,
+    descriptors: Descriptors,
 }
 
 impl Platform {
@@ -152,6 +156,7 @@ impl Platform {
             events: Arc::new(EventLoop::new()?),
             requests: Arc::new(VmRequests::new()?),
             listeners: Listeners::default(),
+            descriptors: Descriptors::default(),
         })
     }
 
@@ -159,6 +164,23 @@ impl Platform {
     #[must_use]
     pub const fn tree(&self) -> TreeId {
         self.tree
+    }
+
+    /// What its users have handed over.
+    #[must_use]
+    pub const fn descriptors(&self) -> &Descriptors {
+        &self.descriptors
+    }
+
+    /// Opens a file that a user names, for the access in `flags` (`O_RDONLY`, `O_WRONLY`, `O_RDWR`);
+    /// with `O_CREAT`, creates it with this mode if it is not there. The path `/dev/fdset/N` stands
+    /// for the descriptor in that set which allows just that access, of which this gives a
+    /// duplicate; no other flag counts then.
+    ///
+    /// # Errors
+    /// If the host refuses; if the set has no such descriptor, or that is no file.
+    pub fn open_file(&self, path: &Path, flags: OFlags, created: Mode) -> io::Result<OpenedFile> {
+        descriptors::open_file(&self.descriptors, path, flags, created)
     }
 
     /// The I/O ports.

@@ -233,7 +233,7 @@ impl<'a> DeviceRealizer<'a> {
 impl Completion for DeviceRealizer<'_> {
     fn complete(&mut self, object: &Obj) -> Result<(), BoxedError> {
         if let Some(chardev) = object.cast::<dyn Chardev>() {
-            return Ok(chardev.open(self.platform.events())?);
+            return Ok(chardev.open(self.platform)?);
         }
         if let Some(created) = object.cast::<dyn UserCreatable>() {
             return created.complete(object, self.platform);

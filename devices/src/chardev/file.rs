@@ -1,27 +1,26 @@
 //! `chardev-file`: output to a file, input from another.
 
 use std::{
-    fs,
-    io::{self, ErrorKind},
-    os::{
-        fd::OwnedFd,
-        unix::fs::{MetadataExt, OpenOptionsExt},
-    },
-    path::PathBuf,
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 use device_model::prelude::*;
-use rustix::fs::{FileType, OFlags, fstat, ftruncate};
+use rustix::fs::{FileType, Mode, OFlags, fstat, ftruncate};
 
 use super::channel::{self, Channel, Ends, Host, Poller};
+
+/// How a file is created, but for what the process's mask takes away.
+const CREATED: Mode = Mode::from_bits_truncate(0o666);
 
 /// File that takes the output
 ///
 /// A file that was there is emptied, or appended to, by the first output and not before, so that
 /// nothing is lost if the machine can't be created. One that was not there is created at once, and
 /// removed when the stream closes if there has been no output. A named pipe that nobody reads from
-/// is refused.
+/// is refused. A path `/dev/fdset/N` stands for a descriptor of that set, which is never emptied.
 #[qom_type(secure, parent = Chardev)]
 #[derive(Debug)]
 pub struct ChardevFile {
@@ -49,19 +48,14 @@ struct Untouched {
 }
 
 impl Untouched {
-    fn open(path: &str, append: bool) -> io::Result<Self> {
-        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-        let flags = i32::try_from(flags.bits()).unwrap_or_default();
-        let mut options = fs::OpenOptions::new();
-        options.write(true).append(append).custom_flags(flags);
-        match options.open(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                let file = options.create_new(true).open(path)?;
-                let created = std::path::absolute(path).ok();
-                Ok(Self { file, created, append })
-            }
-            opened => Ok(Self { file: opened?, created: None, append }),
-        }
+    fn open(platform: &Platform, path: &str, append: bool) -> io::Result<Self> {
+        let mut flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NONBLOCK | OFlags::NOCTTY;
+        flags.set(OFlags::APPEND, append);
+        let opened = platform.open_file(Path::new(path), flags, CREATED)?;
+        let created = if opened.is_new { std::path::absolute(path).ok() } else { None };
+        // What is in a file whose descriptor a user hands over is for that user to empty.
+        let append = append || opened.is_handed_over;
+        Ok(Self { file: opened.descriptor.into(), created, append })
     }
 
     /// Before the first output.
@@ -93,14 +87,14 @@ struct NoHost;
 impl Host for NoHost {}
 
 impl ChardevFile {
-    fn open_ends(&self) -> io::Result<(Ends, Untouched)> {
-        let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or_default();
+    fn open_ends(&self, platform: &Platform) -> io::Result<(Ends, Untouched)> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
         let input = self.input_path.as_ref().map(|path| {
-            let opened = fs::OpenOptions::new().read(true).custom_flags(flags).open(path);
-            opened.map(OwnedFd::from).map_err(|error| context(path, &error))
+            let opened = platform.open_file(Path::new(path), flags, Mode::empty());
+            opened.map(|opened| opened.descriptor).map_err(|error| context(path, &error))
         });
         let input = input.transpose()?;
-        let untouched = Untouched::open(&self.path, self.append)
+        let untouched = Untouched::open(platform, &self.path, self.append)
             .map_err(|error| context(&self.path, &error))?;
         let output = untouched.file.try_clone()?.into();
         Ok((Ends::Files { input, output }, untouched))
@@ -112,12 +106,12 @@ fn context(path: &str, error: &io::Error) -> io::Error {
 }
 
 impl Chardev for ChardevFile {
-    fn open(&self, events: &Arc<EventLoop>) -> io::Result<()> {
+    fn open(&self, platform: &Platform) -> io::Result<()> {
         let poller = Arc::new(Poller::new()?);
-        let (ends, untouched) = self.open_ends()?;
+        let (ends, untouched) = self.open_ends(platform)?;
         let opened = self
             .channel
-            .open(events, Arc::clone(&poller), Box::new(NoHost))
+            .open(platform.events(), Arc::clone(&poller), Box::new(NoHost))
             .and_then(|()| self.channel.arrive(&poller, ends, self.filename()));
         match opened {
             Ok(()) => {

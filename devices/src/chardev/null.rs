@@ -2,10 +2,7 @@
 
 use std::{
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use device_model::prelude::*;
@@ -18,7 +15,7 @@ pub struct ChardevNull {
 }
 
 impl Chardev for ChardevNull {
-    fn open(&self, _events: &Arc<EventLoop>) -> io::Result<()> {
+    fn open(&self, _platform: &Platform) -> io::Result<()> {
         Ok(())
     }
 

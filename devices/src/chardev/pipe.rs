@@ -55,13 +55,13 @@ fn open_ends(path: &str) -> io::Result<Ends> {
 }
 
 impl Chardev for ChardevPipe {
-    fn open(&self, events: &Arc<EventLoop>) -> io::Result<()> {
+    fn open(&self, platform: &Platform) -> io::Result<()> {
         let poller = Arc::new(Poller::new()?);
         let ends = open_ends(&self.path).map_err(|error| {
             let path = &self.path;
             io::Error::new(error.kind(), format!("can't open pipe '{path}': {error}"))
         })?;
-        self.channel.open(events, Arc::clone(&poller), Box::new(NoHost))?;
+        self.channel.open(platform.events(), Arc::clone(&poller), Box::new(NoHost))?;
         self.channel.arrive(&poller, ends, self.filename()).inspect_err(|_| self.channel.close())
     }
 

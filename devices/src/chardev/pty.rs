@@ -124,7 +124,7 @@ fn open_terminal() -> io::Result<(OwnedFd, String)> {
 }
 
 impl Chardev for ChardevPty {
-    fn open(&self, events: &Arc<EventLoop>) -> io::Result<()> {
+    fn open(&self, platform: &Platform) -> io::Result<()> {
         let poller = Arc::new(Poller::new()?);
         let (end, name) = open_terminal().map_err(|error| {
             io::Error::new(error.kind(), format!("can't open a pseudo-terminal: {error}"))
@@ -143,7 +143,7 @@ impl Chardev for ChardevPty {
         };
         alarm.set(&poller, 0);
         let controller = Controller { end, label: format!("pty:{name}"), alarm, _link: link };
-        self.channel.open(events, poller, Box::new(controller))?;
+        self.channel.open(platform.events(), poller, Box::new(controller))?;
         *self.other_side.lock() = Some(name);
         Ok(())
     }

@@ -3,10 +3,7 @@
 use std::{
     collections::VecDeque,
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use device_model::prelude::*;
@@ -69,7 +66,7 @@ impl ChardevRingbuf {
 }
 
 impl Chardev for ChardevRingbuf {
-    fn open(&self, _events: &Arc<EventLoop>) -> io::Result<()> {
+    fn open(&self, _platform: &Platform) -> io::Result<()> {
         Ok(())
     }
 

@@ -66,7 +66,7 @@ impl Drop for Claim {
 }
 
 impl Chardev for ChardevStdio {
-    fn open(&self, events: &Arc<EventLoop>) -> io::Result<()> {
+    fn open(&self, platform: &Platform) -> io::Result<()> {
         let claim = Claim::take()?;
         let terminal = RawTerminal::enter(stdin(), self.signal)?;
         let ends = Ends::Files {
@@ -75,7 +75,7 @@ impl Chardev for ChardevStdio {
         };
         let session = Session { _terminal: terminal, _claim: claim };
         let poller = Arc::new(Poller::new()?);
-        self.channel.open(events, Arc::clone(&poller), Box::new(session))?;
+        self.channel.open(platform.events(), Arc::clone(&poller), Box::new(session))?;
         self.channel.arrive(&poller, ends, self.filename()).inspect_err(|_| self.channel.close())
     }
 

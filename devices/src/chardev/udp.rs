@@ -144,14 +144,14 @@ fn connected(own: SocketAddr, other: SocketAddr) -> Result<OwnedFd, Errno> {
 }
 
 impl Chardev for ChardevUdp {
-    fn open(&self, events: &Arc<EventLoop>) -> io::Result<()> {
+    fn open(&self, platform: &Platform) -> io::Result<()> {
         let poller = Arc::new(Poller::new()?);
         let socket = self.socket().map_err(|error| {
             let name = self.filename();
             io::Error::new(error.kind(), format!("can't talk to '{name}': {error}"))
         })?;
         let ends = Ends::Datagrams(socket, Mutex::default());
-        self.channel.open(events, Arc::clone(&poller), Box::new(NoHost))?;
+        self.channel.open(platform.events(), Arc::clone(&poller), Box::new(NoHost))?;
         self.channel.arrive(&poller, ends, self.filename()).inspect_err(|_| self.channel.close())
     }
 

@@ -2,10 +2,7 @@
 
 use std::{
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use device_model::prelude::*;
@@ -22,7 +19,7 @@ macro_rules! chardev {
         }
 
         impl Chardev for $name {
-            fn open(&self, _: &Arc<EventLoop>) -> io::Result<()> {
+            fn open(&self, _: &Platform) -> io::Result<()> {
                 Ok(())
             }
 

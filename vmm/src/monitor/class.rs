@@ -1,6 +1,6 @@
 //! The class of monitors.
 
-use std::{io, sync::Arc};
+use std::{io, os::fd::OwnedFd, sync::Arc};
 
 use device_model::{
     control::VmControl,
@@ -25,6 +25,11 @@ pub trait Monitor: Object {
     /// # Errors
     /// If the host has no thread for it.
     fn start(&self, object: &Obj, vm: Arc<dyn VmControl>) -> io::Result<()>;
+
+    /// Takes the oldest descriptor that its client has passed and no command has taken.
+    fn take_descriptor(&self) -> Option<OwnedFd> {
+        None
+    }
 
     /// Ends what it is at, and does nothing any more. A client that does not take what it is told
     /// is not waited for.

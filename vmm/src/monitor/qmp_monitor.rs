@@ -4,7 +4,7 @@ mod conversation;
 mod outbox;
 mod service;
 
-use std::{io, sync::Arc};
+use std::{io, os::fd::OwnedFd, sync::Arc};
 
 use device_model::{
     chardev::{Chardev, ChardevFrontend, Presence},
@@ -64,6 +64,10 @@ impl Monitor for MonitorQmp {
         self.service.get().map_or(Ok(()), |service| service.start(object, vm))
     }
 
+    fn take_descriptor(&self) -> Option<OwnedFd> {
+        self.chardev.get()?.take_descriptor()
+    }
+
     fn stop(&self) {
         if let Some(service) = self.service.get() {
             service.stop();
@@ -78,6 +82,10 @@ impl ChardevFrontend for MonitorQmp {
 
     fn receive(&self, bytes: &[u8]) {
         self.service.with(|service| service.receive(bytes));
+    }
+
+    fn takes_descriptors(&self) -> bool {
+        true
     }
 
     fn host_changed(&self, presence: Presence) {

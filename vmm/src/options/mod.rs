@@ -4,6 +4,7 @@
 //! that `-readconfig` names. [`command_line::CommandLine`] is the whole of it; the other modules
 //! each read one kind of value.
 
+pub mod add_fd;
 pub mod choice;
 pub mod command_line;
 pub mod config_file;

@@ -4,6 +4,7 @@ use std::io;
 
 use device_model::{
     causes::with_causes,
+    descriptors::DescriptorError,
     qom_core::{BoxedError, CreateError, PolicyStatement, Refusal, RegistryErrors, Suggestion},
 };
 use thiserror::Error;
@@ -129,6 +130,15 @@ pub enum OptionError {
     /// No device that users can add.
     #[error(transparent)]
     Driver(#[from] DriverError),
+    /// No descriptor of that number.
+    #[error("fd: the process was started with no descriptor {fd}")]
+    NoDescriptor {
+        /// The number.
+        fd: i32,
+    },
+    /// A descriptor that is not kept.
+    #[error(transparent)]
+    Descriptor(#[from] DescriptorError),
     /// No bus for it.
     #[error(transparent)]
     Bus(#[from] BusError),

@@ -4,6 +4,7 @@ mod check;
 mod control;
 mod demo;
 mod error;
+mod handed_over;
 mod help;
 mod inbox;
 mod processors;

@@ -9,8 +9,8 @@ use device_model::{
 };
 
 use super::{
-    control::Control, error::StartError, policy, realizer::Realizer, report, requests,
-    signals::EndSignals, tree,
+    control::Control, error::StartError, handed_over::HandedOver, policy, realizer::Realizer,
+    report, requests, signals::EndSignals, tree,
 };
 use crate::{
     loader::Loader, machine::MACHINE, monitor::Monitor, options::command_line::CommandLine,
@@ -34,12 +34,14 @@ impl Vm {
     /// # Errors
     /// If anything of it can't be, or the policy refuses it. Nothing is left then.
     pub fn create(registry: &Arc<Registry>, line: &CommandLine) -> Result<Self, StartError> {
+        let handed_over = HandedOver::take(line)?;
         let requests = requests::requests(line, registry)?;
         let (_, stated) = policy(line);
         let tree = tree(registry, line)?;
         let foretold = cfg!(debug_assertions).then(|| tree.plan(requests.iter().cloned()));
         let platform = Platform::new(tree.id())
             .map_err(|source| StartError::Host { action: "prepare a machine", source })?;
+        handed_over.give(&platform)?;
         // Before there is anything, so that a signal while it is made does not leave a terminal as
         // the guest has it. It ends the VM once that is complete.
         let signals = EndSignals::take()

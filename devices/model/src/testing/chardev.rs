@@ -1,10 +1,6 @@
 //! A character device whose host is the test.
 
-use std::{
-    collections::VecDeque,
-    io, mem,
-    sync::{Arc, Weak},
-};
+use std::{collections::VecDeque, io, mem, sync::Weak};
 
 use crate::prelude::*;
 
@@ -54,7 +50,7 @@ impl TestChardev {
 }
 
 impl Chardev for TestChardev {
-    fn open(&self, _events: &Arc<EventLoop>) -> io::Result<()> {
+    fn open(&self, _platform: &Platform) -> io::Result<()> {
         *self.is_open.lock() = true;
         Ok(())
     }

@@ -376,7 +376,7 @@ impl Channel {
             }
             return;
         };
-        match peer.read(buffer) {
+        match peer.read(buffer, device.takes_descriptors()) {
             Ok(length @ 1..) => {
                 device.receive(buffer.get(..length).unwrap_or_default());
                 peer.want(poller);

@@ -2,7 +2,8 @@
 
 use std::{
     collections::VecDeque,
-    io,
+    io::{self, IoSliceMut},
+    mem::MaybeUninit,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
@@ -10,9 +11,13 @@ use std::{
 
 use device_model::prelude::Mutex;
 use rustix::{
+    cmsg_space,
     event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll},
     io::Errno,
-    net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown},
+    net::{
+        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, Shutdown, recv, recvmsg,
+        send, shutdown,
+    },
 };
 
 use super::poller::{Poller, Readiness, Token};
@@ -30,6 +35,10 @@ const MOST_SENT: usize = 1 << 15;
 /// Bytes in one that is received: no more fit in an IP packet, whose length has 16 bits (RFC 791,
 /// section 3.1).
 const LARGEST_DATAGRAM: usize = 1 << 16;
+
+/// How many descriptors of a peer may wait to be taken. More than one comes with a command only by
+/// mistake.
+const MOST_PASSED: usize = 16;
 
 /// How long a writer waits for the host before it looks whether the peer has gone, or is not to be
 /// waited for any more.
@@ -100,6 +109,8 @@ pub(in crate::chardev) struct Peer {
     gone: AtomicBool,
     /// Whether there is no more input.
     ended: AtomicBool,
+    /// Descriptors that it has passed and nobody has taken.
+    passed: Mutex<VecDeque<OwnedFd>>,
 }
 
 impl Peer {
@@ -133,6 +144,7 @@ impl Peer {
             interest: Mutex::new(interest),
             gone: AtomicBool::new(false),
             ended: AtomicBool::new(false),
+            passed: Mutex::default(),
         })
     }
 
@@ -225,12 +237,40 @@ impl Peer {
         }
     }
 
-    /// Reads; 0 bytes are the end.
-    pub(super) fn read(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
-        match &self.ends {
-            Ends::Socket(socket) => {
-                recv(socket, buffer, RecvFlags::DONTWAIT).map(|(_, length)| length)
+    /// Takes the oldest descriptor that it has passed.
+    pub(in crate::chardev) fn take_descriptor(&self) -> Option<OwnedFd> {
+        self.passed.lock().pop_front()
+    }
+
+    /// Reads, with the descriptors that were passed along if those are wanted. The kernel closes them
+    /// if not, and so are those here for which there is no room.
+    fn read_socket(
+        &self,
+        socket: &OwnedFd,
+        buffer: &mut [u8],
+        wanted: bool,
+    ) -> Result<usize, Errno> {
+        if !wanted {
+            return recv(socket, buffer, RecvFlags::DONTWAIT).map(|(_, length)| length);
+        }
+        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MOST_PASSED))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+        let received = recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut control, flags)?;
+        let mut passed = self.passed.lock();
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+                let room = MOST_PASSED.saturating_sub(passed.len());
+                passed.extend(descriptors.take(room));
             }
+        }
+        Ok(received.bytes)
+    }
+
+    /// Reads; 0 bytes are the end. Descriptors that come along are kept if they are wanted.
+    pub(super) fn read(&self, buffer: &mut [u8], wanted: bool) -> Result<usize, Errno> {
+        match &self.ends {
+            Ends::Socket(socket) => self.read_socket(socket, buffer, wanted),
             Ends::Datagrams(socket, rest) => {
                 // One at a time, so that it is a whole datagram at most which is kept.
                 let mut rest = rest.lock();

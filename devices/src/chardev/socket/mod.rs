@@ -7,7 +7,11 @@ mod server;
 mod settings;
 mod unix_path;
 
-use std::{io, os::fd::AsFd, sync::Arc};
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+    sync::Arc,
+};
 
 use device_model::prelude::*;
 use rustix::net::{getpeername, getsockname};
@@ -154,7 +158,8 @@ impl ChardevSocket {
 impl Chardev for ChardevSocket {
     /// Waits for the first peer if it is a server that does. A signal ends that with
     /// [`io::ErrorKind::Interrupted`], and the connecting of a client that does not try again.
-    fn open(&self, events: &Arc<EventLoop>) -> io::Result<()> {
+    fn open(&self, platform: &Platform) -> io::Result<()> {
+        let events = platform.events();
         let settings = self.settings();
         let address = settings.address().map_err(io::Error::other)?;
         if self.server {
@@ -177,6 +182,10 @@ impl Chardev for ChardevSocket {
 
     fn hang_up(&self) {
         self.channel.hang_up();
+    }
+
+    fn take_descriptor(&self) -> Option<OwnedFd> {
+        self.channel.peer()?.take_descriptor()
     }
 
     /// `unix:PATH`, `fd:NUMBER` or `tcp:HOST:PORT`, with `,server=on` behind it if it is one. With a

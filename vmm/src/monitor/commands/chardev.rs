@@ -2,15 +2,20 @@
 
 mod backend;
 
+use std::{
+    os::fd::{AsRawFd, OwnedFd},
+    sync::Arc,
+};
+
 use device_model::{
     chardev::Chardev,
     monitor::{Command, CommandContext, CommandError, Nothing, register_command},
-    qom_core::{Obj, Origin, RemoveError},
+    qom_core::{Given, Obj, Origin, RemoveError},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::backend::Backend;
+use self::backend::{Backend, Properties};
 use super::arguments::{check_id, child};
 use crate::creation::chardev::{self, CHARDEVS};
 
@@ -72,6 +77,26 @@ struct ChardevAdded {
     pty: Option<String>,
 }
 
+/// Puts a descriptor's number where the name is that `getfd` gave it, if one is. The number is that
+/// descriptor's for as long as this holds it.
+fn name_descriptor(
+    context: &CommandContext<'_>,
+    properties: &mut Properties,
+) -> Result<Option<Arc<OwnedFd>>, CommandError> {
+    let name = properties.iter_mut().find_map(|(property, value)| match value {
+        Given::Text(name) if *property == "fd" => Some(name),
+        _ => None,
+    });
+    let Some(name) = name.filter(|name| !name.starts_with(|first: char| first.is_ascii_digit()))
+    else {
+        return Ok(None);
+    };
+    let descriptor = context.platform().descriptors().named(name);
+    let descriptor = descriptor.map_err(|error| CommandError::caused(&error))?;
+    *name = descriptor.as_raw_fd().to_string();
+    Ok(Some(descriptor))
+}
+
 impl Command for ChardevAdd {
     const NAME: &'static str = "chardev-add";
     type Arguments = ChardevAddArguments;
@@ -89,14 +114,18 @@ impl Command for ChardevAdd {
         if child(context.tree().root(), CHARDEVS, &id).is_some() {
             return Err(CommandError::generic(format!("Chardev with id '{id}' already exists")));
         }
-        let request = backend
-            .properties()?
+        let mut properties = backend.properties()?;
+        let descriptor = name_descriptor(context, &mut properties)?;
+        let request = properties
             .into_iter()
             .fold(chardev::with_id(name, &id), |request, (property, value)| {
                 request.set(property, value)
             })
             .from(Origin::new(format!("chardev-add {name},id={id}")));
         let created = context.vm().create(vec![request])?;
+        if let (Some(descriptor), Some(object)) = (descriptor, created.objects.first()) {
+            context.platform().descriptors().keep(object, descriptor);
+        }
         let pty = created
             .objects
             .iter()

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod chardev;
+mod descriptors;
 pub(super) mod devices;
 mod introspection;
 mod machine;

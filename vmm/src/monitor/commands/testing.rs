@@ -200,7 +200,7 @@ impl UserCreatable for TestLeakyBackend {}
 macro_rules! stream {
     ($type:ident, $filename:literal) => {
         impl Chardev for $type {
-            fn open(&self, _: &Arc<EventLoop>) -> std::io::Result<()> {
+            fn open(&self, _: &Platform) -> std::io::Result<()> {
                 Ok(())
             }
 

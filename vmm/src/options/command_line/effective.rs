@@ -2,14 +2,15 @@
 //!
 //! As in QEMU: of `-kernel`, `-initrd`, `-append`, `-bios`, `-cpu`, `-m`, `-name`, `-display`, `-qtest`
 //! and `-qtest-log` the last holds; several `-machine` and several `-smp` are merged key by key, the last value of each
-//! key holding; each `-accel`, `-device`, `-global`, `-object`, `-chardev`, `-serial`, `-mon` and
-//! `-qmp` counts. Statements of the security policy all count, and none replaces another; of those
+//! key holding; each `-accel`, `-device`, `-global`, `-object`, `-chardev`, `-serial`, `-mon`,
+//! `-qmp` and `-add-fd` counts. Statements of the security policy all count, and none replaces another; of those
 //! about what is deprecated or unstable the last about one thing holds.
 
 use std::path::Path;
 
 use device_model::qom_core::{CompatStatement, PolicyStatement};
 
+use crate::options::add_fd::AddFd;
 use crate::options::cpu_model::CpuModel;
 use crate::options::globals::Global;
 use crate::options::keyval::{Given, OptionArgs};
@@ -72,6 +73,8 @@ impl CommandLine {
         objects: Object -> OptionArgs;
         /// Every `-chardev`, in order.
         chardevs: Chardev -> OptionArgs;
+        /// Every `-add-fd`, in order.
+        added_descriptors: AddFd -> AddFd;
         /// Every `-mon`, in order.
         monitors: Monitor -> OptionArgs;
         /// Every `-serial`: the first is the first port.

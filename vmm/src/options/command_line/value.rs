@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::options::add_fd::{self, AddFd, AddFdError};
 use crate::options::choice::{ChoiceError, choose};
 use crate::options::config_file::Section;
 use crate::options::cpu_model::{self, CpuModel, CpuModelError};
@@ -55,6 +56,8 @@ pub enum OptionValue {
     Append(String),
     /// `-bios`.
     Bios(PathBuf),
+    /// `-add-fd`.
+    AddFd(AddFd),
     /// `-device`: implied key `driver`, which is present.
     Device(OptionArgs),
     /// `-global`.
@@ -122,6 +125,9 @@ pub enum ValueError {
     /// `-smp`.
     #[error(transparent)]
     Smp(#[from] SmpError),
+    /// `-add-fd`.
+    #[error(transparent)]
+    AddFd(#[from] AddFdError),
     /// `-cpu`.
     #[error(transparent)]
     CpuModel(#[from] CpuModelError),
@@ -183,6 +189,7 @@ impl ValueError {
             | Self::Global(GlobalError::UnknownKey { key, .. })
             | Self::Policy(PolicyError::Value { key, .. })
             | Self::UnknownKey { key, .. } => Some(key),
+            Self::AddFd(error) => Some(error.key()),
             Self::Policy(PolicyError::Key(unknown)) => Some(&unknown.given),
             Self::Identifier(_) => Some("id"),
             Self::Missing { key, .. } => Some(key),
@@ -263,6 +270,7 @@ fn syntax(name: &str) -> Option<Syntax> {
         "m" => size::SYNTAX,
         "smp" => smp::SYNTAX,
         "name" => NAME_SYNTAX,
+        "add-fd" => add_fd::SYNTAX,
         "global" => globals::SYNTAX,
         "compat" => policy::COMPAT_SYNTAX,
         _ => return None,
@@ -311,6 +319,7 @@ fn from_args(name: &str, mut args: OptionArgs) -> Result<OptionValue, ValueError
         "m" => OptionValue::Memory(size::memory(&args)?),
         "smp" => OptionValue::Smp(SmpRequest::from_args(&args)?),
         "name" => OptionValue::Name(guest_name(args)?),
+        "add-fd" => OptionValue::AddFd(AddFd::from_args(&args)?),
         "global" => OptionValue::Global(globals::from_args(&args)?),
         "compat" => OptionValue::Compat(policy::from_compat(args)?),
         _ => return Err(ValueError::Unread),

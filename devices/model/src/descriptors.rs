@@ -1,0 +1,289 @@
+//! Descriptors that a VM's users hand over, instead of having it open something: by name, or in sets
+//! that stand for files.
+//!
+//! They are judged by what they are, never by what they are called, and they stay open until their
+//! user takes them back. Whoever opens a file for a user does it by
+//! [`Platform::open_file`](crate::platform::Platform::open_file), which takes the path of a set as
+//! well.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, ErrorKind},
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+    path::Path,
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
+use qom_core::Obj;
+use rustix::{
+    fs::{CWD, FileType, Mode, OFlags, fcntl_getfl, fstat, openat},
+    io::{Errno, fcntl_dupfd_cloexec},
+};
+
+/// Before the number of a set, the path that stands for it: QEMU, docs of `-add-fd`.
+const SET_PATH: &str = "/dev/fdset/";
+
+/// How many descriptors a VM keeps for its users.
+const MOST_DESCRIPTORS: usize = 1024;
+
+/// The longest name, and the longest description, in bytes.
+const LONGEST_TEXT: usize = 1024;
+
+/// Why a descriptor is not taken, or not given back. The words are QEMU's where it has any.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DescriptorError {
+    /// A name that a number could be taken for.
+    #[error("Parameter 'fdname' expects a name not starting with a digit")]
+    Name,
+    /// A name or description that is too long.
+    #[error("Parameter '{parameter}' expects at most {LONGEST_TEXT} bytes")]
+    TooLong {
+        /// What it was given as.
+        parameter: &'static str,
+    },
+    /// Nothing of that name, or no such set or member.
+    #[error("File descriptor named '{0}' not found")]
+    Missing(String),
+    /// There are enough of them.
+    #[error("at most {MOST_DESCRIPTORS} descriptors are kept")]
+    TooMany,
+    /// No number is free.
+    #[error("no number for another set is free")]
+    NoNumber,
+}
+
+/// A descriptor of a set.
+#[derive(Debug)]
+struct Member {
+    descriptor: OwnedFd,
+    opaque: Option<String>,
+}
+
+/// A set, as users see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DescriptorSet {
+    /// Its number.
+    pub id: u32,
+    /// Its descriptors: the number of each in this process, and what its user said of it.
+    pub members: Vec<(i32, Option<String>)>,
+}
+
+/// All that a VM keeps for its users.
+#[derive(Debug, Default)]
+pub struct Descriptors(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    named: BTreeMap<String, Arc<OwnedFd>>,
+    sets: BTreeMap<u32, Vec<Member>>,
+    /// Those that objects were made of.
+    used: Vec<(Obj, Arc<OwnedFd>)>,
+}
+
+impl Kept {
+    fn check_room(&self) -> Result<(), DescriptorError> {
+        let members: usize = self.sets.values().map(Vec::len).sum();
+        match self.named.len() + members < MOST_DESCRIPTORS {
+            true => Ok(()),
+            false => Err(DescriptorError::TooMany),
+        }
+    }
+}
+
+fn check_length(parameter: &'static str, text: &str) -> Result<(), DescriptorError> {
+    match text.len() <= LONGEST_TEXT {
+        true => Ok(()),
+        false => Err(DescriptorError::TooLong { parameter }),
+    }
+}
+
+impl Descriptors {
+    /// Keeps a descriptor under a name, and closes what was kept under it.
+    ///
+    /// # Errors
+    /// If it is no name, or there are enough.
+    pub fn name(&self, name: &str, descriptor: OwnedFd) -> Result<(), DescriptorError> {
+        if name.starts_with(|first: char| first.is_ascii_digit()) {
+            return Err(DescriptorError::Name);
+        }
+        check_length("fdname", name)?;
+        let mut kept = self.0.lock();
+        if !kept.named.contains_key(name) {
+            kept.check_room()?;
+        }
+        kept.named.insert(name.to_owned(), Arc::new(descriptor));
+        Ok(())
+    }
+
+    /// Closes what is kept under a name.
+    ///
+    /// # Errors
+    /// If nothing is.
+    pub fn unname(&self, name: &str) -> Result<(), DescriptorError> {
+        let removed = self.0.lock().named.remove(name);
+        removed.map(drop).ok_or_else(|| DescriptorError::Missing(name.to_owned()))
+    }
+
+    /// What is kept under a name. It stays open for as long as this is held.
+    ///
+    /// # Errors
+    /// If nothing is.
+    pub fn named(&self, name: &str) -> Result<Arc<OwnedFd>, DescriptorError> {
+        let kept = self.0.lock();
+        kept.named.get(name).cloned().ok_or_else(|| DescriptorError::Missing(name.to_owned()))
+    }
+
+    /// Keeps a descriptor open for as long as an object is in its tree that was made of it and is
+    /// judged by its number, which may be at any time.
+    pub fn keep(&self, object: &Obj, descriptor: Arc<OwnedFd>) {
+        let gone: Vec<_> = {
+            let mut kept = self.0.lock();
+            let gone = kept.used.extract_if(.., |(object, _)| object.path().is_none()).collect();
+            kept.used.push((object.clone(), descriptor));
+            gone
+        };
+        // An object may have much to do when it goes, so that nothing is locked then.
+        drop(gone);
+    }
+
+    /// Adds a descriptor to a set, or to a new one of the first number that is free. The numbers of
+    /// the set and of the descriptor.
+    ///
+    /// # Errors
+    /// If there are enough, or the description is too long.
+    pub fn add(
+        &self,
+        set: Option<u32>,
+        opaque: Option<String>,
+        descriptor: OwnedFd,
+    ) -> Result<(u32, i32), DescriptorError> {
+        if let Some(opaque) = &opaque {
+            check_length("opaque", opaque)?;
+        }
+        let mut kept = self.0.lock();
+        kept.check_room()?;
+        let free = || (0..=u32::MAX).find(|number| !kept.sets.contains_key(number));
+        let set = set.or_else(free).ok_or(DescriptorError::NoNumber)?;
+        let number = descriptor.as_raw_fd();
+        kept.sets.entry(set).or_default().push(Member { descriptor, opaque });
+        Ok((set, number))
+    }
+
+    /// Closes a descriptor of a set, or all of them; a set without any is none.
+    ///
+    /// # Errors
+    /// If there is no such set or descriptor.
+    pub fn remove(&self, set: u32, number: Option<i32>) -> Result<(), DescriptorError> {
+        let missing = || {
+            let number = number.map(|number| format!(", fd:{number}")).unwrap_or_default();
+            DescriptorError::Missing(format!("fdset-id:{set}{number}"))
+        };
+        let mut kept = self.0.lock();
+        let members = kept.sets.get_mut(&set).ok_or_else(missing)?;
+        let before = members.len();
+        members.retain(|member| number.is_some_and(|it| it != member.descriptor.as_raw_fd()));
+        if members.len() == before {
+            return Err(missing());
+        }
+        if members.is_empty() {
+            kept.sets.remove(&set);
+        }
+        Ok(())
+    }
+
+    /// All sets, by number.
+    #[must_use]
+    pub fn sets(&self) -> Vec<DescriptorSet> {
+        let member = |member: &Member| (member.descriptor.as_raw_fd(), member.opaque.clone());
+        let kept = self.0.lock();
+        let sets = kept.sets.iter();
+        sets.map(|(id, members)| DescriptorSet {
+            id: *id,
+            members: members.iter().map(member).collect(),
+        })
+        .collect()
+    }
+
+    /// A duplicate of the descriptor in a set that allows just the access that is asked for.
+    fn duplicate(&self, set: u32, access: OFlags) -> io::Result<OwnedFd> {
+        let kept = self.0.lock();
+        let wrong = |kind, what: String| io::Error::new(kind, what);
+        let members = kept.sets.get(&set).ok_or_else(|| {
+            wrong(ErrorKind::NotFound, format!("there is no set {set} of descriptors"))
+        })?;
+        for member in members {
+            let descriptor = member.descriptor.as_fd();
+            if fcntl_getfl(descriptor)? & OFlags::ACCMODE == access & OFlags::ACCMODE {
+                check_file(&member.descriptor)?;
+                return Ok(fcntl_dupfd_cloexec(descriptor, 3)?);
+            }
+        }
+        let what = match access & OFlags::ACCMODE {
+            OFlags::WRONLY => "writing",
+            OFlags::RDWR => "both reading and writing",
+            _ => "reading",
+        };
+        Err(wrong(
+            ErrorKind::PermissionDenied,
+            format!("set {set} has no descriptor that is open for {what}"),
+        ))
+    }
+}
+
+/// Checks that a descriptor leads to something that a path could lead to and be opened. A socket does
+/// not, so that none gets in where sockets are not judged.
+fn check_file(descriptor: impl AsFd) -> io::Result<()> {
+    let kind = match FileType::from_raw_mode(fstat(descriptor)?.st_mode) {
+        FileType::RegularFile
+        | FileType::BlockDevice
+        | FileType::CharacterDevice
+        | FileType::Fifo => return Ok(()),
+        FileType::Socket => "a socket",
+        FileType::Directory => "a directory",
+        FileType::Symlink => "a symbolic link",
+        _ => "of an unknown kind",
+    };
+    let what = format!("the descriptor is no file: it is {kind}");
+    Err(io::Error::new(ErrorKind::InvalidInput, what))
+}
+
+/// A file that was opened.
+#[derive(Debug)]
+pub struct OpenedFile {
+    /// Its descriptor.
+    pub descriptor: OwnedFd,
+    /// Whether it was not there before, and was created.
+    pub is_new: bool,
+    /// Whether it is a user's descriptor: its contents are as its user wants them, and what is
+    /// written to it goes where its user was.
+    pub is_handed_over: bool,
+}
+
+/// Opens the file at a path, which may be that of a set. See
+/// [`Platform::open_file`](crate::platform::Platform::open_file).
+pub(crate) fn open_file(
+    descriptors: &Descriptors,
+    path: &Path,
+    flags: OFlags,
+    created: Mode,
+) -> io::Result<OpenedFile> {
+    if let Some(set) = path.to_str().and_then(|path| path.strip_prefix(SET_PATH)) {
+        let digits = !set.is_empty() && set.bytes().all(|byte| byte.is_ascii_digit());
+        let set = set.parse().ok().filter(|_| digits).ok_or_else(|| {
+            io::Error::new(ErrorKind::InvalidInput, format!("expected a number after {SET_PATH}"))
+        })?;
+        let descriptor = descriptors.duplicate(set, flags)?;
+        return Ok(OpenedFile { descriptor, is_new: false, is_handed_over: true });
+    }
+    let there = flags.difference(OFlags::CREATE | OFlags::EXCL) | OFlags::CLOEXEC;
+    let (descriptor, is_new) = match openat(CWD, path, there, Mode::empty()) {
+        Err(Errno::NOENT) if flags.contains(OFlags::CREATE) => {
+            // Whoever else creates it meanwhile has it.
+            let new = there | OFlags::CREATE | OFlags::EXCL;
+            (openat(CWD, path, new, created)?, true)
+        }
+        opened => (opened?, false),
+    };
+    Ok(OpenedFile { descriptor, is_new, is_handed_over: false })
+}
