@@ -3,8 +3,8 @@
 //! There is no list of them: each registers itself when it is linked. Each has a folder: `spec`
 //! names the registers and bits and says where they come from, the behaviour is a plain struct that
 //! knows nothing of KVM, buses or other devices, `device` makes a type of it that can be created
-//! and claims its place in a machine, and `mod` joins them. What devices link to is in [`chardev`],
-//! [`iothread`], [`memory_backend`], [`rng`] and [`throttle`].
+//! and claims its place in a machine, and `mod` joins them. What devices link to is in [`authz`],
+//! [`chardev`], [`iothread`], [`memory_backend`], [`rng`], [`secret`], [`throttle`] and [`tls`].
 //!
 //! A model is given accesses and answers with values and effects:
 //!
@@ -25,7 +25,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod authz;
 pub mod chardev;
+mod contents;
 pub mod debug_exit;
 pub mod debugcon;
 pub mod ged;
@@ -36,5 +38,6 @@ pub mod mc146818rtc;
 pub mod memory_backend;
 pub mod pvpanic;
 pub mod rng;
+pub mod secret;
 pub mod serial;
 pub mod throttle;

@@ -48,6 +48,7 @@
 extern crate self as device_model;
 
 pub mod acpi;
+pub mod authz;
 pub mod bus;
 pub mod causes;
 pub mod chardev;
@@ -66,6 +67,7 @@ pub mod realize;
 pub mod realized;
 pub mod request;
 pub mod rng_backend;
+pub mod secret;
 pub mod taint;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -96,6 +98,7 @@ pub mod prelude {
 
     pub use crate::{
         acpi::{AcpiDevice, AcpiEvent, AcpiNode, EventRegister, Polarity, Resource, Trigger},
+        authz::Authz,
         bus::{MemoryIo, PortIo},
         chardev::{Chardev, ChardevFrontend, Frontend, Presence},
         clock::Timer,
@@ -109,6 +112,7 @@ pub mod prelude {
         request::{VmRequest, VmRequests},
         rng_backend::RngBackend,
         throttle::Throttle,
+        secret::{SecretBytes, SecretSource},
         user_creatable::UserCreatable,
     };
 }

@@ -1,6 +1,7 @@
 //! The targets, a file each, which submits the target to the program. A test beside [`crate::find`]
 //! notices a folder of seeds whose file is missing here.
 
+mod authz;
 mod boot;
 mod bus;
 mod bzimage;
@@ -35,6 +36,7 @@ mod qmp_monitor;
 mod qmp_session;
 mod qtest_protocol;
 mod rng;
+mod secret;
 mod serial;
 mod size;
 mod throttle;
