@@ -41,3 +41,4 @@ pub mod rng;
 pub mod secret;
 pub mod serial;
 pub mod throttle;
+pub mod tls;

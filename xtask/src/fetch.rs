@@ -15,8 +15,9 @@ use crate::apt;
 #[derive(Args)]
 pub(crate) struct Options {}
 
-/// Tools that building the tests takes, and the packages that have them.
-const TOOLS: [(&str, &str); 3] = [("gcc", "gcc"), ("g++", "g++"), ("make", "make")];
+/// Tools that the tests take, and the packages that have them.
+const TOOLS: [(&str, &str); 4] =
+    [("gcc", "gcc"), ("g++", "g++"), ("make", "make"), ("openssl", "openssl")];
 
 /// Gets everything.
 pub(crate) fn run(_: &Options) -> Result<ExitCode> {
@@ -62,7 +63,7 @@ impl Lists {
     }
 }
 
-/// Installs the compilers that are missing.
+/// Installs the tools that are missing.
 fn tools(lists: &mut Lists) -> Result<()> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders: Vec<_> = std::env::split_paths(&path).collect();
@@ -98,7 +99,7 @@ mod tests {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         }
         let folders = [PathBuf::from("/nowhere"), folder.path().to_owned()];
-        assert_eq!(missing(&TOOLS, &folders), ["g++", "make"]);
+        assert_eq!(missing(&TOOLS, &folders), ["g++", "make", "openssl"]);
     }
 
     #[test]

@@ -200,7 +200,11 @@ impl Channel {
         if open && state.peer.is_none() {
             let token = poller::FIRST_PEER + state.number();
             let wanted = state.attached.is_some();
-            state.peer = Some(Arc::new(Peer::new(token, ends, label, poller, wanted)?));
+            let peer = Peer::new(token, ends, label, poller, wanted)?;
+            if wanted && peer.has_rest() {
+                poller.kick();
+            }
+            state.peer = Some(Arc::new(peer));
         }
         Ok(())
     }
@@ -242,8 +246,12 @@ impl Channel {
 
     /// Writes to the peer; nowhere if there is none. See [`Chardev::write`].
     pub(super) fn write(&self, bytes: &[u8]) {
-        if let Some(peer) = self.peer() {
-            peer.write(bytes, &self.nonblocking);
+        let Some(peer) = self.peer() else { return };
+        peer.write(bytes, &self.nonblocking);
+        if peer.has_unsent()
+            && let Some(session) = &self.state.lock().session
+        {
+            peer.arm(&session.poller);
         }
     }
 
@@ -356,6 +364,7 @@ impl Channel {
     ) {
         // Before the device is asked: if it makes room after that, it says so after that too.
         peer.told_of(what);
+        peer.flush();
         if peer.is_gone() {
             return self.lose(poller, host, peer);
         }

@@ -21,6 +21,7 @@ use rustix::{
 };
 
 use super::poller::{Poller, Readiness, Token};
+use crate::tls::TlsStream;
 
 /// Bytes written at a time to what may hold the process up. Whatever can be written to at all takes
 /// as many without waiting: a pipe has room for PIPE_BUF bytes (4096) then, a terminal for 256.
@@ -55,6 +56,8 @@ const NAP: Duration = Duration::from_millis(1);
 pub(in crate::chardev) enum Ends {
     /// A stream socket. The peer has gone once it sends no more.
     Socket(OwnedFd),
+    /// A stream socket with TLS, whose handshake is over. The peer has gone once it sends no more.
+    Tls(Box<TlsStream>),
     /// This side of a pseudo-terminal, which is set non-blocking. The peer has gone once nothing can be read any more.
     Terminal(OwnedFd),
     /// A datagram socket, which is connected, and what is left of the last datagram. The peer never
@@ -74,6 +77,7 @@ impl Ends {
     fn input(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Self::Socket(end) | Self::Terminal(end) | Self::Datagrams(end, _) => Some(end.as_fd()),
+            Self::Tls(stream) => Some(stream.as_fd()),
             Self::Files { input, .. } => input.as_ref().map(AsFd::as_fd),
         }
     }
@@ -81,6 +85,7 @@ impl Ends {
     fn output(&self) -> BorrowedFd<'_> {
         match self {
             Self::Socket(end) | Self::Terminal(end) | Self::Datagrams(end, _) => end.as_fd(),
+            Self::Tls(stream) => stream.as_fd(),
             Self::Files { output, .. } => output.as_fd(),
         }
     }
@@ -125,12 +130,12 @@ impl Peer {
         let interest = Interest { input, hung_up: false };
         let mut always = None;
         if let Some(descriptor) = ends.input() {
-            match poller.add(descriptor, token, interest.readiness()) {
+            match poller.add(descriptor, token, interest.readiness(false)) {
                 // Files and /dev/null can't be waited for, since they are always ready. Something
                 // else that always is stands for them: a counter that is not 0 and that nobody reads.
                 Err(error) if error.raw_os_error() == Some(Errno::PERM.raw_os_error()) => {
                     let counter = eventfd(1, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-                    poller.add(&counter, token, interest.readiness())?;
+                    poller.add(&counter, token, interest.readiness(false))?;
                     always = Some(counter);
                 }
                 added => added?,
@@ -186,19 +191,38 @@ impl Peer {
     }
 
     fn arm_with(&self, poller: &Poller, interest: &Interest) {
+        let unsent = self.has_unsent();
         // A hang-up that is known would be told of for ever.
-        let idle = interest.hung_up && !interest.input;
+        let idle = interest.hung_up && !interest.input && !unsent;
         if !idle
             && !self.has_ended()
             && let Some(descriptor) = self.waited_for()
         {
-            poller.arm(descriptor, self.token, interest.readiness());
+            poller.arm(descriptor, self.token, interest.readiness(unsent));
         }
     }
 
     /// Whether a part of its input has been taken from the kernel and is to be read again.
     pub(super) fn has_rest(&self) -> bool {
-        matches!(&self.ends, Ends::Datagrams(_, rest) if !rest.lock().is_empty())
+        match &self.ends {
+            Ends::Datagrams(_, rest) => !rest.lock().is_empty(),
+            Ends::Tls(stream) => stream.has_plain(),
+            _ => false,
+        }
+    }
+
+    /// Whether a part of its output is neither lost nor with the kernel, and [`Peer::flush`] is to
+    /// be called when that takes more.
+    pub(super) fn has_unsent(&self) -> bool {
+        matches!(&self.ends, Ends::Tls(stream) if stream.has_unsent())
+    }
+
+    /// Gives such output to the kernel, as far as it takes it.
+    pub(super) fn flush(&self) {
+        if let Ends::Tls(stream) = &self.ends {
+            // A failure shows when it is read from.
+            let _ = stream.flush();
+        }
     }
 
     /// The poller waits for it no more.
@@ -228,7 +252,11 @@ impl Peer {
         if !self.interest.lock().hung_up {
             return false;
         }
-        let Ends::Socket(socket) = &self.ends else { return false };
+        let socket = match &self.ends {
+            Ends::Socket(socket) => socket,
+            Ends::Tls(stream) => return stream.is_drained(),
+            _ => return false,
+        };
         let mut byte = [0];
         match recv(socket, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
             Ok((_, length)) => length == 0,
@@ -271,6 +299,7 @@ impl Peer {
     pub(super) fn read(&self, buffer: &mut [u8], wanted: bool) -> Result<usize, Errno> {
         match &self.ends {
             Ends::Socket(socket) => self.read_socket(socket, buffer, wanted),
+            Ends::Tls(stream) => stream.read(buffer),
             Ends::Datagrams(socket, rest) => {
                 // One at a time, so that it is a whole datagram at most which is kept.
                 let mut rest = rest.lock();
@@ -312,9 +341,12 @@ impl Peer {
     /// Ends the connection. Whoever is held up by the peer goes on.
     pub(super) fn end(&self) {
         self.gone.store(true, Ordering::Release);
-        if let Ends::Socket(socket) = &self.ends {
+        if let Ends::Tls(stream) = &self.ends {
+            stream.say_goodbye();
+        }
+        if let Ends::Socket(_) | Ends::Tls(_) = &self.ends {
             // Others may have a duplicate, which would keep it open. If it is closed, all the better.
-            let _ = shutdown(socket, Shutdown::Both);
+            let _ = shutdown(self.ends.output(), Shutdown::Both);
         }
     }
 
@@ -328,7 +360,7 @@ impl Peer {
         let most = match self.ends {
             Ends::Files { .. } => MOST_WRITTEN_PATIENTLY,
             Ends::Datagrams(..) => MOST_SENT,
-            Ends::Socket(_) | Ends::Terminal(_) => MOST_WRITTEN,
+            Ends::Socket(_) | Ends::Tls(_) | Ends::Terminal(_) => MOST_WRITTEN,
         };
         for piece in bytes.chunks(most) {
             let mut rest = piece;
@@ -345,6 +377,20 @@ impl Peer {
                 }
             }
         }
+        self.finish(nonblocking);
+    }
+
+    /// Waits, as [`Peer::write`] does, until what it wrote is with the kernel.
+    fn finish(&self, nonblocking: &AtomicBool) {
+        while self.has_unsent() && !self.is_gone() {
+            self.flush();
+            if !self.has_unsent() || nonblocking.load(Ordering::Acquire) {
+                return;
+            }
+            let mut ready = [PollFd::from_borrowed_fd(self.ends.output(), PollFlags::OUT)];
+            // A signal, or an end of the patience, is a reason to look again.
+            let _ = poll(&mut ready, Some(&PATIENCE));
+        }
     }
 
     /// Writes what the peer takes of one piece: none if it takes none for that long.
@@ -354,6 +400,7 @@ impl Peer {
         // What never holds the process up may be tried first, which mostly is all that it takes.
         let attempt = || match &self.ends {
             Ends::Socket(_) => send(output, bytes, flags),
+            Ends::Tls(stream) => stream.write(bytes),
             Ends::Datagrams(..) => match send(output, bytes, flags) {
                 // Of an earlier one, which did not arrive. This one was not sent yet.
                 Err(Errno::CONNREFUSED) => send(output, bytes, flags),
@@ -381,8 +428,10 @@ impl Peer {
 }
 
 impl Interest {
-    fn readiness(&self) -> Readiness {
+    /// What is waited for, with `output` if that is too.
+    fn readiness(&self, output: bool) -> Readiness {
         let mut what = Readiness::empty();
+        what.set(Readiness::OUT, output);
         what.set(Readiness::IN, self.input);
         what.set(Readiness::RDHUP, !self.hung_up);
         what

@@ -15,7 +15,12 @@ use rustix::{
     },
 };
 
-use super::{inherited::Inherited, label, settings::Address};
+use super::{
+    inherited::Inherited,
+    label,
+    security::{Handshakes, Outcome, Security},
+    settings::Address,
+};
 use crate::chardev::{
     channel::{Alarm, Channel, Ends, Host, Poller, Readiness, Token},
     inet::resolve,
@@ -36,6 +41,8 @@ pub(super) struct Client {
     /// Which of them is next.
     next: usize,
     attempt: Option<OwnedFd>,
+    /// If the peer needs TLS.
+    handshakes: Option<Handshakes>,
     retry: Option<Retry>,
     nodelay: bool,
     place: String,
@@ -63,6 +70,7 @@ impl Client {
         poller: &Poller,
         retry: Option<u64>,
         nodelay: bool,
+        security: Option<Security>,
     ) -> io::Result<(Self, Reached)> {
         let place = address.place(false);
         let context = |error: io::Error| {
@@ -86,7 +94,9 @@ impl Client {
             Some(after) => Some(Retry { alarm: Alarm::new(poller, RETRY)?, after }),
             None => None,
         };
-        let mut client = Self { targets, next: 0, attempt: None, retry, nodelay, place };
+        let handshakes = security.map(|security| Handshakes::new(security, poller)).transpose()?;
+        let mut client =
+            Self { targets, next: 0, attempt: None, handshakes, retry, nodelay, place };
         let reached = match inherited {
             Some(inherited) => {
                 if nodelay && inherited.is_tcp() {
@@ -96,11 +106,11 @@ impl Client {
             }
             None if client.retry.is_some() => client.attempt(poller),
             None => {
-                let socket = client.connect_once().map_err(|error| {
+                let reached = client.connect_once().map_err(|error| {
                     let place = &client.place;
                     io::Error::new(error.kind(), format!("can't connect to '{place}': {error}"))
                 })?;
-                Some(client.reached(socket))
+                Some(reached)
             }
         };
         Ok((client, reached))
@@ -116,8 +126,29 @@ impl Client {
         (Ends::Socket(socket), label)
     }
 
+    /// Begins the handshake, if there is one.
+    fn secure(&mut self, poller: &Poller, socket: OwnedFd) -> Reached {
+        let Some(handshakes) = &mut self.handshakes else { return Some(self.reached(socket)) };
+        let outcome = handshakes.begin(poller, socket);
+        self.settle(poller, outcome)
+    }
+
+    fn settle(&self, poller: &Poller, outcome: Outcome) -> Reached {
+        match outcome {
+            Outcome::Pending => None,
+            Outcome::Failed => {
+                self.try_later(poller);
+                None
+            }
+            Outcome::Done(stream) => {
+                let label = label(&stream, &self.place);
+                Some((Ends::Tls(stream), label))
+            }
+        }
+    }
+
     /// Tries each address, and waits for it.
-    fn connect_once(&self) -> io::Result<OwnedFd> {
+    fn connect_once(&self) -> io::Result<(Ends, String)> {
         let mut problem = io::Error::from(Errno::ADDRNOTAVAIL);
         for target in &self.targets {
             let connected = target.socket(SocketFlags::CLOEXEC).and_then(|socket| {
@@ -125,10 +156,18 @@ impl Client {
                 self.check(&socket)?;
                 Ok(socket)
             });
-            match connected {
-                Ok(socket) => return Ok(socket),
-                Err(Errno::INTR) => return Err(ErrorKind::Interrupted.into()),
-                Err(error) => problem = error.into(),
+            let secured = connected.map_err(io::Error::from).and_then(|socket| {
+                let Some(handshakes) = &self.handshakes else { return Ok(self.reached(socket)) };
+                let label = label(&socket, &self.place);
+                let stream = handshakes.security().complete(socket)?;
+                Ok((Ends::Tls(Box::new(stream)), label))
+            });
+            match secured {
+                Ok(reached) => return Ok(reached),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {
+                    return Err(ErrorKind::Interrupted.into());
+                }
+                Err(error) => problem = error,
             }
         }
         Err(problem)
@@ -151,7 +190,7 @@ impl Client {
             }
         });
         match begun {
-            Ok((socket, true)) => Some(self.reached(socket)),
+            Ok((socket, true)) => self.secure(poller, socket),
             Ok((socket, false)) => {
                 self.attempt = Some(socket);
                 None
@@ -169,7 +208,7 @@ impl Client {
         poller.remove(&socket);
         let outcome = sockopt::socket_error(&socket).and_then(|error| error);
         match outcome.and_then(|()| self.check(&socket)) {
-            Ok(()) => Some(self.reached(socket)),
+            Ok(()) => self.secure(poller, socket),
             Err(_) => {
                 self.try_later(poller);
                 None
@@ -191,6 +230,12 @@ impl Client {
             }
         }
         Ok(())
+    }
+
+    /// Whether nothing is under way.
+    fn is_idle(&self) -> bool {
+        let handshake = self.handshakes.as_ref().is_some_and(Handshakes::are_pending);
+        self.attempt.is_none() && !handshake
     }
 
     fn try_later(&self, poller: &Poller) {
@@ -222,8 +267,12 @@ impl Host for Client {
     fn ready(&mut self, channel: &Channel, poller: &Arc<Poller>, token: Token) {
         let reached = match token {
             ATTEMPT => self.conclude(poller),
-            RETRY if self.attempt.is_none() && channel.peer().is_none() => self.attempt(poller),
-            _ => None,
+            RETRY if self.is_idle() && channel.peer().is_none() => self.attempt(poller),
+            RETRY => None,
+            _ => {
+                let outcome = self.handshakes.as_mut().map(|all| all.ready(poller, token));
+                outcome.and_then(|outcome| self.settle(poller, outcome))
+            }
         };
         if let Some((ends, label)) = reached
             && channel.arrive(poller, ends, label).is_err()

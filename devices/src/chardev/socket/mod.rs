@@ -3,6 +3,7 @@
 mod client;
 mod inherited;
 mod listen;
+mod security;
 mod server;
 mod settings;
 mod unix_path;
@@ -19,6 +20,7 @@ use rustix::net::{getpeername, getsockname};
 use self::{
     client::Client,
     listen::Listening,
+    security::{Handshakes, Security},
     server::Server,
     settings::{Address, Settings},
 };
@@ -26,6 +28,7 @@ use super::{
     channel::{self, Channel, Ends, Poller},
     inet::HostPort,
 };
+use crate::tls::TlsCreds;
 
 /// Socket that others connect to, or that connects to another
 ///
@@ -52,7 +55,8 @@ pub struct ChardevSocket {
     /// Name or address of the host to listen as, or to connect to
     #[property(insecure_when(
         settings::is_exposed,
-        reason = "plain TCP on a non-loopback address: no encryption and no authorization"
+        reason = "a non-loopback address without TLS and authorization: it takes 'tls-creds' that \
+                  verify the peer, and for a server 'tls-authz'"
     ))]
     host: Option<String>,
     /// TCP port; a server with port 0 has one that the kernel chooses
@@ -74,7 +78,8 @@ pub struct ChardevSocket {
     /// this is a server and is connected if not
     #[property(insecure_when(
         settings::is_descriptor_exposed,
-        reason = "plain TCP on a non-loopback address: no encryption and no authorization"
+        reason = "a non-loopback address without TLS and authorization: it takes 'tls-creds' that \
+                  verify the peer, and for a server 'tls-authz'"
     ))]
     fd: Option<u32>,
     /// Whether it listens, rather than connects
@@ -89,6 +94,12 @@ pub struct ChardevSocket {
     /// As reconnect-ms, in seconds
     #[property(deprecated = "use reconnect-ms, in milliseconds")]
     reconnect: Option<u32>,
+    /// Credentials for TLS, of the endpoint that this is
+    #[property(name = "tls-creds", link = dyn TlsCreds)]
+    tls_creds: Link<dyn TlsCreds>,
+    /// What decides which clients a server with TLS takes, by the subject of their certificates
+    #[property(name = "tls-authz", link = dyn Authz)]
+    tls_authz: Link<dyn Authz>,
     channel: Arc<Channel>,
     /// Where it listens or connects to, once it is open.
     place: Mutex<Option<String>>,
@@ -111,29 +122,35 @@ impl ChardevSocket {
             wait: self.wait,
             reconnect_ms: self.reconnect_ms,
             reconnect: self.reconnect,
+            tls_creds: self.tls_creds.get().is_some(),
+            tls_authz: self.tls_authz.get().is_some(),
         }
+    }
+
+    /// What peers have to pass, if anything.
+    fn security(&self) -> io::Result<Option<Security>> {
+        let Some(creds) = self.tls_creds.get() else { return Ok(None) };
+        let host = if self.server { None } else { self.host.clone() };
+        Security::new(Arc::clone(creds), self.tls_authz.get().cloned(), host).map(Some)
     }
 
     fn listen(&self, events: &Arc<EventLoop>, settings: &Settings, at: &Address) -> io::Result<()> {
         let poller = Arc::new(Poller::new()?);
+        let handshakes = self.security()?;
+        let handshakes =
+            handshakes.map(|security| Handshakes::new(security, &poller)).transpose()?;
         let listening = Listening::at(at)?;
         let place = listening.place().to_owned();
-        let first = if settings.waits() { Some(listening.wait()?) } else { None };
-        let first = first.map(|socket| {
-            let label = label(&socket, &place);
-            (Ends::Socket(socket), label)
-        });
-        let server = Server::new(listening, &poller, settings.nodelay)?;
-        if let Some((Ends::Socket(socket), _)) = &first {
-            server.prepare(socket);
-        }
+        let server = Server::new(listening, &poller, settings.nodelay, handshakes)?;
+        let first = if settings.waits() { Some(server.wait()?) } else { None };
         self.start(events, poller, Box::new(server), place, first)
     }
 
     fn dial(&self, events: &Arc<EventLoop>, settings: &Settings, at: Address) -> io::Result<()> {
         let poller = Arc::new(Poller::new()?);
         let retry = settings.retry_after();
-        let (client, first) = Client::new(at, &poller, retry, settings.nodelay)?;
+        let security = self.security()?;
+        let (client, first) = Client::new(at, &poller, retry, settings.nodelay, security)?;
         let place = client.place().to_owned();
         self.start(events, poller, Box::new(client), place, first)
     }

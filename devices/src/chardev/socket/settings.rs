@@ -4,7 +4,10 @@ use device_model::prelude::*;
 use rustix::net::SocketAddrUnix;
 
 use super::{SERVER, inherited::Inherited};
-use crate::chardev::inet::{self, Families, HostPort};
+use crate::{
+    chardev::inet::{self, Families, HostPort},
+    tls::Endpoint,
+};
 
 /// The values of all properties.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub(super) struct Settings {
     pub(super) wait: Option<bool>,
     pub(super) reconnect_ms: Option<u64>,
     pub(super) reconnect: Option<u32>,
+    pub(super) tls_creds: bool,
+    pub(super) tls_authz: bool,
 }
 
 /// Where a socket is.
@@ -59,6 +64,8 @@ impl Settings {
             wait: configuration.get("wait")?,
             reconnect_ms: configuration.get("reconnect-ms")?,
             reconnect: configuration.get("reconnect")?,
+            tls_creds: configuration.linked("tls-creds")?.is_some(),
+            tls_authz: configuration.linked("tls-authz")?.is_some(),
         })
     }
 
@@ -112,6 +119,11 @@ impl Settings {
         only("wait", self.wait.is_some(), "a server", self.server)?;
         only("reconnect-ms", self.reconnect_ms.is_some(), "a client", !self.server)?;
         only("reconnect", self.reconnect.is_some(), "a client", !self.server)?;
+        let tls = "a socket with 'host', or a server with 'fd'";
+        let can = self.host.is_some() || self.fd.is_some() && self.server;
+        only("tls-creds", self.tls_creds, tls, can)?;
+        let secured_server = self.server && self.tls_creds;
+        only("tls-authz", self.tls_authz, "a server with 'tls-creds'", secured_server)?;
         if self.reconnect.is_some() && self.reconnect_ms.is_some() {
             return Err(contradiction("reconnect", "reconnect-ms"));
         }
@@ -187,8 +199,39 @@ pub(super) fn check(
     _children: &mut Children,
 ) -> Result<(), PlanError> {
     let settings = Settings::of(configuration)?;
-    if let Address::Inherited(fd) = settings.address()? {
-        inherit(fd)?.check_role(fd, settings.server)?;
+    let address = settings.address()?;
+    check_tls(configuration, settings.server)?;
+    if let Address::Inherited(fd) = address {
+        let inherited = inherit(fd)?;
+        inherited.check_role(fd, settings.server)?;
+        if settings.tls_creds && !inherited.is_tcp() {
+            let problem = format!("Parameter 'tls-creds' is only for TCP, and 'fd' is '{fd}'");
+            return Err(PlanError::refused("tls-creds", problem));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses credentials of the other side, and authorization of peers that show no certificate.
+fn check_tls(configuration: &Configuration<'_>, server: bool) -> Result<(), PlanError> {
+    let Some(creds) = configuration.linked("tls-creds")? else { return Ok(()) };
+    let expected = if server { Endpoint::Server } else { Endpoint::Client };
+    let endpoint: Endpoint = creds.get("endpoint")?;
+    let path = creds.path();
+    if endpoint != expected {
+        let (expected, endpoint) = (expected.name(), endpoint.name());
+        let problem = format!(
+            "Parameter 'tls-creds' expects credentials with endpoint={expected}, and '{path}' has \
+             endpoint={endpoint}"
+        );
+        return Err(PlanError::refused("tls-creds", problem));
+    }
+    if configuration.linked("tls-authz")?.is_some() && !creds.get::<bool>("verify-peer")? {
+        let problem = format!(
+            "Parameter 'tls-authz' is only for credentials with verify-peer=on: nobody shows a \
+             certificate to '{path}'"
+        );
+        return Err(PlanError::refused("tls-authz", problem));
     }
     Ok(())
 }
@@ -198,16 +241,25 @@ fn inherit(fd: u32) -> Result<Inherited, PlanError> {
         .map_err(|error| PlanError::refused("fd", format!("Parameter 'fd' is '{fd}': {error}")))
 }
 
-/// Judges a host: whether others than this host can be at the other end.
+/// Judges a host: whether others than this host can be at the other end, and need not show who they
+/// are.
 pub(super) fn is_exposed(configuration: &Configuration<'_>) -> Result<bool, PlanError> {
     let host: Option<String> = configuration.get("host")?;
-    Ok(host.is_some_and(|host| !inet::names_loopback(&host)))
+    Ok(host.is_some_and(|host| !inet::names_loopback(&host)) && !is_guarded(configuration)?)
 }
 
 /// Judges a descriptor by what it is, as [`is_exposed`] does a host.
 pub(super) fn is_descriptor_exposed(configuration: &Configuration<'_>) -> Result<bool, PlanError> {
     match configuration.get("fd")? {
-        Some(fd) => Ok(inherit(fd)?.is_exposed()),
+        Some(fd) => Ok(inherit(fd)?.is_exposed() && !is_guarded(configuration)?),
         None => Ok(false),
     }
+}
+
+/// Whether peers are verified, and authorized if it is they who connect.
+fn is_guarded(configuration: &Configuration<'_>) -> Result<bool, PlanError> {
+    let Some(creds) = configuration.linked("tls-creds")? else { return Ok(false) };
+    let server: bool = configuration.get("server")?;
+    let authorized = !server || configuration.linked("tls-authz")?.is_some();
+    Ok(authorized && creds.get("verify-peer")?)
 }

@@ -5,6 +5,7 @@ mod authz;
 mod boot;
 mod bus;
 mod bzimage;
+mod certificate_subject;
 mod chardev;
 mod chardev_peers;
 mod command_line;
