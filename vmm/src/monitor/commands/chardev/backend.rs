@@ -8,6 +8,8 @@ use device_model::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::creation::object::OBJECTS;
+
 /// Properties of a character device.
 pub(super) type Properties = Vec<(&'static str, Given)>;
 
@@ -225,6 +227,11 @@ fn json(value: Option<impl Into<Value>>) -> Option<Given> {
     value.map(|value| Given::Json(value.into()))
 }
 
+/// The path of what users call by its id. A path stays what it is.
+fn user_object(id: String) -> String {
+    if id.starts_with('/') { id } else { format!("{OBJECTS}/{id}") }
+}
+
 /// Those that were given.
 fn given<const N: usize>(all: [(&'static str, Option<Given>); N]) -> Properties {
     all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
@@ -319,8 +326,8 @@ impl Socket {
             ("websocket", json(self.websocket)),
             ("reconnect", json(self.reconnect)),
             ("reconnect-ms", json(self.reconnect_ms)),
-            ("tls-creds", text(self.tls_creds)),
-            ("tls-authz", text(self.tls_authz)),
+            ("tls-creds", text(self.tls_creds.map(user_object))),
+            ("tls-authz", text(self.tls_authz.map(user_object))),
         ]);
         self.addr.properties().into_iter().chain(own).collect()
     }
@@ -395,6 +402,14 @@ mod tests {
                     "addr": {"type": "fd", "data": {"str": "7"}}, "wait": true,
                 }}),
                 "socket,fd=7,server=true,wait=true",
+            ),
+            (
+                json!({"type": "socket", "data": {
+                    "addr": {"type": "inet", "data": {"host": "::", "port": "0"}},
+                    "tls-creds": "tls0", "tls-authz": "/objects/authz0",
+                }}),
+                "socket,host=::,port=0,server=true,wait=false,tls-creds=/objects/tls0,\
+                 tls-authz=/objects/authz0",
             ),
         ] {
             assert_eq!(shown(backend), option);
