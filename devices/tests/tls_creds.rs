@@ -14,11 +14,11 @@ use devices::tls::TlsCreds;
 
 const UNFIT: &str = "its certificate is none that a peer could take: ";
 
-fn server<'a>(folder: &'a Folder) -> Vec<(&'static str, &'a str)> {
+fn server(folder: &Folder) -> Vec<(&'static str, &str)> {
     vec![("endpoint", "server"), ("dir", folder.path())]
 }
 
-fn client<'a>(folder: &'a Folder) -> Vec<(&'static str, &'a str)> {
+fn client(folder: &Folder) -> Vec<(&'static str, &str)> {
     vec![("endpoint", "client"), ("dir", folder.path())]
 }
 
