@@ -111,8 +111,8 @@ pub mod prelude {
         realized::Realized,
         request::{VmRequest, VmRequests},
         rng_backend::RngBackend,
-        throttle::Throttle,
         secret::{SecretBytes, SecretSource},
+        throttle::Throttle,
         user_creatable::UserCreatable,
     };
 }
