@@ -61,6 +61,7 @@ pub mod event_loop_base;
 pub mod interrupt;
 pub mod memory_backend;
 pub mod monitor;
+pub mod netdev;
 pub mod platform;
 pub mod power_button;
 pub mod realize;
@@ -106,6 +107,7 @@ pub mod prelude {
         event_loop::{EventLoop, Next, Watch},
         event_loop_base::EventLoopBase,
         interrupt::{InterruptController, InterruptLine, Msi, MsiSink},
+        netdev::{Netdev, NetdevPeer, PeerHandle, Receiving, Sending},
         platform::{GuestMemory, Platform},
         realize::{DeviceError, RealizeContext},
         realized::Realized,

@@ -19,16 +19,39 @@ use crate::{
     event_loop::EventLoop,
     interrupt::{InterruptController, InterruptLine, LineError, LineTap, LineWatcher, MsiSink},
     monitor::{Event, EventListener, Occurrence},
+    netdev::{Netdev, NetdevPeer, PeerHandle},
     request::VmRequests,
 };
 
 /// The guest's memory.
 pub type GuestMemory = vm_memory::GuestMemoryMmap<()>;
 
-/// A character device, and the device that reads from it.
+/// A backend, and the object that is connected to it.
 struct Connection {
-    chardev: Arc<dyn Chardev>,
+    backend: Backend,
     device: Obj,
+}
+
+enum Backend {
+    Stream(Arc<dyn Chardev>),
+    Network(Arc<dyn Netdev>),
+}
+
+impl Backend {
+    /// Its address, to tell it from others: one object may have several tables of methods.
+    fn address(&self) -> *const () {
+        match self {
+            Self::Stream(stream) => Arc::as_ptr(stream).cast(),
+            Self::Network(netdev) => Arc::as_ptr(netdev).cast(),
+        }
+    }
+
+    fn disconnect(&self) {
+        match self {
+            Self::Stream(stream) => stream.disconnect(),
+            Self::Network(netdev) => netdev.disconnect(),
+        }
+    }
 }
 
 impl fmt::Debug for Connection {
@@ -82,19 +105,19 @@ pub enum RoleError {
     },
 }
 
-/// Why an object can't read from a character device.
+/// Why an object can't be connected to a backend.
 #[derive(Debug, Error)]
 pub enum ConnectError {
-    /// The host lacks something that the reader needs.
+    /// The host lacks something that the object needs.
     #[error("can't wait for input")]
     Host(#[from] io::Error),
-    /// Another reads from it.
+    /// Another is connected to it.
     #[error("'{backend}' is in use by another device")]
     InUse {
-        /// Path of the character device.
+        /// Path of the backend.
         backend: String,
     },
-    /// The reader is not the object in whose name it asks.
+    /// Whoever would be called is not the object in whose name it asks.
     #[error("something asked to read in the name of an object of type '{type_name}'")]
     NotThis {
         /// The object's type.
@@ -114,6 +137,10 @@ pub enum ConnectError {
     },
 }
 
+fn in_use(backend: Option<&Obj>) -> ConnectError {
+    ConnectError::InUse { backend: backend.and_then(Obj::path).unwrap_or_default() }
+}
+
 /// What the devices of one machine share. It belongs to one object tree and takes no handle of
 /// another.
 #[derive(Debug)]
@@ -128,7 +155,7 @@ pub struct Platform {
     lines: Mutex<Vec<(InterruptLine, Obj)>>,
     line_tap: Arc<LineTap>,
     clock: OnceLock<Clock>,
-    /// Streams that devices read from.
+    /// Streams that devices read from, and networks that they are plugged into.
     connections: Mutex<Vec<Connection>>,
     events: Arc<EventLoop>,
     requests: Arc<VmRequests>,
@@ -333,6 +360,47 @@ impl Platform {
         events: Option<Arc<EventLoop>>,
     ) -> Result<(), ConnectError> {
         let Some(stream) = chardev.get() else { return Ok(()) };
+        self.check_connecting(object, &reader)?;
+        if !stream.connect(Frontend::new(reader, events)) {
+            return Err(in_use(chardev.handle()));
+        }
+        let backend = Backend::Stream(Arc::clone(stream));
+        self.connections.lock().push(Connection { backend, device: object.clone() });
+        Ok(())
+    }
+
+    /// Plugs an object into the network backend that a link of it leads to, if it leads to one,
+    /// until it is released. `peer` is the object itself; it is called on the thread of `events`, or
+    /// else on the main one.
+    ///
+    /// A device does so through
+    /// [`RealizeContext::connect_network`](crate::realize::RealizeContext::connect_network).
+    ///
+    /// # Errors
+    /// As [`Platform::connect`].
+    pub fn connect_network<T: NetdevPeer + 'static>(
+        &self,
+        object: &Obj,
+        netdev: &Link<dyn Netdev>,
+        peer: Weak<T>,
+        events: Option<Arc<EventLoop>>,
+    ) -> Result<(), ConnectError> {
+        let Some(network) = netdev.get() else { return Ok(()) };
+        self.check_connecting(object, &peer)?;
+        if !network.connect(PeerHandle::new(peer, events)) {
+            return Err(in_use(netdev.handle()));
+        }
+        let backend = Backend::Network(Arc::clone(network));
+        self.connections.lock().push(Connection { backend, device: object.clone() });
+        Ok(())
+    }
+
+    /// Checks that an object of this tree asks for itself.
+    fn check_connecting<T: 'static>(
+        &self,
+        object: &Obj,
+        called: &Weak<T>,
+    ) -> Result<(), ConnectError> {
         let type_name = object.class().name();
         if object.tree() != self.tree {
             return Err(ConnectError::Foreign { type_name });
@@ -340,27 +408,28 @@ impl Platform {
         if !is_attached(object) {
             return Err(ConnectError::Detached { type_name });
         }
-        if object.cast::<T>().is_none_or(|this| Arc::as_ptr(&this) != reader.as_ptr()) {
+        if object.cast::<T>().is_none_or(|this| Arc::as_ptr(&this) != called.as_ptr()) {
             return Err(ConnectError::NotThis { type_name });
         }
-        if !stream.connect(Frontend::new(reader, events)) {
-            let backend = chardev.handle().and_then(Obj::path).unwrap_or_default();
-            return Err(ConnectError::InUse { backend });
-        }
-        let connection = Connection { chardev: Arc::clone(stream), device: object.clone() };
-        self.connections.lock().push(connection);
         Ok(())
     }
 
     /// The object that reads from a character device; none if nothing does.
     #[must_use]
     pub fn reader(&self, chardev: &Obj) -> Option<Obj> {
-        let stream = chardev.cast::<dyn Chardev>()?;
+        self.connected(&Backend::Stream(chardev.cast()?))
+    }
+
+    /// The object that is plugged into a network backend; none if nothing is.
+    #[must_use]
+    pub fn network_peer(&self, netdev: &Obj) -> Option<Obj> {
+        self.connected(&Backend::Network(netdev.cast()?))
+    }
+
+    fn connected(&self, backend: &Backend) -> Option<Obj> {
         let connections = self.connections.lock();
-        let found = connections.iter().find(|connection| {
-            // By address alone: one object may have several tables of methods.
-            Arc::as_ptr(&connection.chardev).cast::<()>() == Arc::as_ptr(&stream).cast::<()>()
-        });
+        let found =
+            connections.iter().find(|connection| connection.backend.address() == backend.address());
         found.map(|connection| connection.device.clone())
     }
 
@@ -370,13 +439,13 @@ impl Platform {
         self.ports.release(device);
         self.memory_io.release(device);
         let of_device = |owner: &Obj| owner.same(device);
-        // Neither a stream nor a controller is called with a lock of the platform's held.
+        // Neither a backend nor a controller is called with a lock of the platform's held.
         let connections: Vec<_> = {
             let mut connections = self.connections.lock();
             connections.extract_if(.., |connection| of_device(&connection.device)).collect()
         };
         for connection in connections {
-            connection.chardev.disconnect();
+            connection.backend.disconnect();
         }
         let lines: Vec<_> = {
             let mut lines = self.lines.lock();

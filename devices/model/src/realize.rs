@@ -15,6 +15,7 @@ use crate::{
     device::Device,
     event_loop::EventLoop,
     interrupt::{InterruptLine, LineError, MsiSink},
+    netdev::{Netdev, NetdevPeer},
     platform::{ConnectError, GuestMemory, Platform, RoleError},
     request::VmRequests,
     user_creatable::UserCreatable,
@@ -213,10 +214,27 @@ impl<'a> RealizeContext<'a> {
         let this = self.this(device)?;
         Ok(self.platform.connect(self.object, chardev, this, None)?)
     }
+
+    /// Plugs the device, a network card, into a network backend, if the link leads to one:
+    /// `cx.connect_network(self, &self.netdev, None)?`. The device is called from here on, on the
+    /// thread of `events`, or else on the main one, so that this comes after what it needs for that.
+    ///
+    /// # Errors
+    /// If another is plugged in there, or `device` is not the device that is being realized, is
+    /// another tree's or has left its tree.
+    pub fn connect_network<T: Device + NetdevPeer>(
+        &mut self,
+        device: &T,
+        netdev: &Link<dyn Netdev>,
+        events: Option<Arc<EventLoop>>,
+    ) -> Result<(), DeviceError> {
+        let this = self.this(device)?;
+        Ok(self.platform.connect_network(self.object, netdev, this, events)?)
+    }
 }
 
-/// Realizes the devices, opens the character devices and completes the user-creatable objects of a
-/// plan on a platform; leaves every other object alone.
+/// Realizes the devices, opens the character devices and network backends and completes the
+/// user-creatable objects of a plan on a platform; leaves every other object alone.
 #[derive(Debug)]
 pub struct DeviceRealizer<'a> {
     platform: &'a Platform,
@@ -235,6 +253,11 @@ impl Completion for DeviceRealizer<'_> {
         if let Some(chardev) = object.cast::<dyn Chardev>() {
             return Ok(chardev.open(self.platform)?);
         }
+        if let Some(netdev) = object.cast::<dyn Netdev>() {
+            return netdev
+                .open(object, self.platform)
+                .inspect_err(|_| self.platform.release(object));
+        }
         if let Some(created) = object.cast::<dyn UserCreatable>() {
             return created.complete(object, self.platform);
         }
@@ -251,6 +274,10 @@ impl Completion for DeviceRealizer<'_> {
     fn undo(&mut self, object: &Obj) {
         if let Some(chardev) = object.cast::<dyn Chardev>() {
             chardev.close();
+        } else if let Some(netdev) = object.cast::<dyn Netdev>() {
+            // The port of a hub may be another backend's peer.
+            self.platform.release(object);
+            netdev.close();
         } else if let Some(created) = object.cast::<dyn UserCreatable>() {
             created.undo();
         } else if let Some(device) = object.cast::<dyn Device>() {

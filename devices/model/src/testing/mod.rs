@@ -2,7 +2,8 @@
 //!
 //! A test creates the device as a user does, and reaches it through the buses as a guest does. What
 //! the device does to the outside, a recorder remembers: [`TestController`] for interrupt lines,
-//! [`TestSink`] for messages, [`TestChardev`] for a stream of bytes, and [`Machine::requests`].
+//! [`TestSink`] for messages, [`TestChardev`] for a stream of bytes, [`TestNetdev`] and
+//! [`TestNic`] for either end of a network, and [`Machine::requests`].
 //!
 //! ```
 //! use device_model::{prelude::*, testing::Machine};
@@ -49,7 +50,9 @@ mod chardev;
 mod control;
 mod interrupts;
 mod machine;
+mod network;
 
 pub use chardev::{TestChardev, frontend};
 pub use interrupts::{SinkCall, TestController, TestSink};
 pub use machine::{Machine, Running, wait_until};
+pub use network::{TestNetdev, TestNic};
