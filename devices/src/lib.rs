@@ -4,7 +4,8 @@
 //! names the registers and bits and says where they come from, the behaviour is a plain struct that
 //! knows nothing of KVM, buses or other devices, `device` makes a type of it that can be created
 //! and claims its place in a machine, and `mod` joins them. What devices link to is in [`authz`],
-//! [`chardev`], [`iothread`], [`memory_backend`], [`rng`], [`secret`], [`throttle`] and [`tls`].
+//! [`chardev`], [`iothread`], [`memory_backend`], [`netdev`], [`rng`], [`secret`], [`throttle`] and
+//! [`tls`].
 //!
 //! A model is given accesses and answers with values and effects:
 //!
@@ -36,6 +37,7 @@ pub mod ioapic;
 pub mod iothread;
 pub mod mc146818rtc;
 pub mod memory_backend;
+pub mod netdev;
 pub mod pvpanic;
 pub mod rng;
 pub mod secret;

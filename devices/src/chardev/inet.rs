@@ -13,15 +13,15 @@ const LOCALHOST: &str = "localhost";
 
 /// Which versions of the protocol are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Families {
-    pub(super) ipv4: bool,
-    pub(super) ipv6: bool,
+pub(crate) struct Families {
+    pub(crate) ipv4: bool,
+    pub(crate) ipv6: bool,
 }
 
 impl Families {
     /// As the user's `ipv4` and `ipv6` say: one that is wanted excludes the other unless that is
     /// wanted too. None if both are excluded.
-    pub(super) fn of(ipv4: Option<bool>, ipv6: Option<bool>) -> Option<Self> {
+    pub(crate) fn of(ipv4: Option<bool>, ipv6: Option<bool>) -> Option<Self> {
         let families = match (ipv4, ipv6) {
             (None, None) => Self { ipv4: true, ipv6: true },
             (ipv4, None) => Self { ipv4: ipv4 == Some(true), ipv6: ipv4 == Some(false) },
@@ -38,13 +38,13 @@ impl Families {
 
 /// Whether a host, as a user names it, is this one whatever a resolver says: `localhost`, or an
 /// address of 127.0.0.0/8 or `::1`.
-pub(super) fn names_loopback(host: &str) -> bool {
+pub(crate) fn names_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case(LOCALHOST)
         || host.parse::<IpAddr>().is_ok_and(|address| is_loopback(&address))
 }
 
 /// Whether only this host can reach an address.
-pub(super) fn is_loopback(address: &IpAddr) -> bool {
+pub(crate) fn is_loopback(address: &IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
@@ -53,7 +53,7 @@ pub(super) fn is_loopback(address: &IpAddr) -> bool {
 ///
 /// # Errors
 /// If there are none of those families.
-pub(super) fn resolve(host: &str, port: u16, families: Families) -> io::Result<Vec<SocketAddr>> {
+pub(crate) fn resolve(host: &str, port: u16, families: Families) -> io::Result<Vec<SocketAddr>> {
     // As the resolver takes it, which would also take a network interface's name after it.
     let resolved: Vec<SocketAddr> = match host {
         "" => vec![(IpAddr::from([0_u16; 8]), port).into(), (IpAddr::from([0_u8; 4]), port).into()],
@@ -82,7 +82,7 @@ pub(super) fn resolve(host: &str, port: u16, families: Families) -> io::Result<V
 ///
 /// # Errors
 /// If a resolver could not be asked for it.
-pub(super) fn check_name(property: &'static str, host: &str) -> Result<(), PlanError> {
+pub(crate) fn check_name(property: &'static str, host: &str) -> Result<(), PlanError> {
     // RFC 1035, section 2.3.4, limits names to 255 octets.
     if host.len() > 255 || host.contains(|letter: char| letter.is_control() || letter == ' ') {
         return Err(PlanError::refused(
@@ -94,7 +94,7 @@ pub(super) fn check_name(property: &'static str, host: &str) -> Result<(), PlanE
 }
 
 /// A host and a port, as users write them: an address of IP version 6 stands in brackets.
-pub(super) struct HostPort<'a>(pub(super) &'a str, pub(super) u16);
+pub(crate) struct HostPort<'a>(pub(super) &'a str, pub(super) u16);
 
 impl fmt::Display for HostPort<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

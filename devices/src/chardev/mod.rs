@@ -1,13 +1,13 @@
 //! Character device backends: what a device's stream of bytes leads to on the host.
 
-mod channel;
+pub(crate) mod channel;
 mod file;
-mod inet;
+pub(crate) mod inet;
 mod null;
 mod pipe;
 mod pty;
 mod ringbuf;
-mod socket;
+pub(crate) mod socket;
 mod stdio;
 mod terminal;
 mod udp;

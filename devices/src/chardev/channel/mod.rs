@@ -22,9 +22,10 @@ use std::{
 
 use device_model::prelude::*;
 
-pub(super) use self::{
-    peer::{Ends, Peer},
-    poller::{Alarm, Poller, Readiness, Token},
+pub(super) use self::peer::Peer;
+pub(crate) use self::{
+    peer::Ends,
+    poller::{Alarm, KICK, Poller, Readiness, Token},
 };
 
 /// Bytes that one call of a loop reads at most.

@@ -53,7 +53,7 @@ const NAP: Duration = Duration::from_millis(1);
 
 /// The descriptors of a peer.
 #[derive(Debug)]
-pub(in crate::chardev) enum Ends {
+pub(crate) enum Ends {
     /// A stream socket. The peer has gone once it sends no more.
     Socket(OwnedFd),
     /// A stream socket with TLS, whose handshake is over. The peer has gone once it sends no more.

@@ -14,16 +14,16 @@ use rustix::{
 };
 
 /// What to wait for, or what happened.
-pub(in crate::chardev) use epoll::EventFlags as Readiness;
+pub(crate) use epoll::EventFlags as Readiness;
 
 /// Things that are told of at once, at most. The others are told of the next time.
 const MOST_READY: usize = 16;
 
 /// Names what is waited for.
-pub(in crate::chardev) type Token = u64;
+pub(crate) type Token = u64;
 
 /// The token of [`Poller::kick`].
-pub(in crate::chardev) const KICK: Token = 0;
+pub(crate) const KICK: Token = 0;
 
 /// The least of the tokens that the [`Channel`](super::Channel) gives its peers. Those between this
 /// and [`KICK`] are for hosts.
@@ -32,7 +32,7 @@ pub(super) const FIRST_PEER: Token = 16;
 /// A set of descriptors, which is itself ready to be read while one of them is ready.
 ///
 /// Each descriptor is told of once and then waits to be armed, so that no two loops are told of it.
-pub(in crate::chardev) struct Poller {
+pub(crate) struct Poller {
     epoll: OwnedFd,
     kick: OwnedFd,
 }
@@ -42,7 +42,7 @@ impl Poller {
     ///
     /// # Errors
     /// If the process has no descriptors left.
-    pub(in crate::chardev) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let kick = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         epoll::add(&epoll, &kick, epoll::EventData::new_u64(KICK), Readiness::IN)?;
@@ -53,7 +53,7 @@ impl Poller {
     ///
     /// # Errors
     /// If the kernel has no memory, or it can't be waited for, as a plain file can't.
-    pub(in crate::chardev) fn add(
+    pub(crate) fn add(
         &self,
         descriptor: impl AsFd,
         token: Token,
@@ -64,24 +64,24 @@ impl Poller {
     }
 
     /// Waits for a descriptor again. Failures and hang-ups are always waited for with the rest.
-    pub(in crate::chardev) fn arm(&self, descriptor: impl AsFd, token: Token, what: Readiness) {
+    pub(crate) fn arm(&self, descriptor: impl AsFd, token: Token, what: Readiness) {
         let data = epoll::EventData::new_u64(token);
         // It fails only if the descriptor has been removed by another thread.
         let _ = epoll::modify(&self.epoll, descriptor, data, what | Readiness::ONESHOT);
     }
 
     /// Waits for a descriptor no more.
-    pub(in crate::chardev) fn remove(&self, descriptor: impl AsFd) {
+    pub(crate) fn remove(&self, descriptor: impl AsFd) {
         let _ = epoll::delete(&self.epoll, descriptor);
     }
 
     /// Makes the set ready once, for whoever serves it to look around.
-    pub(in crate::chardev) fn kick(&self) {
+    pub(crate) fn kick(&self) {
         let _ = rustix::io::write(&self.kick, &1_u64.to_ne_bytes());
     }
 
     /// What is ready now.
-    pub(super) fn ready(&self) -> Vec<(Token, Readiness)> {
+    pub(crate) fn ready(&self) -> Vec<(Token, Readiness)> {
         let mut events = Vec::with_capacity(MOST_READY);
         let no_time = Timespec { tv_sec: 0, tv_nsec: 0 };
         let spare = rustix::buffer::spare_capacity(&mut events);
@@ -110,7 +110,7 @@ impl fmt::Debug for Poller {
 
 /// A clock in a [`Poller`], which goes off once each time it is set.
 #[derive(Debug)]
-pub(in crate::chardev) struct Alarm {
+pub(crate) struct Alarm {
     timer: OwnedFd,
     token: Token,
 }
@@ -120,7 +120,7 @@ impl Alarm {
     ///
     /// # Errors
     /// If the process has no descriptors left.
-    pub(in crate::chardev) fn new(poller: &Poller, token: Token) -> io::Result<Self> {
+    pub(crate) fn new(poller: &Poller, token: Token) -> io::Result<Self> {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
         poller.add(&timer, token, Readiness::empty())?;
@@ -128,7 +128,7 @@ impl Alarm {
     }
 
     /// Lets it go off in so many milliseconds; at once rather than never, if that is 0.
-    pub(in crate::chardev) fn set(&self, poller: &Poller, milliseconds: u64) {
+    pub(crate) fn set(&self, poller: &Poller, milliseconds: u64) {
         let milliseconds = milliseconds.max(1);
         let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
         let it_value = Timespec {

@@ -27,16 +27,16 @@ use crate::chardev::{
 };
 
 /// An attempt has succeeded or failed.
-const ATTEMPT: Token = 1;
+pub(crate) const ATTEMPT: Token = 1;
 
 /// It is time for the next one.
-const RETRY: Token = 2;
+pub(crate) const RETRY: Token = 2;
 
 /// A peer that was reached, and how it is shown.
-type Reached = Option<(Ends, String)>;
+pub(crate) type Reached = Option<(Ends, String)>;
 
 /// A socket that connects, once or for as long as the stream is open.
-pub(super) struct Client {
+pub(crate) struct Client {
     targets: Vec<Target>,
     /// Which of them is next.
     next: usize,
@@ -65,7 +65,7 @@ impl Client {
     /// # Errors
     /// If the host refuses, or nobody listens and there is no retry; of kind
     /// [`ErrorKind::Interrupted`] if a signal comes first.
-    pub(super) fn new(
+    pub(crate) fn new(
         address: Address,
         poller: &Poller,
         retry: Option<u64>,
@@ -117,7 +117,7 @@ impl Client {
     }
 
     /// How it is shown.
-    pub(super) fn place(&self) -> &str {
+    pub(crate) fn place(&self) -> &str {
         &self.place
     }
 
@@ -174,7 +174,7 @@ impl Client {
     }
 
     /// Begins to connect to the next address.
-    fn attempt(&mut self, poller: &Poller) -> Reached {
+    pub(crate) fn attempt(&mut self, poller: &Poller) -> Reached {
         let target = self.targets.get(self.next % self.targets.len().max(1))?;
         self.next = self.next.wrapping_add(1);
         let socket = target.socket(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK);
@@ -203,7 +203,7 @@ impl Client {
     }
 
     /// Ends the attempt, which has succeeded or failed.
-    fn conclude(&mut self, poller: &Poller) -> Reached {
+    pub(crate) fn conclude(&mut self, poller: &Poller) -> Reached {
         let socket = self.attempt.take()?;
         poller.remove(&socket);
         let outcome = sockopt::socket_error(&socket).and_then(|error| error);
@@ -238,7 +238,7 @@ impl Client {
         self.attempt.is_none() && !handshake
     }
 
-    fn try_later(&self, poller: &Poller) {
+    pub(crate) fn try_later(&self, poller: &Poller) {
         if let Some(retry) = &self.retry {
             retry.alarm.set(poller, retry.after);
         }

@@ -17,7 +17,7 @@ use crate::chardev::inet::is_loopback;
 
 /// A duplicate of it, and what it is. The original stays as it is and open.
 #[derive(Debug)]
-pub(super) struct Inherited {
+pub(crate) struct Inherited {
     socket: OwnedFd,
     /// Where it is bound to, if it is TCP; none if it is a Unix socket.
     address: Option<SocketAddr>,
@@ -29,14 +29,8 @@ impl Inherited {
     ///
     /// # Errors
     /// If there is none, or it is not a Unix or TCP socket.
-    pub(super) fn duplicate(fd: u32) -> io::Result<Self> {
-        let none = || io::Error::new(ErrorKind::NotFound, "the process has no such descriptor");
-        let number = i32::try_from(fd).map_err(|_| none())?;
-        // A number alone does not show that a descriptor stays open while it is used. So it is
-        // duplicated as another process's would be.
-        let this = pidfd_open(getpid(), PidfdFlags::empty())?;
-        let socket = pidfd_getfd(this, number, PidfdGetfdFlags::empty())
-            .map_err(|error| if error == Errno::BADF { none() } else { error.into() })?;
+    pub(crate) fn duplicate(fd: u32) -> io::Result<Self> {
+        let socket = duplicate_descriptor(fd)?;
         let wrong = |what| io::Error::new(ErrorKind::InvalidInput, what);
         let kind = sockopt::socket_type(&socket).map_err(|_| wrong("it is not a socket"))?;
         if kind != SocketType::STREAM {
@@ -53,13 +47,13 @@ impl Inherited {
     }
 
     /// Whether it may lead to another host.
-    pub(super) fn is_exposed(&self) -> bool {
+    pub(crate) fn is_exposed(&self) -> bool {
         // What is bound to a loopback address is connected to such, if at all.
         self.address.is_some_and(|address| !is_loopback(&address.ip()))
     }
 
     /// Whether it is TCP.
-    pub(super) fn is_tcp(&self) -> bool {
+    pub(crate) fn is_tcp(&self) -> bool {
         self.address.is_some()
     }
 
@@ -67,7 +61,7 @@ impl Inherited {
     ///
     /// # Errors
     /// If not.
-    pub(super) fn check_role(&self, fd: u32, server: bool) -> Result<(), PlanError> {
+    pub(crate) fn check_role(&self, fd: u32, server: bool) -> Result<(), PlanError> {
         let problem = match (server, self.listens) {
             (true, false) => "a server needs a socket that listens",
             (false, true) => "only a server can have a socket that listens",
@@ -77,9 +71,23 @@ impl Inherited {
         Err(PlanError::refused("fd", format!("Parameter 'fd' is '{fd}': {problem}")))
     }
 
-    pub(super) fn into_socket(self) -> OwnedFd {
+    pub(crate) fn into_socket(self) -> OwnedFd {
         self.socket
     }
+}
+
+/// A duplicate of the process's descriptor of that number, whatever it is.
+///
+/// # Errors
+/// If there is none.
+pub(crate) fn duplicate_descriptor(fd: u32) -> io::Result<OwnedFd> {
+    let none = || io::Error::new(ErrorKind::NotFound, "the process has no such descriptor");
+    let number = i32::try_from(fd).map_err(|_| none())?;
+    // A number alone does not show that a descriptor stays open while it is used. So it is
+    // duplicated as another process's would be.
+    let this = pidfd_open(getpid(), PidfdFlags::empty())?;
+    pidfd_getfd(this, number, PidfdGetfdFlags::empty())
+        .map_err(|error| if error == Errno::BADF { none() } else { error.into() })
 }
 
 impl AsFd for Inherited {

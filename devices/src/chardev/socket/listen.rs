@@ -28,7 +28,7 @@ const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
 
 /// A socket that listens. Its path goes with it.
 #[derive(Debug)]
-pub(super) struct Listening {
+pub(crate) struct Listening {
     socket: OwnedFd,
     place: String,
     is_tcp: bool,
@@ -40,7 +40,7 @@ impl Listening {
     ///
     /// # Errors
     /// If the host refuses.
-    pub(super) fn at(address: &Address) -> io::Result<Self> {
+    pub(crate) fn at(address: &Address) -> io::Result<Self> {
         let place = address.place(true);
         let context = |error: io::Error| {
             io::Error::new(error.kind(), format!("can't listen at '{place}': {error}"))
@@ -111,16 +111,16 @@ impl Listening {
     }
 
     /// How it is shown.
-    pub(super) fn place(&self) -> &str {
+    pub(crate) fn place(&self) -> &str {
         &self.place
     }
 
-    pub(super) const fn is_tcp(&self) -> bool {
+    pub(crate) const fn is_tcp(&self) -> bool {
         self.is_tcp
     }
 
     /// Takes a connection.
-    pub(super) fn accept(&self) -> Result<OwnedFd, Errno> {
+    pub(crate) fn accept(&self) -> Result<OwnedFd, Errno> {
         accept_with(&self.socket, FLAGS)
     }
 
@@ -128,7 +128,7 @@ impl Listening {
     ///
     /// # Errors
     /// If a signal comes, of kind [`ErrorKind::Interrupted`], or the host refuses.
-    pub(super) fn wait(&self) -> io::Result<OwnedFd> {
+    pub(crate) fn wait(&self) -> io::Result<OwnedFd> {
         loop {
             let mut ready = [PollFd::new(&self.socket, PollFlags::IN)];
             match poll(&mut ready, None) {

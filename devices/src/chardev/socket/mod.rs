@@ -1,12 +1,12 @@
 //! `chardev-socket`: a Unix or TCP socket that listens for one peer at a time, or connects to one.
 
-mod client;
-mod inherited;
-mod listen;
+pub(crate) mod client;
+pub(crate) mod inherited;
+pub(crate) mod listen;
 mod security;
 mod server;
-mod settings;
-mod unix_path;
+pub(crate) mod settings;
+pub(crate) mod unix_path;
 
 use std::{
     io,
@@ -219,7 +219,7 @@ impl Chardev for ChardevSocket {
 }
 
 /// How a connection is shown whose stream is at `place`.
-fn label(socket: impl AsFd, place: &str) -> String {
+pub(crate) fn label(socket: impl AsFd, place: &str) -> String {
     let socket = socket.as_fd();
     let own = getsockname(socket).ok().and_then(|own| std::net::SocketAddr::try_from(own).ok());
     let other = getpeername(socket).ok().flatten();

@@ -32,7 +32,7 @@ pub(super) struct Settings {
 
 /// Where a socket is.
 #[derive(Clone, Debug)]
-pub(super) enum Address {
+pub(crate) enum Address {
     /// At a path.
     Path(String, SocketAddrUnix),
     /// Under a name of the kernel's.
@@ -45,7 +45,7 @@ pub(super) enum Address {
 
 /// Bytes of an abstract name that fills its address up: `sun_path` has 108 (unix(7)), of which the
 /// first is zero.
-const LONGEST_ABSTRACT_NAME: usize = 107;
+pub(crate) const LONGEST_ABSTRACT_NAME: usize = 107;
 
 impl Settings {
     fn of(configuration: &Configuration<'_>) -> Result<Self, PlanError> {
@@ -183,7 +183,7 @@ fn contradiction(property: &'static str, other: &str) -> PlanError {
 
 impl Address {
     /// How it is shown.
-    pub(super) fn place(&self, server: bool) -> String {
+    pub(crate) fn place(&self, server: bool) -> String {
         let server = if server { SERVER } else { "" };
         match self {
             Self::Path(path, _) | Self::Abstract(path, _) => format!("unix:{path}{server}"),

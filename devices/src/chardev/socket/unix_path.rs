@@ -17,7 +17,7 @@ use rustix::{
 
 /// A path that this process made. Dropped, it is removed if it is still the same file.
 #[derive(Debug)]
-pub(super) struct SocketPath {
+pub(crate) struct SocketPath {
     path: PathBuf,
     identity: (u64, u64),
 }
@@ -33,7 +33,7 @@ impl SocketPath {
     ///
     /// # Errors
     /// If there is such a file, or the host refuses.
-    pub(super) fn bind(socket: &OwnedFd, path: &str, address: &SocketAddrUnix) -> io::Result<Self> {
+    pub(crate) fn bind(socket: &OwnedFd, path: &str, address: &SocketAddrUnix) -> io::Result<Self> {
         // The directory may be another by the time that the path is removed.
         let path = std::path::absolute(path)?;
         match bind(socket, address) {

@@ -1,0 +1,9 @@
+//! Network backends: where the frames of a network card go on the host.
+
+mod address;
+mod framing;
+mod port;
+mod stream;
+
+pub use address::{AddressType, PortNumber};
+pub use stream::NetdevStream;
