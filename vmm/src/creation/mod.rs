@@ -3,4 +3,5 @@
 
 pub mod chardev;
 pub mod device;
+pub mod netdev;
 pub mod object;

@@ -16,7 +16,7 @@ pub const MAX_LINE_LENGTH: usize = 4096;
 
 /// Section names, and the option that each section is an instance of. `smp-opts` and `memory` are
 /// QEMU's names for these groups.
-pub const GROUPS: [(&str, &str); 10] = [
+pub const GROUPS: [(&str, &str); 11] = [
     ("accel", "accel"),
     ("chardev", "chardev"),
     ("compat", "compat"),
@@ -25,6 +25,7 @@ pub const GROUPS: [(&str, &str); 10] = [
     ("machine", "machine"),
     ("memory", "m"),
     ("name", "name"),
+    ("netdev", "netdev"),
     ("object", "object"),
     ("smp-opts", "smp"),
 ];
@@ -285,7 +286,7 @@ mod tests {
         assert_eq!(
             message("[machin]"),
             "vm.conf:1: [machin]: unknown section, expected accel, chardev, compat, device, \
-             global, machine, memory, name, object or smp-opts; did you mean 'machine'?"
+             global, machine, memory, name, netdev, object or smp-opts; did you mean 'machine'?"
         );
         assert_eq!(
             message("[device]\na b = \"1\""),

@@ -13,6 +13,7 @@ use crate::{
     creation::{
         chardev::BackendError,
         device::{BusError, DriverError},
+        netdev::NetdevTypeError,
         object::ObjectTypeError,
     },
     options::{choice::ChoiceError, command_line::CommandLineError, nesting::NestingError},
@@ -148,6 +149,9 @@ pub enum OptionError {
     /// No such character device.
     #[error(transparent)]
     Chardev(#[from] BackendError),
+    /// No such network backend.
+    #[error(transparent)]
+    Netdev(#[from] NetdevTypeError),
     /// No character device of that id.
     #[error("no character device is called '{id}'{suggestion}")]
     NoChardev {
@@ -159,7 +163,7 @@ pub enum OptionError {
     /// An id that another option has.
     #[error("Duplicate {what} ID '{id}'")]
     DuplicateId {
-        /// `device`, `object` or `chardev`.
+        /// `device`, `object`, `chardev` or `netdev`.
         what: &'static str,
         /// The id.
         id: String,

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     cpu,
-    creation::{chardev, device, object},
+    creation::{chardev, device, netdev, object},
     machine::{self, MachineClass},
     options::{
         choice::phrase,
@@ -61,6 +61,10 @@ pub(super) fn types(registry: &Registry, topic: HelpTopic, compat: CompatPolicy)
             names("Available chardev backend types:", "  ", all, |name| {
                 name.strip_prefix("chardev-")
             })
+        }
+        HelpTopic::Netdev => {
+            let all = concrete(registry, "netdev", compat);
+            names("Available netdev backend types:", "  ", all, |name| name.strip_prefix("netdev-"))
         }
         HelpTopic::Device => devices(registry, compat),
         HelpTopic::Object => objects(registry, compat),
@@ -210,6 +214,7 @@ const fn option(topic: HelpTopic) -> &'static str {
         HelpTopic::Accelerator => "accel",
         HelpTopic::Cpu => "cpu",
         HelpTopic::Chardev => "chardev",
+        HelpTopic::Netdev => "netdev",
         HelpTopic::Device => "device",
         HelpTopic::Object => "object",
     }
@@ -226,6 +231,7 @@ fn class<'a>(
         HelpTopic::Accelerator => ("-accel", "accelerator"),
         HelpTopic::Cpu => (cpu::TYPE_SUFFIX, "cpu"),
         HelpTopic::Chardev => return Ok(chardev::backend(registry, name)?),
+        HelpTopic::Netdev => return Ok(netdev::backend(registry, name)?),
         HelpTopic::Device => return Ok(device::pluggable(registry, name)?.0),
         HelpTopic::Object => return Ok(object::creatable(registry, name)?),
     };

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod nested;
+mod networks;
 mod streams;
 
 use device_model::qom_core::{Class, Given, Origin, PropertyType, Registry, Request, Suggestion};
@@ -42,6 +43,7 @@ pub(super) fn requests(
     builder.accelerator(&machine)?;
     builder.objects()?;
     builder.chardevs()?;
+    builder.netdevs()?;
     builder.monitors()?;
     builder.qtest()?;
     let serial = builder.serial(&machine)?;

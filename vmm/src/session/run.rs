@@ -9,6 +9,7 @@ use device_model::{
     device::Device,
     event_loop::Next,
     monitor::CommandError,
+    netdev::Netdev,
     platform::Platform,
     power_button::PowerButton,
     request::VmRequest,
@@ -107,6 +108,9 @@ impl Vm {
             chardev.close();
         }
         processors.stop(&log);
+        for netdev in self.netdevs() {
+            netdev.close();
+        }
         log.finish();
         for taint in self.control.tree.taints() {
             log.line(&report::tainted(&taint));
@@ -115,6 +119,10 @@ impl Vm {
     }
 
     fn chardevs(&self) -> impl Iterator<Item = Arc<dyn Chardev>> {
+        self.control.tree.walk().into_iter().filter_map(|object| object.cast())
+    }
+
+    fn netdevs(&self) -> impl Iterator<Item = Arc<dyn Netdev>> {
         self.control.tree.walk().into_iter().filter_map(|object| object.cast())
     }
 }

@@ -65,8 +65,7 @@ pub struct NetdevStream {
     /// Whether an abstract name ends with its last letter, rather than being filled up with zeroes
     #[property(name = "addr.tight", default = true)]
     tight: bool,
-    /// Number of a descriptor that the process was started with: a stream socket, which listens if
-    /// this is a server and is connected if not
+    /// Number of an inherited stream socket, which listens if this is a server
     #[property(
         name = "addr.str",
         insecure_when(

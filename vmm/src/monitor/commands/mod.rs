@@ -6,6 +6,7 @@ mod descriptors;
 pub(super) mod devices;
 mod introspection;
 mod machine;
+pub(in crate::monitor) mod netdev;
 mod objects;
 mod qom;
 mod run;

@@ -8,6 +8,7 @@ use device_model::{
         Command, CommandContext, CommandError, CommandTable, ErrorClass, EventListener, Lifecycle,
         Occurrence, register_command,
     },
+    netdev::Counters,
     prelude::*,
     qom_core::{
         BoxedError, CompatFinding, CompatPolicy, CompatStatement, InsecureTypes, Policy,
@@ -240,6 +241,88 @@ struct ChardevPty;
 
 stream!(ChardevFile, "file");
 stream!(ChardevPty, "pty:/dev/pts/7");
+
+/// The parts of a network that leads nowhere.
+macro_rules! cable {
+    ($type:ident, $opens:expr) => {
+        impl Netdev for $type {
+            fn open(&self, _: &Obj, _: &Platform) -> Result<(), BoxedError> {
+                let opens: fn(&Self) -> Result<(), BoxedError> = $opens;
+                opens(self)
+            }
+
+            fn close(&self) {}
+
+            fn connect(&self, _: PeerHandle) -> bool {
+                true
+            }
+
+            fn disconnect(&self) {}
+
+            fn send(&self, _: u16, _: &[std::io::IoSlice<'_>]) -> Sending {
+                Sending::Taken
+            }
+
+            fn accept_frames(&self, _: u16) {}
+
+            fn is_link_up(&self) -> bool {
+                true
+            }
+
+            fn counters(&self) -> Counters {
+                Counters::default()
+            }
+
+            fn info(&self) -> String {
+                "cable".to_owned()
+            }
+        }
+    };
+}
+
+/// Network that leads nowhere
+#[qom_type(secure, parent = Netdev)]
+struct NetdevTestCable {
+    /// Where it would lead
+    #[property(name = "to.host")]
+    host: Option<String>,
+    /// How deep it would lie
+    #[property(name = "to.depth.most")]
+    depth: u8,
+    /// Whether it can't be opened
+    #[property]
+    fails: bool,
+}
+
+/// Network that is insecure
+#[qom_type(insecure, reason = "it leaks", parent = Netdev)]
+struct NetdevTestLeakyCable;
+
+cable!(NetdevTestCable, |cable| match cable.fails {
+    true => Err("the cable was told to fail".into()),
+    false => Ok(()),
+});
+cable!(NetdevTestLeakyCable, |_| Ok(()));
+
+/// Network card
+#[qom_type(secure, parent = Device, class_data = HOTPLUGGABLE)]
+struct TestNicCard {
+    /// The network that it is plugged into
+    #[property(link = dyn Netdev)]
+    netdev: Link<dyn Netdev>,
+}
+
+impl Device for TestNicCard {
+    fn realize(&self, cx: &mut RealizeContext<'_>) -> Result<(), DeviceError> {
+        cx.connect_network(self, &self.netdev, None)
+    }
+}
+
+impl NetdevPeer for TestNicCard {
+    fn receive(&self, _: u16, _: &[u8]) -> Receiving {
+        Receiving::Taken
+    }
+}
 
 /// The policy under which everything may exist.
 pub(in crate::monitor) fn accept_all() -> Policy {

@@ -4,6 +4,7 @@
 mod control;
 mod devices;
 mod info;
+mod network;
 
 use device_model::{
     monitor::{Command, CommandContext, CommandError, register_command},

@@ -36,6 +36,7 @@ pub(super) fn command() -> Command {
         .arg(valued("global", "TYPE.PROP=VALUE", "set a property on every device of a type"))
         .arg(valued("object", "TYPE,id=ID[,...]", "create an object for others to use"))
         .arg(valued("chardev", "BACKEND,id=ID[,...]", "make a character device for others to use"))
+        .arg(valued("netdev", "TYPE,id=ID[,...]", "make a network for network cards to use"))
         .arg(valued("add-fd", "fd=N,set=M[,...]", "let /dev/fdset/M stand for open descriptor N"))
         .arg(valued("serial", "STREAM", "a serial port: stdio, none, unix:PATH..."))
         .arg(valued("display", "none", "graphical output, of which there is none"))

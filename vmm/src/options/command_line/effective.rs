@@ -2,9 +2,9 @@
 //!
 //! As in QEMU: of `-kernel`, `-initrd`, `-append`, `-bios`, `-cpu`, `-m`, `-name`, `-display`, `-qtest`
 //! and `-qtest-log` the last holds; several `-machine` and several `-smp` are merged key by key, the last value of each
-//! key holding; each `-accel`, `-device`, `-global`, `-object`, `-chardev`, `-serial`, `-mon`,
-//! `-qmp` and `-add-fd` counts. Statements of the security policy all count, and none replaces another; of those
-//! about what is deprecated or unstable the last about one thing holds.
+//! key holding; each `-accel`, `-device`, `-global`, `-object`, `-chardev`, `-netdev`, `-serial`,
+//! `-mon`, `-qmp` and `-add-fd` counts. Statements of the security policy all count, and none replaces
+//! another; of those about what is deprecated or unstable the last about one thing holds.
 
 use std::path::Path;
 
@@ -73,6 +73,8 @@ impl CommandLine {
         objects: Object -> OptionArgs;
         /// Every `-chardev`, in order.
         chardevs: Chardev -> OptionArgs;
+        /// Every `-netdev`, in order.
+        netdevs: Netdev -> OptionArgs;
         /// Every `-add-fd`, in order.
         added_descriptors: AddFd -> AddFd;
         /// Every `-mon`, in order.

@@ -26,6 +26,8 @@ pub enum HelpTopic {
     Device,
     /// `-machine`.
     Machine,
+    /// `-netdev`.
+    Netdev,
     /// `-object`.
     Object,
 }

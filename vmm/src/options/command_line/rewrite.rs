@@ -159,7 +159,7 @@ mod tests {
     fn an_unknown_option_names_the_nearest() {
         assert_eq!(message(&["-kernl", "x"]), "-kernl: unknown option; did you mean '-kernel'?");
         assert_eq!(message(&["--kernl=x"]), "--kernl: unknown option; did you mean '-kernel'?");
-        for nothing in ["-", "--", "-x", "---kernel", "-netdev"] {
+        for nothing in ["-", "--", "-x", "---kernel", "-audiodev"] {
             let message = message(&[nothing]);
             assert!(message.starts_with(&format!("{nothing}: unknown option")), "{message}");
         }

@@ -230,6 +230,7 @@ fn help_is_a_request_of_its_own_kind() {
         ("-cpu", Cpu),
         ("-device", Device),
         ("-chardev", Chardev),
+        ("-netdev", Netdev),
     ] {
         assert_eq!(asked(&[option, "help"]), [HelpRequest::Types(topic)], "{option}");
         assert_eq!(asked(&[option, "?"]), [HelpRequest::Types(topic)], "{option}");
@@ -237,6 +238,7 @@ fn help_is_a_request_of_its_own_kind() {
     let properties = |topic, name: &str| [HelpRequest::Properties(topic, name.to_owned())];
     assert_eq!(asked(&["-device", "isa-serial,help"]), properties(Device, "isa-serial"));
     assert_eq!(asked(&["-chardev", "socket,help"]), properties(Chardev, "socket"));
+    assert_eq!(asked(&["-netdev", "stream,help"]), properties(Netdev, "stream"));
     assert_eq!(asked(&["-h"]), [HelpRequest::Usage]);
     assert_eq!(asked(&["--version", "-nonsense"]), [HelpRequest::Version]);
     assert_eq!(asked(&["-m", "rubbish", "--help"]), [HelpRequest::Usage]);
@@ -285,6 +287,8 @@ fn errors_start_with_the_option_as_written() {
              '-', '_' and '.', given 'b c'",
         ),
         (["-chardev", "null"], "-chardev null: Parameter 'id' is missing"),
+        (["-netdev", "user"], "-netdev user: Parameter 'id' is missing"),
+        (["-netdev", "id=n"], "-netdev id=n: Parameter 'type' is missing"),
         (["-kernel", ""], "-kernel: expected a file name, given an empty value"),
         (
             ["-name", "gest=x"],

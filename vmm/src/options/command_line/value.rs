@@ -22,6 +22,7 @@ const ACCEL_SYNTAX: Syntax = typed_syntax("accel");
 const CHARDEV_SYNTAX: Syntax = typed_syntax("backend");
 pub(crate) const DEVICE_SYNTAX: Syntax = typed_syntax("driver");
 pub(super) const MACHINE_SYNTAX: Syntax = typed_syntax("type");
+const NETDEV_SYNTAX: Syntax = typed_syntax("type");
 const MONITOR_SYNTAX: Syntax = typed_syntax("chardev");
 const OBJECT_SYNTAX: Syntax = typed_syntax("qom-type");
 const NAME_SYNTAX: Syntax =
@@ -66,6 +67,8 @@ pub enum OptionValue {
     Object(OptionArgs),
     /// `-chardev`: implied key `backend`, which is present, as is `id`.
     Chardev(OptionArgs),
+    /// `-netdev`: implied key `type`, which is present, as is `id`.
+    Netdev(OptionArgs),
     /// `-serial`.
     Serial(Stream),
     /// `-qmp`, or `-qmp-pretty` if it is to be laid out for people.
@@ -249,7 +252,7 @@ pub(super) fn from_section(section: Section) -> Result<OptionValue, ValueError> 
     let syntax = syntax(section.option).ok_or(ValueError::Unread)?;
     let mut pairs = Vec::with_capacity(section.pairs.len() + 1);
     if let Some(id) = section.id {
-        if !matches!(section.option, "device" | "object" | "chardev" | "mon") {
+        if !matches!(section.option, "device" | "object" | "chardev" | "netdev" | "mon") {
             return Err(ValueError::UnwantedId { given: excerpt(&id) });
         }
         pairs.push(("id".to_owned(), Given::Text(id)));
@@ -266,6 +269,7 @@ fn syntax(name: &str) -> Option<Syntax> {
         "device" => DEVICE_SYNTAX,
         "object" => OBJECT_SYNTAX,
         "chardev" => CHARDEV_SYNTAX,
+        "netdev" => NETDEV_SYNTAX,
         "mon" => MONITOR_SYNTAX,
         "m" => size::SYNTAX,
         "smp" => smp::SYNTAX,
@@ -312,6 +316,11 @@ fn from_args(name: &str, mut args: OptionArgs) -> Result<OptionValue, ValueError
             require_id(&args)?;
             OptionValue::Chardev(args)
         }
+        "netdev" => {
+            require(&args, "type")?;
+            require_id(&args)?;
+            OptionValue::Netdev(args)
+        }
         "mon" => {
             require(&args, "chardev")?;
             OptionValue::Monitor(args)
@@ -333,6 +342,7 @@ fn topic(name: &str) -> Option<HelpTopic> {
         "device" => HelpTopic::Device,
         "object" => HelpTopic::Object,
         "chardev" => HelpTopic::Chardev,
+        "netdev" => HelpTopic::Netdev,
         _ => return None,
     })
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::arguments::{Properties, check_id, with_properties};
 use crate::{
-    creation::{chardev, device, object},
+    creation::{chardev, device, netdev, object},
     judgement::{Judgement, Verdict},
     machine::{self, MACHINE},
     options::keyval::unquoted,
@@ -40,7 +40,7 @@ struct WouldBeObject {
     /// Its type, as that takes it: `microvm`, `kvm`, `isa-serial`, `socket`.
     #[serde(rename = "type")]
     type_name: String,
-    /// What it would be called; objects and character devices must be.
+    /// What it would be called; objects, character devices and networks must be.
     #[serde(default)]
     id: Option<String>,
     /// Its properties; of a device, also the `bus` that it is to stand on.
@@ -62,6 +62,8 @@ enum Kind {
     Object,
     /// `-chardev` and `chardev-add`, with the properties of the former.
     Chardev,
+    /// `-netdev` and `netdev_add`.
+    Netdev,
 }
 
 /// What becomes of all of them.
@@ -109,6 +111,8 @@ impl WouldBeObject {
             check_id(id)?;
         }
         let mut properties = self.properties.clone();
+        let shown = self.id.as_ref().map(|id| format!(",id={id}")).unwrap_or_default();
+        let origin = Origin::new(format!("check-security {name}{shown}"));
         let request = match self.kind {
             Kind::Machine => Request::new(self.machine_type(), "/", "machine"),
             Kind::Accel => Request::new(format!("{name}-accel"), "/", "accel"),
@@ -132,10 +136,18 @@ impl WouldBeObject {
                 chardev::backend(registry, name).map_err(|error| CommandError::caused(&error))?;
                 chardev::with_id(name, id()?)
             }
+            Kind::Netdev => {
+                let class = netdev::backend(registry, name)
+                    .map_err(|error| CommandError::caused(&error))?;
+                let given = properties.into_iter().map(|(name, value)| (name, Given::Json(value)));
+                let request = netdev::with_id(name, id()?);
+                return Ok(netdev::properties(class, given)
+                    .into_iter()
+                    .fold(request, |request, (name, value)| request.set(name, value))
+                    .from(origin));
+            }
         };
-        let id = self.id.as_ref().map(|id| format!(",id={id}")).unwrap_or_default();
-        let request = request.from(Origin::new(format!("check-security {name}{id}")));
-        Ok(with_properties(request, properties))
+        Ok(with_properties(request.from(origin), properties))
     }
 }
 
