@@ -94,7 +94,7 @@ pub(crate) fn check_name(property: &'static str, host: &str) -> Result<(), PlanE
 }
 
 /// A host and a port, as users write them: an address of IP version 6 stands in brackets.
-pub(crate) struct HostPort<'a>(pub(super) &'a str, pub(super) u16);
+pub(crate) struct HostPort<'a>(pub(crate) &'a str, pub(crate) u16);
 
 impl fmt::Display for HostPort<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

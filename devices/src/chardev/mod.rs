@@ -10,7 +10,7 @@ mod ringbuf;
 pub(crate) mod socket;
 mod stdio;
 mod terminal;
-mod udp;
+pub(crate) mod udp;
 
 pub use file::ChardevFile;
 pub use null::ChardevNull;

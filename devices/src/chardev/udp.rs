@@ -128,7 +128,11 @@ impl ChardevUdp {
     }
 }
 
-fn connected(own: SocketAddr, other: SocketAddr) -> Result<OwnedFd, Errno> {
+/// A socket at one address that is connected to the other, with nothing in it that others have sent.
+///
+/// # Errors
+/// If the host refuses.
+pub(crate) fn connected(own: SocketAddr, other: SocketAddr) -> Result<OwnedFd, Errno> {
     let family = if other.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(family, SocketType::DGRAM, flags, None)?;

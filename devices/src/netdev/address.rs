@@ -94,18 +94,32 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// As a user has set them.
+    /// As a user has set them. Some kinds of network have no abstract names, or take addresses of
+    /// either version.
     pub(super) fn of(configuration: &Configuration<'_>, names: &Names) -> Result<Self, PlanError> {
+        let class = configuration.class();
+        let has = |property: &str| class.property(property).is_some();
+        let switch = |property: &str| match has(property) {
+            true => configuration.get::<bool>(property),
+            false => Ok(false),
+        };
+        let choice = |property: &str| match has(property) {
+            true => configuration.get::<Option<bool>>(property),
+            false => Ok(None),
+        };
         Ok(Self {
             kind: configuration.get(names.kind)?,
             host: configuration.get(names.host)?,
             port: configuration.get(names.port)?,
             path: configuration.get(names.path)?,
-            descriptor: configuration.get(names.descriptor)?,
-            abstract_name: configuration.get(names.abstract_name)?,
-            tight: configuration.get(&format!("{}.tight", names.prefix))?,
-            ipv4: configuration.get(&format!("{}.ipv4", names.prefix))?,
-            ipv6: configuration.get(names.ipv6)?,
+            descriptor: match has(names.descriptor) {
+                true => configuration.get(names.descriptor)?,
+                false => None,
+            },
+            abstract_name: switch(names.abstract_name)?,
+            tight: switch(&format!("{}.tight", names.prefix))?,
+            ipv4: choice(&format!("{}.ipv4", names.prefix))?,
+            ipv6: choice(names.ipv6)?,
         })
     }
 
