@@ -3,9 +3,12 @@
 mod address;
 mod dgram;
 mod framing;
+mod hub;
+mod hubport;
 mod port;
 mod stream;
 
 pub use address::{AddressType, PortNumber};
 pub use dgram::NetdevDgram;
+pub use hubport::NetdevHubport;
 pub use stream::NetdevStream;
