@@ -7,8 +7,10 @@ mod hub;
 mod hubport;
 mod port;
 mod stream;
+mod tap;
 
 pub use address::{AddressType, PortNumber};
 pub use dgram::NetdevDgram;
 pub use hubport::NetdevHubport;
 pub use stream::NetdevStream;
+pub use tap::NetdevTap;
