@@ -215,6 +215,11 @@ fn an_id_is_given_once() {
             "-machine none -chardev null,id=a -chardev stdio,id=a",
             "-chardev stdio,id=a: Duplicate chardev ID 'a'",
         ),
+        (
+            "-machine none -netdev hubport,id=a,hubid=1 -netdev user,id=a",
+            "-netdev user,id=a: Duplicate netdev ID 'a'",
+        ),
+        ("-netdev user", "-netdev user: Parameter 'id' is missing"),
         ("-chardev null", "-chardev null: Parameter 'id' is missing"),
         ("-object secret", "-object secret: Parameter 'id' is missing"),
         ("-object id=a", "-object id=a: Parameter 'qom-type' is missing"),

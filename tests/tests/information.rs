@@ -71,7 +71,7 @@ fn machines_are_listed_in_columns_with_default_and_status() {
 }
 
 #[test]
-fn accelerators_and_character_devices_are_listed_by_their_names() {
+fn accelerators_and_backends_are_listed_by_their_names() {
     assert_eq!(
         shown("-accel help"),
         "Accelerators supported in this binary:\nkvm (secure)\nqtest\n"
@@ -81,6 +81,11 @@ fn accelerators_and_character_devices_are_listed_by_their_names() {
     for chardev in ["null", "stdio"] {
         assert!(chardevs.contains(&format!("\n  {chardev} (secure)\n")), "{chardevs}");
     }
+    assert_eq!(
+        shown("-netdev help"),
+        "Available netdev backend types:\n  dgram (secure)\n  hubport (secure)\n  stream (secure)\n  \
+         tap (secure)\n  user (secure)\n"
+    );
 }
 
 #[test]
@@ -143,6 +148,13 @@ fn the_properties_of_a_type_are_listed_with_type_description_and_default() {
             "  cores=<uint32>         - Cores of each socket (1 to 255; default: 1)",
         ),
         ("-chardev stdio,id=a,help", "  signal=<bool>          - Whether keys"),
+        (
+            "-netdev tap,help",
+            "  script=<str>           - Program that is run with the interface's name once it is there, \
+             or no (default: \"no\"; insecure in some configurations: runs a program that the \
+             configuration names, with all rights of this one)",
+        ),
+        ("-netdev user,id=n,help", "  hostfwd=<list<str>>    - Ports of this host that are"),
         (
             "-machine microvm,help",
             "  cpus=<uint32>          - Number of processors (1 to 255; default: 1)",

@@ -7,6 +7,7 @@ mod chardevs;
 mod cpus;
 mod devices;
 mod machines;
+mod netdevs;
 mod objects;
 
 /// Defines a type of each status by the macro that is named first, which is given the type's name

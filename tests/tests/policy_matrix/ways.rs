@@ -51,7 +51,7 @@ fn inline(type_key: &str, name: &str, id: &str, mut properties: Map<String, Valu
 }
 
 /// All of them.
-pub(crate) static KINDS: [Kind; 6] = [
+pub(crate) static KINDS: [Kind; 7] = [
     Kind {
         class: "machine",
         affix: "-machine",
@@ -121,6 +121,20 @@ pub(crate) static KINDS: [Kind; 6] = [
             create: "chardev-add",
             arguments: |name, id, properties| json!({ "id": id, "backend": { "type": name, "data": properties } }),
             remove: "chardev-remove",
+        }),
+        in_all_forms: true,
+    },
+    Kind {
+        class: "netdev",
+        affix: "netdev-",
+        option: ("netdev", "type"),
+        container: Some("/netdevs"),
+        rest: &[STILL, NONE],
+        asked_as: Some("netdev"),
+        commands: Some(Commands {
+            create: "netdev_add",
+            arguments: |name, id, properties| inline("type", name, id, properties),
+            remove: "netdev_del",
         }),
         in_all_forms: true,
     },
