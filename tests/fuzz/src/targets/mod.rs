@@ -30,6 +30,7 @@ mod mc146818rtc;
 mod memory;
 mod memory_backend_file;
 mod microvm;
+mod netdev_frames;
 mod none_machine;
 mod pvpanic;
 mod qmp_framer;
