@@ -100,27 +100,37 @@ pub(crate) fn set_interface(
     interface: &mut Interface,
 ) -> Result<(), Errno> {
     // SAFETY: TUNSETIFF reads and writes a `struct ifreq`, which `Interface` is laid out as.
-    unsafe { ioctl::ioctl(descriptor, Updater::<'_, TUNSETIFF, Interface>::new(interface)) }
+    let request = unsafe { Updater::<'_, TUNSETIFF, Interface>::new(interface) };
+    // SAFETY: the kernel touches nothing but that.
+    unsafe { ioctl::ioctl(descriptor, request) }
 }
 
 /// What interface a descriptor of the clone device is a queue of.
 pub(crate) fn interface(descriptor: BorrowedFd<'_>) -> Result<Interface, Errno> {
     // SAFETY: TUNGETIFF writes all of a `struct ifreq`, which `Interface` is laid out as, and of
     // which every bit pattern is valid; the caller has seen that the device is TUN's.
-    unsafe { ioctl::ioctl(descriptor, Getter::<TUNGETIFF, Interface>::new()) }
+    let request = unsafe { Getter::<TUNGETIFF, Interface>::new() };
+    // SAFETY: the kernel touches nothing but that.
+    unsafe { ioctl::ioctl(descriptor, request) }
 }
 
 pub(crate) fn set_header_length(descriptor: BorrowedFd<'_>, bytes: u8) -> Result<(), Errno> {
     // SAFETY: TUNSETVNETHDRSZ reads an int.
-    unsafe { ioctl::ioctl(descriptor, Setter::<TUNSETVNETHDRSZ, c_int>::new(bytes.into())) }
+    let request = unsafe { Setter::<TUNSETVNETHDRSZ, c_int>::new(bytes.into()) };
+    // SAFETY: the kernel touches nothing but that.
+    unsafe { ioctl::ioctl(descriptor, request) }
 }
 
 pub(crate) fn set_offloads(descriptor: BorrowedFd<'_>, accepted: Features) -> Result<(), Errno> {
     // SAFETY: TUNSETOFFLOAD takes its argument by value, whatever it is.
-    unsafe { ioctl::ioctl(descriptor, IntegerSetter::<TUNSETOFFLOAD>::new_usize(accepted.bits())) }
+    let request = unsafe { IntegerSetter::<TUNSETOFFLOAD>::new_usize(accepted.bits()) };
+    // SAFETY: the kernel touches no memory of ours.
+    unsafe { ioctl::ioctl(descriptor, request) }
 }
 
 pub(crate) fn set_send_buffer(descriptor: BorrowedFd<'_>, bytes: i32) -> Result<(), Errno> {
     // SAFETY: TUNSETSNDBUF reads an int.
-    unsafe { ioctl::ioctl(descriptor, Setter::<TUNSETSNDBUF, c_int>::new(bytes)) }
+    let request = unsafe { Setter::<TUNSETSNDBUF, c_int>::new(bytes) };
+    // SAFETY: the kernel touches nothing but that.
+    unsafe { ioctl::ioctl(descriptor, request) }
 }

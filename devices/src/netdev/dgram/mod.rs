@@ -22,7 +22,7 @@ use rustix::{
 
 use self::{
     output::{Output, Target},
-    settings::{BOTH, Ends, InetEnd},
+    settings::{BOTH, Ends, InetEnd, Paths},
 };
 use super::{
     address::{AddressType, Fields, PortNumber},
@@ -157,11 +157,7 @@ impl Medium for Dgram {
     fn ready(&mut self, port: &Port, poller: &Arc<Poller>, token: Token, _what: Readiness) {
         match token {
             INPUT | KICK => self.read(port, poller),
-            OUTPUT => {
-                if self.output.recover() {
-                    port.can_send(0);
-                }
-            }
+            OUTPUT if self.output.recover() => port.can_send(0),
             _ => {}
         }
     }
@@ -193,7 +189,8 @@ impl NetdevDgram {
     fn socket(ends: Ends) -> io::Result<Opened> {
         let shown = ends.shown();
         match ends {
-            Ends::Paths { own: (path, at), other: (_, to) } => {
+            Ends::Paths(paths) => {
+                let Paths { own: (path, at), other: (_, to) } = *paths;
                 let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
                 let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
                 let path = SocketPath::bind(&socket, &path, &at)?;

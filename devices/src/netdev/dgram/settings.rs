@@ -23,11 +23,18 @@ pub(super) struct InetEnd {
     pub(super) port: u16,
 }
 
+/// Two Unix sockets, each with its address as users write it.
+#[derive(Clone, Debug)]
+pub(super) struct Paths {
+    pub(super) own: (String, SocketAddrUnix),
+    pub(super) other: (String, SocketAddrUnix),
+}
+
 /// Between whom datagrams go.
 #[derive(Clone, Debug)]
 pub(super) enum Ends {
     /// Two paths.
-    Paths { own: (String, SocketAddrUnix), other: (String, SocketAddrUnix) },
+    Paths(Box<Paths>),
     /// Two hosts, or twice this one.
     Hosts { own: InetEnd, other: InetEnd },
     /// All that belong to a group, through the interface that has an address.
@@ -63,7 +70,7 @@ impl Ends {
             )),
             (_, None) => Err(PlanError::Missing { property: REMOTE.kind }),
             (Some(Address::Path(own, at)), Some(Address::Path(other, to))) => {
-                Ok(Self::Paths { own: (own, at), other: (other, to) })
+                Ok(Self::Paths(Box::new(Paths { own: (own, at), other: (other, to) })))
             }
             (local, Some(Address::Inet { host, port, .. })) => {
                 if port == 0 {
@@ -95,7 +102,7 @@ impl Ends {
     pub(super) fn shown(&self) -> String {
         let at = |end: &InetEnd| HostPort(&end.host, end.port).to_string();
         match self {
-            Self::Paths { own, other } => format!("unix:{} <-> {}", own.0, other.0),
+            Self::Paths(paths) => format!("unix:{} <-> {}", paths.own.0, paths.other.0),
             Self::Hosts { own, other } => format!("udp:{} <-> {}", at(own), at(other)),
             Self::Group { group, .. } => format!("mcast:{}", at(group)),
             Self::Inherited(fd) => format!("fd:{fd}"),

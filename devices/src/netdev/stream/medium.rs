@@ -208,11 +208,7 @@ impl Medium for Stream {
     fn ready(&mut self, port: &Port, poller: &Arc<Poller>, token: Token, _what: Readiness) {
         match token {
             INPUT | KICK => self.read(port, poller),
-            OUTPUT => {
-                if self.output.flush() {
-                    port.can_send(0);
-                }
-            }
+            OUTPUT if self.output.flush() => port.can_send(0),
             CONNECTION | RECOVERED => self.accept(port, poller),
             ATTEMPT | RETRY => {
                 let idle = self.connection.is_none();

@@ -1,7 +1,7 @@
 //! UDP: a socket of the host's for each pair of ends that a guest's datagrams go between.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     net::{SocketAddr, SocketAddrV4},
     os::fd::OwnedFd,
     time::{Duration, Instant},
@@ -224,9 +224,8 @@ impl Udp {
         for _ in 0..=u16::MAX - FIRST_PORT {
             let end = SocketAddrV4::new(self.network.host, self.next_port);
             self.next_port = self.next_port.checked_add(1).unwrap_or(FIRST_PORT);
-            if !self.visitors.contains_key(&(guest, end)) {
-                let visitor = Visitor { forward, address, used: Instant::now() };
-                self.visitors.insert((guest, end), visitor);
+            if let Entry::Vacant(place) = self.visitors.entry((guest, end)) {
+                place.insert(Visitor { forward, address, used: Instant::now() });
                 return Some(end);
             }
         }

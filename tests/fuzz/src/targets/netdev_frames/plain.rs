@@ -195,7 +195,7 @@ pub(super) fn hub(input: &mut Input<'_>) {
 /// properties are fuzzed, as those of the others.
 pub(super) fn tap(input: &mut Input<'_>) {
     let scene = Scene::new();
-    let properties = [("vnet_hdr", if input.byte() % 2 == 0 { "on" } else { "off" })];
+    let properties = [("vnet_hdr", if input.byte() & 1 == 0 { "on" } else { "off" })];
     if scene.machine.create("netdev-tap", "net", &properties).is_err() {
         return;
     }
