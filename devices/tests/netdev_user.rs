@@ -189,6 +189,23 @@ impl Guest {
         self.turn();
     }
 
+    /// Sends a datagram until it is answered: the other end may not be there yet.
+    fn asks(
+        &mut self,
+        handle: SocketHandle,
+        to: (Ipv4Address, u16),
+        payload: &[u8],
+    ) -> (Vec<u8>, IpEndpoint) {
+        for _ in 0..100 {
+            self.send_to(handle, to, payload);
+            self.idle(20);
+            if self.sockets.get::<udp::Socket<'_>>(handle).can_recv() {
+                break;
+            }
+        }
+        self.receive_from(handle)
+    }
+
     fn receive_from(&mut self, handle: SocketHandle) -> (Vec<u8>, IpEndpoint) {
         self.until("a datagram", |sockets| {
             let (payload, from) = sockets.get_mut::<udp::Socket<'_>>(handle).recv().ok()?;
@@ -435,6 +452,111 @@ fn this_host_and_what_no_router_passes_on_are_out_of_reach() {
     listener.set_nonblocking(true).unwrap();
     datagrams.set_nonblocking(true).unwrap();
     assert!(listener.accept().is_err() && datagrams.recv(&mut [0]).is_err());
+}
+
+/// Says to a copy of this program which part of a test it is.
+const PART: &str = "PALISADE_TEST_PART";
+
+const OUTSIDE: Ipv4Address = Ipv4Address::new(203, 0, 113, 2);
+const HOST: Ipv4Address = Ipv4Address::new(203, 0, 113, 1);
+const ECHO: u16 = 7;
+
+/// Runs a part of a test in a network namespace of its own.
+fn part(test: &str, part: &str) -> std::process::Child {
+    std::process::Command::new("unshare")
+        .arg("--net")
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(PART, part)
+        .spawn()
+        .unwrap()
+}
+
+fn ip(arguments: &str) -> bool {
+    let quiet = std::process::Stdio::null();
+    let arguments = arguments.split(' ');
+    std::process::Command::new("ip").args(arguments).stderr(quiet).status().unwrap().success()
+}
+
+/// Another host, which sends back what it is sent.
+fn other_host() {
+    while !ip(&format!("addr add {OUTSIDE}/24 dev there")) {
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert!(ip("link set there up"));
+    let datagrams = UdpSocket::bind((OUTSIDE, ECHO)).unwrap();
+    thread::spawn(move || {
+        let mut buffer = [0; 2000];
+        loop {
+            let (length, from) = datagrams.recv_from(&mut buffer).unwrap();
+            assert_eq!(from.ip(), HOST, "it sees the host alone");
+            datagrams.send_to(&buffer[..length], from).unwrap();
+        }
+    });
+    let listener = TcpListener::bind((OUTSIDE, ECHO)).unwrap();
+    let (mut client, from) = listener.accept().unwrap();
+    assert_eq!(from.ip(), HOST, "it sees the host alone");
+    let mut copied = client.try_clone().unwrap();
+    std::io::copy(&mut client, &mut copied).unwrap();
+}
+
+/// Needs root, and the programs unshare (util-linux) and ip (iproute2); without root, it says so.
+#[test]
+fn other_hosts_are_reached_and_see_the_host_alone() {
+    const NAME: &str = "other_hosts_are_reached_and_see_the_host_alone";
+    match std::env::var(PART).as_deref() {
+        Ok("outside") => return other_host(),
+        Ok(_) => {}
+        Err(_) if !rustix::process::geteuid().is_root() => {
+            return eprintln!("not run: it needs root, for network namespaces");
+        }
+        Err(_) => return assert!(part(NAME, "host").wait().unwrap().success()),
+    }
+    let mut outside = part(NAME, "outside");
+    let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/net")).unwrap();
+    let pid = outside.id().to_string();
+    while namespace(&pid) == namespace("self") {
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert!(ip("link set lo up"));
+    assert!(ip(&format!("link add here type veth peer name there netns {pid}")));
+    assert!(ip(&format!("addr add {HOST}/24 dev here")));
+    assert!(ip("link set here up"));
+    while std::net::TcpStream::connect_timeout(
+        &SocketAddr::from((OUTSIDE, ECHO + 1)),
+        Duration::from_millis(100),
+    )
+    .is_err_and(|error| error.kind() != std::io::ErrorKind::ConnectionRefused)
+    {
+        thread::sleep(Duration::from_millis(5));
+    }
+    let scene = Scene::new(&[]);
+    let mut guest = scene.guest();
+    let handle = guest.udp(5000);
+    let (answer, from) = guest.asks(handle, (OUTSIDE, ECHO), b"datagram");
+    assert_eq!((&*answer, from), (&b"datagram"[..], IpEndpoint::new(OUTSIDE.into(), ECHO)));
+    let tcp = guest.connect((OUTSIDE, ECHO), 40000);
+    assert!(guest.is_connected(tcp));
+    guest.sockets.get_mut::<tcp::Socket<'_>>(tcp).send_slice(b"stream").unwrap();
+    guest.until("an echo", |sockets| {
+        let socket = sockets.get_mut::<tcp::Socket<'_>>(tcp);
+        let mut echo = [0; 6];
+        (socket.recv_queue() == 6).then(|| {
+            assert_eq!(socket.recv_slice(&mut echo), Ok(6));
+            assert_eq!(&echo, b"stream");
+            socket.close();
+        })
+    });
+    // Nobody listens there, which is told.
+    let refused = guest.connect((OUTSIDE, ECHO + 1), 40001);
+    assert!(!guest.is_connected(refused));
+    // Somebody listens here, at an address that others reach too, and it is this host all the same.
+    let listener = TcpListener::bind((HOST, 0)).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let own = guest.connect((HOST, listener.local_addr().unwrap().port()), 40002);
+    assert!(!guest.is_connected(own) && listener.accept().is_err());
+    guest.until("the other host has seen the end", |_| outside.try_wait().unwrap());
+    assert!(outside.wait().unwrap().success());
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //! peer is never called with that.
 
 use std::{
+    collections::BTreeSet,
     fmt, io,
     sync::{
         Arc,
@@ -33,6 +34,10 @@ pub(super) struct Port {
     state: Mutex<State>,
     medium: Mutex<Option<Box<dyn Medium>>>,
     link: AtomicBool,
+    /// Whose turn the medium is working in.
+    working: AtomicU64,
+    /// Queues of which the peer is to be told that it can send, when it is its loop's turn.
+    owed: Mutex<BTreeSet<u16>>,
     tally: Tally,
 }
 
@@ -188,13 +193,22 @@ impl Port {
         self.state.lock().attached.as_ref()?.handle.upgrade()
     }
 
+    /// Whether it is the turn of the loop that the medium works on, which alone may call the peer.
+    fn is_here(&self) -> bool {
+        self.state.lock().turn() == Some(self.working.load(Ordering::Relaxed))
+    }
+
     /// Gives the peer a frame, of which the first `header` bytes are no part. Without a peer it is
-    /// lost.
+    /// lost. If the peer's own loop has just taken over, it is given it later.
     pub(super) fn deliver(&self, queue: u16, frame: &[u8], header: usize) -> Receiving {
         let Some(peer) = self.peer() else {
             count(&self.tally.receive_dropped, 1);
             return Receiving::Taken;
         };
+        if !self.is_here() {
+            // Whoever takes over is kicked.
+            return Receiving::Later;
+        }
         let outcome = peer.receive(queue, frame);
         if outcome == Receiving::Taken {
             count(&self.tally.received, 1);
@@ -205,8 +219,20 @@ impl Port {
 
     /// The peer can send again.
     pub(super) fn can_send(&self, queue: u16) {
-        if let Some(peer) = self.peer() {
-            peer.can_send(queue);
+        if self.is_here() {
+            if let Some(peer) = self.peer() {
+                peer.can_send(queue);
+            }
+        } else {
+            self.owed.lock().insert(queue);
+        }
+    }
+
+    /// Tells the peer what it was to be told by another loop.
+    fn settle(&self) {
+        let owed = std::mem::take(&mut *self.owed.lock());
+        if let Some(peer) = self.peer().filter(|_| !owed.is_empty()) {
+            owed.into_iter().for_each(|queue| peer.can_send(queue));
         }
     }
 
@@ -260,8 +286,10 @@ impl Port {
             }
         };
         self.tell(turn);
+        self.settle();
         for (token, what) in poller.ready() {
             if let Some(medium) = &mut *self.medium.lock() {
+                self.working.store(turn, Ordering::Relaxed);
                 medium.ready(self, &poller, token, what);
             }
             self.tell(turn);

@@ -80,6 +80,11 @@ impl Inbox {
         true
     }
 
+    /// Forgets all frames.
+    pub(super) fn clear(&self) {
+        *self.0.lock() = Waiting::default();
+    }
+
     fn take(&self) -> Option<Vec<u8>> {
         self.0.lock().frames.pop_front()
     }

@@ -13,7 +13,7 @@ mod udp;
 
 use std::{fmt, io::IoSlice, sync::Arc};
 
-use device_model::{netdev::LONGEST_FRAME, prelude::*, qom_core::BoxedError};
+use device_model::{prelude::*, qom_core::BoxedError};
 
 pub use self::forward::HostForwards;
 use self::{
@@ -22,6 +22,9 @@ use self::{
 };
 use super::port::{self, Port};
 use crate::chardev::channel::Poller;
+
+/// The longest frame that a guest sends: over an Ethernet, with a tag of its own (IEEE 802.1Q).
+const LONGEST: usize = packet::MTU + 14 + 4;
 
 /// Network of the guest's own, which needs no right
 ///
@@ -103,6 +106,7 @@ impl Netdev for NetdevUser {
 
     fn close(&self) {
         self.port.close();
+        self.inbox.clear();
     }
 
     fn disconnect(&self) {
@@ -111,7 +115,7 @@ impl Netdev for NetdevUser {
 
     fn send(&self, _queue: u16, frame: &[IoSlice<'_>]) -> Sending {
         let length = frame.iter().map(|piece| piece.len()).sum();
-        if !(1..=LONGEST_FRAME).contains(&length) {
+        if !(1..=LONGEST).contains(&length) {
             self.port.send_dropped();
             return Sending::Taken;
         }
