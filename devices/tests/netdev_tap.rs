@@ -32,6 +32,9 @@ fn isolated(name: &str, test: impl FnOnce()) {
     if std::env::var_os(INSIDE).is_some() {
         return test();
     }
+    if !rustix::process::geteuid().is_root() {
+        return eprintln!("not run: it needs root, for network namespaces");
+    }
     if let Err(error) = fs::File::options().read(true).write(true).open("/dev/net/tun") {
         eprintln!("not run: /dev/net/tun: {error}");
         return;

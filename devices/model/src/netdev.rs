@@ -222,7 +222,7 @@ pub trait NetdevPeer: Send + Sync {
     /// There is room again for a frame that was answered with [`Sending::Later`].
     fn can_send(&self, _queue: u16) {}
 
-    /// Somebody has come to the host's end, or has left it. Told at once of who is there already
-    /// when the peer is connected.
+    /// Somebody has come to the host's end, or has left it. A peer that is told nothing once it is
+    /// connected has nobody there.
     fn link_changed(&self, _up: bool) {}
 }
