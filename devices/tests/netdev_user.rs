@@ -459,6 +459,8 @@ const PART: &str = "PALISADE_TEST_PART";
 
 const OUTSIDE: Ipv4Address = Ipv4Address::new(203, 0, 113, 2);
 const HOST: Ipv4Address = Ipv4Address::new(203, 0, 113, 1);
+/// Another address of the same interface.
+const SECOND: Ipv4Address = Ipv4Address::new(203, 0, 113, 9);
 const ECHO: u16 = 7;
 
 /// Runs a part of a test in a network namespace of its own.
@@ -521,6 +523,7 @@ fn other_hosts_are_reached_and_see_the_host_alone() {
     assert!(ip("link set lo up"));
     assert!(ip(&format!("link add here type veth peer name there netns {pid}")));
     assert!(ip(&format!("addr add {HOST}/24 dev here")));
+    assert!(ip(&format!("addr add {SECOND}/24 dev here")));
     assert!(ip("link set here up"));
     while std::net::TcpStream::connect_timeout(
         &SocketAddr::from((OUTSIDE, ECHO + 1)),
@@ -551,10 +554,13 @@ fn other_hosts_are_reached_and_see_the_host_alone() {
     let refused = guest.connect((OUTSIDE, ECHO + 1), 40001);
     assert!(!guest.is_connected(refused));
     // Somebody listens here, at an address that others reach too, and it is this host all the same.
-    let listener = TcpListener::bind((HOST, 0)).unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let own = guest.connect((HOST, listener.local_addr().unwrap().port()), 40002);
-    assert!(!guest.is_connected(own) && listener.accept().is_err());
+    for (number, own) in [HOST, SECOND].into_iter().enumerate() {
+        let listener = TcpListener::bind((own, 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let from = 40002 + u16::try_from(number).unwrap();
+        let refused = guest.connect((own, listener.local_addr().unwrap().port()), from);
+        assert!(!guest.is_connected(refused) && listener.accept().is_err(), "{own}");
+    }
     guest.until("the other host has seen the end", |_| outside.try_wait().unwrap());
     assert!(outside.wait().unwrap().success());
 }

@@ -1,6 +1,9 @@
 //! The addresses of a user-mode network, and where what a guest sends is to go.
 
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::{
+    io::ErrorKind,
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
+};
 
 /// The addresses of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,16 +91,15 @@ fn is_forwarded(address: Ipv4Addr) -> bool {
 }
 
 /// Whether an address is one of this host's own, so that whatever listens here takes whoever comes
-/// from it for somebody local. True too if there is no way to that address.
+/// from it for somebody local. True too if that can't be told, as on a host that lets anybody bind to
+/// any address (`net.ipv4.ip_nonlocal_bind`).
 pub(super) fn is_own(address: Ipv4Addr) -> bool {
-    // Nothing is sent. The kernel chooses the own end by its way to the other, and for itself
-    // chooses the same.
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0));
-    let end = socket.and_then(|socket| {
-        socket.connect(SocketAddrV4::new(address, 9))?;
-        socket.local_addr()
-    });
-    end.map_or(true, |end| end.ip() == address)
+    // Nobody is told, and nothing comes: it is closed at once. The kernel binds to its own addresses
+    // alone, and knows more of them than an interface's first.
+    match UdpSocket::bind((address, 0)) {
+        Err(error) => error.kind() != ErrorKind::AddrNotAvailable,
+        Ok(_) => true,
+    }
 }
 
 /// The first server of names in the text of a `resolv.conf` (resolv.conf(5)) that has an address of
@@ -164,6 +166,8 @@ mod tests {
     #[test]
     fn this_host_knows_its_own_addresses() {
         assert!(is_own(Ipv4Addr::LOCALHOST) && is_own(Ipv4Addr::new(127, 9, 9, 9)));
+        // Of a network for documentation (RFC 5737), which no host is in.
+        assert!(!is_own(Ipv4Addr::new(198, 51, 100, 77)));
     }
 
     #[test]
