@@ -7,7 +7,7 @@ use std::{
 
 use device_model::{netdev::Counters, prelude::*, qom_core::BoxedError};
 
-use crate::in_each_status;
+use crate::{in_each_status, with_each_feature};
 
 macro_rules! netdev {
     ($name:ident, $($statement:tt)*) => {
@@ -55,3 +55,4 @@ macro_rules! netdev {
 }
 
 in_each_status!(netdev: NetdevSecure, NetdevInsecure, NetdevUndeclared);
+with_each_feature!(netdev: NetdevDeprecated, NetdevUnstable);

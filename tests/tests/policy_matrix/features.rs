@@ -39,8 +39,8 @@ fn featured(registry: &Registry) -> Vec<(Attempt<'_>, Vec<String>)> {
 fn what_is_deprecated_or_unstable_is_taken_warned_of_or_refused_by_every_way() {
     let registry = Registry::ask();
     let featured = featured(&registry);
-    // Two of each of six kinds, of devices on a bus and of others, and one that brings another.
-    assert_eq!(featured.len(), 15);
+    // Two of each of seven kinds, of devices on a bus and of others, and one that brings another.
+    assert_eq!(featured.len(), 17);
     let mut wrong = Vec::new();
     for (options, deprecated, unstable) in POLICIES {
         let action = |name: &String| {
