@@ -1,5 +1,10 @@
 //! Network backends: `netdev_add`, `netdev_del`.
 
+use std::{
+    os::fd::{AsRawFd, OwnedFd},
+    sync::Arc,
+};
+
 use device_model::{
     monitor::{Command, CommandContext, CommandError, ErrorClass, Nothing, register_command},
     qom_core::{Given, Origin, RemoveError},
@@ -39,12 +44,49 @@ pub(in crate::monitor) fn add(
     if child(context.tree().root(), NETDEVS, id).is_some() {
         return Err(CommandError::generic(format!("Duplicate netdev ID '{id}'")));
     }
-    let request = netdev::properties(class, given)
+    let mut properties = netdev::properties(class, given);
+    let descriptors = name_descriptors(context, &mut properties)?;
+    let request = properties
         .into_iter()
         .fold(netdev::with_id(name, id), |request, (name, value)| request.set(name, value))
         .from(Origin::new(format!("netdev_add {name},id={id}")));
-    context.vm().create(vec![request])?;
+    let created = context.vm().create(vec![request])?;
+    if let Some(object) = created.objects.first() {
+        for descriptor in descriptors {
+            context.platform().descriptors().keep(object, descriptor);
+        }
+    }
     Ok(())
+}
+
+/// The properties that number descriptors: one, or several with colons between them.
+const DESCRIPTORS: [&str; 4] = ["fd", "fds", "addr.str", "local.str"];
+
+/// Puts the numbers of descriptors where the names are that `getfd` gave them. A number is its
+/// descriptor's for as long as this holds it.
+fn name_descriptors(
+    context: &CommandContext<'_>,
+    properties: &mut [(String, Given)],
+) -> Result<Vec<Arc<OwnedFd>>, CommandError> {
+    let mut named = Vec::new();
+    for (property, value) in properties {
+        let is_number = |name: &str| name.starts_with(|first: char| first.is_ascii_digit());
+        let text = value.as_text().filter(|_| DESCRIPTORS.contains(&&**property));
+        let Some(text) = text else { continue };
+        let mut numbers = Vec::new();
+        for name in text.split(':') {
+            if name.is_empty() || is_number(name) {
+                numbers.push(name.to_owned());
+                continue;
+            }
+            let descriptor = context.platform().descriptors().named(name);
+            let descriptor = descriptor.map_err(|error| CommandError::caused(&error))?;
+            numbers.push(descriptor.as_raw_fd().to_string());
+            named.push(descriptor);
+        }
+        *value = Given::Text(numbers.join(":"));
+    }
+    Ok(named)
 }
 
 /// Removes one.
@@ -164,6 +206,23 @@ mod tests {
         bench.ok("netdev_add", cable("new"));
         let missing = json!({"id": "nope"});
         bench.refuses("netdev_del", &missing, DeviceNotFound, "Device 'nope' not found");
+    }
+
+    #[test]
+    fn descriptors_are_named_or_numbered() {
+        let bench = Bench::new();
+        let (descriptor, _other) = std::io::pipe().unwrap();
+        let number = std::os::fd::AsRawFd::as_raw_fd(&descriptor);
+        bench.machine.platform.descriptors().name("mine", descriptor.into()).unwrap();
+        for (id, given) in [("n0", "mine".to_owned()), ("n1", number.to_string())] {
+            bench.ok("netdev_add", json!({"type": "test-cable", "id": id, "fd": given}));
+            let path = format!("/netdevs/{id}");
+            let seen = bench.ok("qom-get", json!({"path": path, "property": "fd"}));
+            assert_eq!(seen, json!(number));
+        }
+        let unknown = json!({"type": "test-cable", "id": "n2", "fd": "theirs"});
+        let error = bench.run("netdev_add", unknown).unwrap_err();
+        assert!(error.to_string().contains("'theirs'"), "{error}");
     }
 
     #[test]

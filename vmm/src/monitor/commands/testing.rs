@@ -289,6 +289,9 @@ struct NetdevTestCable {
     /// How deep it would lie
     #[property(name = "to.depth.most")]
     depth: u8,
+    /// A descriptor of it
+    #[property]
+    fd: Option<u32>,
     /// Whether it can't be opened
     #[property]
     fails: bool,

@@ -12,10 +12,11 @@ use super::line_command;
 use crate::{
     creation::netdev::{NETDEVS, TYPE_PREFIX, all_given},
     monitor::commands::netdev,
-    options::keyval::{OptionArgs, Syntax, Words, unquoted},
+    options::{
+        command_line::NETDEV_SYNTAX,
+        keyval::{OptionArgs, unquoted},
+    },
 };
-
-const SYNTAX: Syntax = Syntax { implied_key: Some("type"), words: Words::Flags, json: true };
 
 /// Each backend, whom it serves, and what went through it.
 fn network(context: &CommandContext<'_>, _: &str) -> Result<String, CommandError> {
@@ -50,7 +51,7 @@ fn network(context: &CommandContext<'_>, _: &str) -> Result<String, CommandError
 fn netdev_add(context: &CommandContext<'_>, line: &str) -> Result<String, CommandError> {
     let missing = |key: &str| CommandError::generic(format!("Parameter '{key}' is missing"));
     let arguments =
-        OptionArgs::parse(line, SYNTAX).map_err(|error| CommandError::caused(&error))?;
+        OptionArgs::parse(line, NETDEV_SYNTAX).map_err(|error| CommandError::caused(&error))?;
     let name = arguments.implied.as_deref().ok_or_else(|| missing("type"))?;
     let id = arguments.get("id").map(unquoted).ok_or_else(|| missing("id"))?;
     netdev::add(context, name, &id, all_given(&arguments)).map(|()| String::new())

@@ -23,7 +23,7 @@ pub use help_request::{HelpRequest, HelpTopic};
 pub(crate) use policy::MACHINE_KEYS;
 pub use policy::{CompatStatements, PolicyError};
 pub use usage::{subcommand_usage, usage};
-pub(crate) use value::DEVICE_SYNTAX;
+pub(crate) use value::{DEVICE_SYNTAX, NETDEV_SYNTAX};
 pub use value::{Display, GuestName, OptionValue, ValueError};
 
 use super::config_file;
