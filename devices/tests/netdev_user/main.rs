@@ -1,12 +1,13 @@
 //! `netdev-user` as guests, users and the servers that guests talk to meet it. The guest is smoltcp.
 
+mod guest;
+
 use std::{
-    collections::VecDeque,
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     sync::Arc,
     thread,
-    time::{Duration, Instant as HostInstant},
+    time::Duration,
 };
 
 use device_model::{
@@ -16,203 +17,16 @@ use device_model::{
 };
 // For its types, which the linker would leave out otherwise.
 use devices as _;
+use guest::Guest;
 use smoltcp::{
-    iface::{Config, Interface, SocketHandle, SocketSet},
-    phy::{ChecksumCapabilities, Device, DeviceCapabilities, Medium, RxToken, TxToken},
-    socket::{dhcpv4, icmp, tcp, udp},
-    time::Instant,
-    wire::{
-        EthernetAddress, HardwareAddress, Icmpv4Packet, Icmpv4Repr, IpAddress, IpCidr, IpEndpoint,
-        Ipv4Address,
-    },
+    phy::ChecksumCapabilities,
+    socket::{dhcpv4, icmp, tcp},
+    wire::{Icmpv4Packet, Icmpv4Repr, IpAddress, IpEndpoint, Ipv4Address},
 };
 
 const GATEWAY: Ipv4Address = Ipv4Address::new(10, 0, 2, 2);
 const RESOLVER: Ipv4Address = Ipv4Address::new(10, 0, 2, 3);
 const GUEST: Ipv4Address = Ipv4Address::new(10, 0, 2, 15);
-
-/// The guest's network card, as its driver sees it.
-struct Card {
-    nic: Arc<TestNic>,
-    /// What the network had no room for.
-    unsent: VecDeque<Vec<u8>>,
-}
-
-struct Received(Vec<u8>);
-
-struct Room<'a>(&'a mut Card);
-
-impl Card {
-    fn flush(&mut self) {
-        while let Some(frame) = self.unsent.pop_front() {
-            if self.nic.send(&frame) == Sending::Later {
-                return self.unsent.push_front(frame);
-            }
-        }
-    }
-}
-
-impl RxToken for Received {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(self, take: F) -> R {
-        take(&self.0)
-    }
-}
-
-impl TxToken for Room<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, fill: F) -> R {
-        let mut frame = vec![0; length];
-        let result = fill(&mut frame);
-        self.0.unsent.push_back(frame);
-        self.0.flush();
-        result
-    }
-}
-
-impl Device for Card {
-    type RxToken<'a> = Received;
-    type TxToken<'a> = Room<'a>;
-
-    fn receive(&mut self, _now: Instant) -> Option<(Received, Room<'_>)> {
-        let (_, frame) = self.nic.next_frame()?;
-        Some((Received(frame), Room(self)))
-    }
-
-    fn transmit(&mut self, _now: Instant) -> Option<Room<'_>> {
-        self.flush();
-        self.unsent.is_empty().then_some(Room(self))
-    }
-
-    fn capabilities(&self) -> DeviceCapabilities {
-        let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ethernet;
-        capabilities.max_transmission_unit = 1514;
-        capabilities
-    }
-}
-
-struct Guest {
-    card: Card,
-    interface: Interface,
-    sockets: SocketSet<'static>,
-    started: HostInstant,
-}
-
-impl Guest {
-    fn new(nic: Arc<TestNic>) -> Self {
-        let mut card = Card { nic, unsent: VecDeque::new() };
-        let address = EthernetAddress([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
-        let config = Config::new(HardwareAddress::Ethernet(address));
-        let interface = Interface::new(config, &mut card, Instant::ZERO);
-        let sockets = SocketSet::new(Vec::new());
-        Self { card, interface, sockets, started: HostInstant::now() }
-    }
-
-    /// With the address that it would be leased first.
-    fn configured(nic: Arc<TestNic>) -> Self {
-        let mut guest = Self::new(nic);
-        guest.configure(GUEST, GATEWAY);
-        guest
-    }
-
-    fn configure(&mut self, own: Ipv4Address, router: Ipv4Address) {
-        self.interface.update_ip_addrs(|addresses| {
-            addresses.push(IpCidr::new(IpAddress::Ipv4(own), 24)).unwrap();
-        });
-        self.interface.routes_mut().add_default_ipv4_route(router).unwrap();
-    }
-
-    fn turn(&mut self) {
-        let now = Instant::from_micros(i64::try_from(self.started.elapsed().as_micros()).unwrap());
-        self.interface.poll(now, &mut self.card, &mut self.sockets);
-    }
-
-    /// Runs until something is there.
-    fn until<T>(
-        &mut self,
-        what: &str,
-        mut found: impl FnMut(&mut SocketSet<'static>) -> Option<T>,
-    ) -> T {
-        let start = HostInstant::now();
-        loop {
-            self.turn();
-            if let Some(found) = found(&mut self.sockets) {
-                self.turn();
-                return found;
-            }
-            assert!(start.elapsed() < Duration::from_secs(20), "waited in vain: {what}");
-            thread::sleep(Duration::from_micros(200));
-        }
-    }
-
-    /// Runs for a while, in which nothing is to happen.
-    fn idle(&mut self, milliseconds: u64) {
-        let start = HostInstant::now();
-        while start.elapsed() < Duration::from_millis(milliseconds) {
-            self.turn();
-            thread::sleep(Duration::from_micros(200));
-        }
-    }
-
-    fn tcp(&mut self) -> SocketHandle {
-        let buffer = || tcp::SocketBuffer::new(vec![0; 32 << 10]);
-        self.sockets.add(tcp::Socket::new(buffer(), buffer()))
-    }
-
-    fn connect(&mut self, to: (Ipv4Address, u16), from: u16) -> SocketHandle {
-        let handle = self.tcp();
-        let socket = self.sockets.get_mut::<tcp::Socket<'_>>(handle);
-        let to = IpEndpoint::new(IpAddress::Ipv4(to.0), to.1);
-        socket.connect(self.interface.context(), to, from).unwrap();
-        handle
-    }
-
-    /// Whether the connection is made; false if it is refused.
-    fn is_connected(&mut self, handle: SocketHandle) -> bool {
-        self.until("an answer", |sockets| match sockets.get::<tcp::Socket<'_>>(handle).state() {
-            tcp::State::Established | tcp::State::CloseWait => Some(true),
-            tcp::State::Closed => Some(false),
-            _ => None,
-        })
-    }
-
-    fn udp(&mut self, port: u16) -> SocketHandle {
-        let buffer =
-            || udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; 16], vec![0; 32 << 10]);
-        let mut socket = udp::Socket::new(buffer(), buffer());
-        socket.bind(port).unwrap();
-        self.sockets.add(socket)
-    }
-
-    fn send_to(&mut self, handle: SocketHandle, to: (Ipv4Address, u16), payload: &[u8]) {
-        let to = IpEndpoint::new(IpAddress::Ipv4(to.0), to.1);
-        self.sockets.get_mut::<udp::Socket<'_>>(handle).send_slice(payload, to).unwrap();
-        self.turn();
-    }
-
-    /// Sends a datagram until it is answered: the other end may not be there yet.
-    fn asks(
-        &mut self,
-        handle: SocketHandle,
-        to: (Ipv4Address, u16),
-        payload: &[u8],
-    ) -> (Vec<u8>, IpEndpoint) {
-        for _ in 0..100 {
-            self.send_to(handle, to, payload);
-            self.idle(20);
-            if self.sockets.get::<udp::Socket<'_>>(handle).can_recv() {
-                break;
-            }
-        }
-        self.receive_from(handle)
-    }
-
-    fn receive_from(&mut self, handle: SocketHandle) -> (Vec<u8>, IpEndpoint) {
-        self.until("a datagram", |sockets| {
-            let (payload, from) = sockets.get_mut::<udp::Socket<'_>>(handle).recv().ok()?;
-            Some((payload.to_vec(), from.endpoint))
-        })
-    }
-}
 
 struct Scene {
     machine: Machine,
