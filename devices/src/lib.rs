@@ -3,8 +3,8 @@
 //! There is no list of them: each registers itself when it is linked. Each has a folder: `spec`
 //! names the registers and bits and says where they come from, the behaviour is a plain struct that
 //! knows nothing of KVM, buses or other devices, `device` makes a type of it that can be created
-//! and claims its place in a machine, and `mod` joins them. What devices link to is in [`chardev`],
-//! [`iothread`], [`memory_backend`], [`rng`] and [`throttle`].
+//! and claims its place in a machine, and `mod` joins them. What devices link to is in [`block`],
+//! [`chardev`], [`iothread`], [`memory_backend`], [`rng`] and [`throttle`].
 //!
 //! A model is given accesses and answers with values and effects:
 //!
@@ -25,6 +25,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod block;
 pub mod chardev;
 pub mod debug_exit;
 pub mod debugcon;

@@ -15,8 +15,9 @@ use crate::apt;
 #[derive(Args)]
 pub(crate) struct Options {}
 
-/// Tools that building the tests takes, and the packages that have them.
-const TOOLS: [(&str, &str); 3] = [("gcc", "gcc"), ("g++", "g++"), ("make", "make")];
+/// Tools that building and running the tests takes, and the packages that have them.
+const TOOLS: [(&str, &str); 4] =
+    [("gcc", "gcc"), ("g++", "g++"), ("make", "make"), ("qemu-img", "qemu-utils")];
 
 /// Gets everything.
 pub(crate) fn run(_: &Options) -> Result<ExitCode> {
@@ -98,7 +99,7 @@ mod tests {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         }
         let folders = [PathBuf::from("/nowhere"), folder.path().to_owned()];
-        assert_eq!(missing(&TOOLS, &folders), ["g++", "make"]);
+        assert_eq!(missing(&TOOLS, &folders), ["g++", "make", "qemu-utils"]);
     }
 
     #[test]

@@ -48,6 +48,7 @@
 extern crate self as device_model;
 
 pub mod acpi;
+pub mod block;
 pub mod bus;
 pub mod causes;
 pub mod chardev;
@@ -96,6 +97,7 @@ pub mod prelude {
 
     pub use crate::{
         acpi::{AcpiDevice, AcpiEvent, AcpiNode, EventRegister, Polarity, Resource, Trigger},
+        block::{BlockBackend, BlockNode, BlockQueue, BlockWatcher, FormatNode},
         bus::{MemoryIo, PortIo},
         chardev::{Chardev, ChardevFrontend, Frontend, Presence},
         clock::Timer,

@@ -1,6 +1,7 @@
 //! The targets, a file each, which submits the target to the program. A test beside [`crate::find`]
 //! notices a folder of seeds whose file is missing here.
 
+mod block_nodes;
 mod boot;
 mod bus;
 mod bzimage;
