@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::{
     creation::{
+        block::BlockdevError,
         chardev::BackendError,
         device::{BusError, DriverError},
         object::ObjectTypeError,
@@ -145,6 +146,9 @@ pub enum OptionError {
     /// No object that users can create.
     #[error(transparent)]
     Object(#[from] ObjectTypeError),
+    /// A block node that can't be defined so.
+    #[error(transparent)]
+    Blockdev(#[from] BlockdevError),
     /// No such character device.
     #[error(transparent)]
     Chardev(#[from] BackendError),

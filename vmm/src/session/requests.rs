@@ -1,6 +1,7 @@
 //! From options to requests: what a command line asks the tree to create.
 
 mod agreement;
+mod block;
 mod nested;
 mod streams;
 
@@ -42,6 +43,7 @@ pub(super) fn requests(
     builder.accelerator(&machine)?;
     builder.objects()?;
     builder.chardevs()?;
+    builder.block_nodes()?;
     builder.monitors()?;
     builder.qtest()?;
     let serial = builder.serial(&machine)?;

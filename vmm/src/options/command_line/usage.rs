@@ -56,9 +56,9 @@ pub fn usage(program: &str) -> String {
          tell whether a configuration holds, and why\n       \
          {program} types [--json] [TYPE]...  show what types declare of themselves\n\n\
          Options take one dash or two. A value that ends in [,...] goes on with\n\
-         key=value pairs. The value 'help' of -machine, -accel, -cpu, -device, -object\n\
-         and -chardev lists what there is; after a TYPE, as in -device TYPE,help,\n\
-         what can be set of it, but for -cpu.\n"
+         key=value pairs. The value 'help' of -machine, -accel, -cpu, -device, -object,\n\
+         -blockdev and -chardev lists what there is; after a TYPE, as in -device\n\
+         TYPE,help, what can be set of it, but for -cpu.\n"
     );
     let command = definitions::command();
     let mut heading = None;

@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use device_model::{
     monitor::{Command, CommandContext, CommandError, register_command},
-    qom_core::{Class, CreateError, Given, Globals, Origin, Request, Tree},
+    qom_core::{Class, CreateError, Given, Globals, Origin, Registry, Request, Tree},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::arguments::{Properties, check_id, with_properties};
 use crate::{
-    creation::{chardev, device, object},
+    creation::{
+        block::{Definition, NodeNames, Place},
+        chardev, device, object,
+    },
     judgement::{Judgement, Verdict},
     machine::{self, MACHINE},
     options::keyval::unquoted,
@@ -62,6 +65,8 @@ enum Kind {
     Object,
     /// `-chardev` and `chardev-add`, with the properties of the former.
     Chardev,
+    /// `-blockdev` and `blockdev-add`; its id is its node-name.
+    Blockdev,
 }
 
 /// What becomes of all of them.
@@ -99,6 +104,7 @@ impl WouldBeObject {
         &self,
         context: &CommandContext<'_>,
         machine: Option<&Class>,
+        names: &mut NodeNames,
     ) -> Result<Request, CommandError> {
         let (registry, name) = (context.tree().registry(), &*self.type_name);
         let id = || {
@@ -132,10 +138,31 @@ impl WouldBeObject {
                 chardev::backend(registry, name).map_err(|error| CommandError::caused(&error))?;
                 chardev::with_id(name, id()?)
             }
+            Kind::Blockdev => return self.block_node(names, registry, id()?),
         };
+        Ok(with_properties(request.from(self.origin()), properties))
+    }
+
+    fn origin(&self) -> Origin {
         let id = self.id.as_ref().map(|id| format!(",id={id}")).unwrap_or_default();
-        let request = request.from(Origin::new(format!("check-security {name}{id}")));
-        Ok(with_properties(request, properties))
+        Origin::new(format!("check-security {}{id}", self.type_name))
+    }
+
+    fn block_node(
+        &self,
+        names: &mut NodeNames,
+        registry: &Registry,
+        id: &str,
+    ) -> Result<Request, CommandError> {
+        let own = [("driver", &*self.type_name), ("node-name", id)];
+        let own = own.map(|(key, value)| (key.to_owned(), Given::from(value)));
+        let given = self.properties.iter();
+        let given = given.map(|(key, value)| (key.clone(), Given::Json(value.clone())));
+        let entries: Vec<_> = own.into_iter().chain(given).collect();
+        let (request, _) = Definition::new(&entries)
+            .and_then(|it| it.request(Place { registry, names }, |_| self.origin()))
+            .map_err(|error| CommandError::caused(&error))?;
+        Ok(request.from(self.origin()))
     }
 }
 
@@ -196,9 +223,13 @@ impl Command for CheckSecurity {
                 .find(|object| object.kind == Kind::Machine)
                 .and_then(|object| live.registry().class(&object.machine_type()).cloned()),
         };
+        let mut names = match another {
+            true => NodeNames::default(),
+            false => NodeNames::of(live),
+        };
         let mut requests = Vec::new();
         for (index, object) in objects.iter().enumerate() {
-            match object.request(context, machine.as_deref()) {
+            match object.request(context, machine.as_deref(), &mut names) {
                 Ok(request) => requests.push((index, request)),
                 Err(error) => invalid.push(invalid_one(index, &error)),
             }
