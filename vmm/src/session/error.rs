@@ -148,7 +148,7 @@ pub enum OptionError {
     Object(#[from] ObjectTypeError),
     /// A block node that can't be defined so.
     #[error(transparent)]
-    Blockdev(#[from] BlockdevError),
+    Blockdev(Box<BlockdevError>),
     /// No such character device.
     #[error(transparent)]
     Chardev(#[from] BackendError),
@@ -218,4 +218,10 @@ pub enum OptionError {
     /// A type that no linked crate defines.
     #[error("no type is called '{0}'{1}")]
     UnknownType(String, Suggestion),
+}
+
+impl From<BlockdevError> for OptionError {
+    fn from(error: BlockdevError) -> Self {
+        Self::Blockdev(Box::new(error))
+    }
 }

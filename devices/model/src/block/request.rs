@@ -247,7 +247,7 @@ impl Drop for Pending {
 pub enum Submission {
     /// It has been done, or has failed.
     Done(Pending, io::Result<()>),
-    /// It will be answered later.
+    /// It will be answered later, whatever becomes of the node: who submitted it may wait for that.
     Taken,
     /// It can't be done without waiting: a thread has to perform it.
     MayWait(Pending),

@@ -10,7 +10,7 @@ use device_model::block::{Limits, Operation};
 use image_io::{Waiting, read_at, write_at};
 use parking_lot::RwLock;
 use rustix::{
-    fs::{FallocateFlags, fallocate, fdatasync, ftruncate},
+    fs::{FallocateFlags, FsWord, fallocate, fdatasync, fstatfs, ftruncate},
     io::Errno,
 };
 use vm_memory::VolatileSlice;
@@ -31,10 +31,15 @@ pub(super) struct Opened {
     pub(super) parts: RwLock<()>,
     /// Why a flush failed, if one did: an error number.
     flush_failed: AtomicI32,
+    /// Whether the file's bytes are in memory and nowhere else, so that nothing waits for a disk.
+    in_memory: bool,
     /// Whether the file system can tell if a read, and a write, would wait.
     tells: [AtomicBool; 2],
 }
 
+/// The number of the file system in memory (`TMPFS_MAGIC`, `linux/magic.h`), which can't tell that it
+/// never waits.
+const TMPFS: FsWord = 0x0102_1994;
 /// How many zeroes are written at once where the file system has no quicker way, in bytes.
 const ZEROES: usize = 64 << 10;
 
@@ -47,8 +52,11 @@ impl Opened {
         flushes: bool,
         unmaps: bool,
     ) -> Self {
+        // A file system that does not say is one that may wait.
+        let in_memory = fstatfs(&file).is_ok_and(|system| system.f_type == TMPFS);
         Self {
             file,
+            in_memory,
             writable,
             length: AtomicU64::new(length),
             alignment,
@@ -146,12 +154,11 @@ impl Opened {
     /// Reads or writes if that needs no waiting. False if it does; then what was done of it may be
     /// done again.
     pub(super) fn try_now(&self, operation: &Operation<'_>) -> io::Result<bool> {
+        let waiting = if self.in_memory { Waiting::Allowed } else { Waiting::Refused };
         let (moved, writes) = match *operation {
-            Operation::Read { offset, into } => {
-                (read_at(&self.file, into, offset, Waiting::Refused), false)
-            }
+            Operation::Read { offset, into } => (read_at(&self.file, into, offset, waiting), false),
             Operation::Write { offset, from } => {
-                (write_at(&self.file, from, offset, Waiting::Refused), true)
+                (write_at(&self.file, from, offset, waiting), true)
             }
             _ => return Ok(false),
         };
