@@ -10,6 +10,7 @@ use device_model::{
     testing::Machine,
 };
 use disk::{TestDisk, refusal};
+use proptest::prelude::*;
 use rustix::fs::{FileType, Mode, mknodat};
 use tempfile::TempDir;
 
@@ -278,4 +279,73 @@ fn what_can_not_be_written_to_is_read_only_if_that_will_do() {
     let properties = [("filename", &*path), ("auto-read-only", "on")];
     let created = machine.add("blockdev-file", "f", &properties);
     assert!(!node(&created).is_writable());
+}
+
+/// What is asked of a disk: where, how much, what.
+#[derive(Clone, Debug)]
+enum Step {
+    Read(u64, usize),
+    Write(u64, usize, u8),
+    Zero(u64, u64),
+}
+
+fn step(length: u64) -> impl Strategy<Value = Step> {
+    let far = || (0..length, 1..length / 2);
+    prop_oneof![
+        far().prop_map(|(offset, count)| Step::Read(offset, usize::try_from(count).unwrap_or(1))),
+        (far(), any::<u8>()).prop_map(|((offset, count), value)| {
+            Step::Write(offset, usize::try_from(count).unwrap_or(1), value)
+        }),
+        far().prop_map(|(offset, count)| Step::Zero(offset, count)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn whatever_is_asked_in_whatever_order_it_is_as_in_memory(
+        steps in prop::collection::vec(step(64 << 10), 1..16),
+        direct in any::<bool>(),
+    ) {
+        const LENGTH: usize = 64 << 10;
+        let folder = Folder(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("there is room"));
+        let mut expected = pattern(LENGTH);
+        let path = folder.file("image", &expected);
+        let machine = Machine::new();
+        let direct = if direct { "on" } else { "off" };
+        let properties = [("filename", &*path), ("cache.direct", direct)];
+        if machine.create("blockdev-file", "f", &properties).is_err() {
+            // The file system has no way past the cache.
+            machine.add("blockdev-file", "f", &properties[..1]);
+        }
+        let disk = TestDisk::before(&machine, "f");
+        for step in steps {
+            let (offset, count, request) = match step.clone() {
+                Step::Read(offset, count) => {
+                    (offset, count, Request::read(0, offset, Buffers::Owned(vec![0; count])))
+                }
+                Step::Write(offset, count, value) => {
+                    (offset, count, Request::write(0, offset, Buffers::Owned(vec![value; count])))
+                }
+                Step::Zero(offset, count) => {
+                    let request = Request::write_zeroes(0, offset, count, false);
+                    (offset, usize::try_from(count).unwrap_or(0), request)
+                }
+            };
+            let start = usize::try_from(offset).expect("it is small");
+            let range = start..start + count;
+            let result = disk.one(request);
+            prop_assert_eq!(result.is_ok(), range.end <= LENGTH, "{:?}", step);
+            if let Ok(bytes) = result {
+                match step {
+                    Step::Read(..) => prop_assert!(bytes == expected[range], "{:?}", step),
+                    Step::Write(_, _, value) => expected[range].fill(value),
+                    Step::Zero(..) => expected[range].fill(0),
+                }
+            }
+        }
+        disk.one(Request::flush(0)).expect("the host can");
+        prop_assert!(fs::read(&path).expect("it is there") == expected);
+    }
 }

@@ -1,7 +1,8 @@
 //! Tests of the commands for block nodes.
 
 use device_model::monitor::ErrorClass::GenericError;
-use serde_json::{Value, json};
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
 
 use super::super::super::testing::{Bench, accept_all};
 
@@ -261,4 +262,69 @@ fn several_would_be_nodes_may_refer_to_each_other() {
     assert_eq!(answer["holds"], true, "{answer}");
     let answer = bench.ok("check-security", json!({"objects": [lost]}));
     assert_eq!(answer["invalid"][0]["reason"], "Cannot find device='f9' nor node-name='f9'");
+}
+
+/// A key or a word that may mean something to a node.
+fn word() -> impl Strategy<Value = String> {
+    const KNOWN: &[&str] = &[
+        "driver",
+        "node-name",
+        "file",
+        "filename",
+        "raw",
+        "there",
+        "cache",
+        "cache.direct",
+        "direct",
+        "read-only",
+        "discard",
+        "unmap",
+        "probed",
+        "file-node",
+        "file-options",
+        "type",
+        "fails",
+        "",
+    ];
+    prop_oneof![4 => prop::sample::select(KNOWN).prop_map(str::to_owned), 1 => "[ -~]{0,5}"]
+}
+
+/// Something like what a node is described by.
+fn description() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        word().prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        Just(Value::Null),
+    ];
+    leaf.prop_recursive(4, 32, 6, |inner| {
+        prop_oneof![
+            3 => prop::collection::vec((word(), inner.clone()), 0..6)
+                .prop_map(|members| Value::Object(members.into_iter().collect::<Map<_, _>>())),
+            1 => prop::collection::vec(inner, 0..3).prop_map(Value::Array),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_description_is_answered_and_a_refused_one_leaves_nothing(
+        members in prop::collection::vec((word(), description()), 0..5),
+        named in any::<bool>(),
+    ) {
+        let bench = Bench::new();
+        bench.ok("blockdev-add", file("there"));
+        let before = bench.machine.paths();
+        let mut arguments: Map<String, Value> = members.into_iter().collect();
+        if named {
+            arguments.insert("driver".to_owned(), "raw".into());
+            arguments.insert("node-name".to_owned(), "new".into());
+        }
+        let name = arguments.get("node-name").cloned();
+        match bench.run("blockdev-add", Value::Object(arguments)) {
+            Ok(_) => drop(bench.ok("blockdev-del", json!({"node-name": name}))),
+            Err(error) => prop_assert!(!error.to_string().is_empty()),
+        }
+        prop_assert_eq!(bench.machine.paths(), before);
+    }
 }
