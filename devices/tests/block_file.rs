@@ -58,8 +58,11 @@ fn what_is_written_is_in_the_file_and_what_is_in_the_file_is_read() {
     disk.write(99_999, b"xy").expect_err("it lies beyond the end");
     assert_eq!(fs::read(&path).expect("it is there"), expected);
     let statistics = disk.backend().statistics();
-    assert_eq!((statistics.reads, statistics.bytes_read), (1, 50_000));
-    assert_eq!((statistics.writes, statistics.flushes), (2, 1));
+    assert_eq!((statistics.reads.done, statistics.reads.bytes), (1, 50_000));
+    let writes = statistics.writes;
+    assert_eq!((writes.done, writes.bytes, writes.failed, statistics.written_to), (1, 7, 1, 84));
+    assert_eq!((statistics.flushes.done, statistics.discards.done), (1, 0));
+    assert!(!statistics.reads.time.is_zero());
 }
 
 #[test]

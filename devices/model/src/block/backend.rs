@@ -1,14 +1,10 @@
 //! What a device has of the node behind it.
 
-use std::{
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{io, sync::Arc};
 
-use super::{BlockChild, BlockQueue, Command, Limits, Operation, Request, workers::Workers};
+use super::{
+    BlockChild, BlockQueue, Limits, Operation, Statistics, accounting::Accounting, workers::Workers,
+};
 
 /// What a device has of the node behind it: the way to its queues, and the threads that they share.
 ///
@@ -18,40 +14,13 @@ use super::{BlockChild, BlockQueue, Command, Limits, Operation, Request, workers
 pub struct BlockBackend {
     child: BlockChild,
     workers: Workers,
-    counts: Counts,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    reads: AtomicU64,
-    bytes_read: AtomicU64,
-    writes: AtomicU64,
-    bytes_written: AtomicU64,
-    flushes: AtomicU64,
-    discards: AtomicU64,
-}
-
-/// What has been asked of a backend, done or not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Statistics {
-    /// Requests to read.
-    pub reads: u64,
-    /// How many bytes they were for.
-    pub bytes_read: u64,
-    /// Requests to write, zeroes included.
-    pub writes: u64,
-    /// How many bytes they were for.
-    pub bytes_written: u64,
-    /// Requests to flush.
-    pub flushes: u64,
-    /// Requests to discard.
-    pub discards: u64,
+    accounting: Arc<Accounting>,
 }
 
 impl BlockBackend {
     pub(crate) fn new(child: BlockChild) -> Arc<Self> {
         let workers = Workers::new(child.clone());
-        Arc::new(Self { child, workers, counts: Counts::default() })
+        Arc::new(Self { child, workers, accounting: Arc::default() })
     }
 
     /// A queue for at most that many requests in flight (at most [`super::MOST_IN_FLIGHT`]).
@@ -89,33 +58,14 @@ impl BlockBackend {
         self.child.perform(operation)
     }
 
-    /// What its queues have been asked for.
+    /// What has become of the requests of its queues.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        Statistics {
-            reads: read(&self.counts.reads),
-            bytes_read: read(&self.counts.bytes_read),
-            writes: read(&self.counts.writes),
-            bytes_written: read(&self.counts.bytes_written),
-            flushes: read(&self.counts.flushes),
-            discards: read(&self.counts.discards),
-        }
+        self.accounting.statistics()
     }
 
-    pub(super) fn count(&self, request: &Request) {
-        let (requests, bytes) = match request.command {
-            Command::Read => (&self.counts.reads, Some(&self.counts.bytes_read)),
-            Command::Write | Command::WriteZeroes { .. } => {
-                (&self.counts.writes, Some(&self.counts.bytes_written))
-            }
-            Command::Flush => (&self.counts.flushes, None),
-            Command::Discard => (&self.counts.discards, None),
-        };
-        requests.fetch_add(1, Ordering::Relaxed);
-        if let Some(bytes) = bytes {
-            bytes.fetch_add(request.length, Ordering::Relaxed);
-        }
+    pub(super) const fn accounting(&self) -> &Arc<Accounting> {
+        &self.accounting
     }
 
     pub(super) const fn child(&self) -> &BlockChild {

@@ -15,6 +15,7 @@
 //! gives the queue requests with buffers in guest memory, and is told through a descriptor that an
 //! event loop can wait for when some are done.
 
+mod accounting;
 mod announcement;
 mod backend;
 mod child;
@@ -33,8 +34,9 @@ use std::{io, sync::Arc};
 use qom_core::{Object, PropertyEnum, Value, qom_type};
 
 pub use self::{
+    accounting::{Count, Statistics},
     announcement::{LINK_SUFFIX, OPTIONS_SUFFIX, announce, announce_file, slots},
-    backend::{BlockBackend, Statistics},
+    backend::BlockBackend,
     child::BlockChild,
     error::BlockError,
     format_probe::FormatProbe,

@@ -12,7 +12,7 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 use rustix::event::{EventfdFlags, eventfd};
 
-use super::{BlockBackend, Completion, Pending, Request, Submission};
+use super::{BlockBackend, Completion, Pending, Request, Submission, accounting::Accounting};
 
 /// How many requests a queue has in flight at most.
 pub const MOST_IN_FLIGHT: usize = 1024;
@@ -26,9 +26,15 @@ pub(super) struct Replies {
     in_flight: AtomicUsize,
     /// Readable while there is something in `done`.
     event: OwnedFd,
+    accounting: Arc<Accounting>,
 }
 
 impl Replies {
+    /// What counts the requests.
+    pub(super) fn accounting(&self) -> &Accounting {
+        &self.accounting
+    }
+
     /// Takes an answer from whatever thread.
     pub(super) fn put(&self, completion: Completion) {
         let mut done = self.done.lock();
@@ -66,6 +72,7 @@ impl BlockQueue {
             changed: Condvar::new(),
             in_flight: AtomicUsize::new(0),
             event: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+            accounting: Arc::clone(backend.accounting()),
         };
         let depth = depth.clamp(1, MOST_IN_FLIGHT);
         Ok(Self { backend, replies: Arc::new(replies), depth, waiting: Vec::new() })
@@ -96,7 +103,6 @@ impl BlockQueue {
         while self.room() > 0 {
             let Some(request) = requests.next() else { break };
             self.replies.in_flight.fetch_add(1, Ordering::AcqRel);
-            self.backend.count(&request);
             let pending = Pending::new(request, Arc::clone(&self.replies));
             match self.backend.child().submit(pending, 0) {
                 Submission::Done(pending, result) => {

@@ -1,6 +1,6 @@
 //! Requests: operations that own what they need, so that any thread can carry them out.
 
-use std::{fmt, io, sync::Arc};
+use std::{fmt, io, sync::Arc, time::Instant};
 
 use vm_memory::{GuestAddress, GuestMemoryBackend, VolatileSlice};
 
@@ -182,11 +182,15 @@ pub struct Completion {
 pub struct Pending {
     request: Option<Request>,
     replies: Arc<Replies>,
+    /// Where the requester's disk has it, wherever it is sent from there.
+    offset: u64,
+    started: Instant,
 }
 
 impl Pending {
-    pub(super) const fn new(request: Request, replies: Arc<Replies>) -> Self {
-        Self { request: Some(request), replies }
+    pub(super) fn new(request: Request, replies: Arc<Replies>) -> Self {
+        let offset = request.offset;
+        Self { request: Some(request), replies, offset, started: Instant::now() }
     }
 
     /// What is to be done, where it begins and how far it reaches.
@@ -212,8 +216,8 @@ impl Pending {
 
     /// Answers it, on whatever thread.
     pub fn complete(mut self, result: io::Result<()>) {
-        if let Some(request) = self.request.take() {
-            self.replies.put(completion(request, result));
+        if let Some(completion) = self.answer(result) {
+            self.replies.put(completion);
         }
     }
 
@@ -226,18 +230,21 @@ impl Pending {
 
     /// The answer, for the requester's own thread.
     pub(super) fn into_completion(mut self, result: io::Result<()>) -> Option<Completion> {
-        self.request.take().map(|request| completion(request, result))
+        self.answer(result)
     }
-}
 
-fn completion(request: Request, result: io::Result<()>) -> Completion {
-    Completion { token: request.token, result, buffers: request.buffers }
+    fn answer(&mut self, result: io::Result<()>) -> Option<Completion> {
+        let Request { token, command, length, buffers, .. } = self.request.take()?;
+        let accounting = self.replies.accounting();
+        accounting.answered(command, self.offset, length, self.started, result.is_ok());
+        Some(Completion { token, result, buffers })
+    }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        if let Some(request) = self.request.take() {
-            self.replies.put(completion(request, Err(io::ErrorKind::BrokenPipe.into())));
+        if let Some(completion) = self.answer(Err(io::ErrorKind::BrokenPipe.into())) {
+            self.replies.put(completion);
         }
     }
 }

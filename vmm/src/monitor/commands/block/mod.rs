@@ -4,6 +4,7 @@ mod info;
 mod nodes;
 mod query;
 mod resize;
+mod statistics;
 
 use device_model::{
     block::BlockNode,
@@ -16,6 +17,11 @@ fn find(tree: &Tree, name: &str) -> Option<Obj> {
     let named =
         |object: &Obj| object.cast::<dyn BlockNode>().is_some_and(|node| node.node_name() == name);
     tree.walk().into_iter().find(named)
+}
+
+/// The name of a node.
+fn node_name(node: &Obj) -> String {
+    node.cast::<dyn BlockNode>().map(|node| node.node_name()).unwrap_or_default()
 }
 
 /// The node that a command means by the name of a device, by its own, or by both.

@@ -9,8 +9,12 @@ use std::{
 };
 
 use device_model::{
-    block::{Access, BlockChild, BlockError, FormatProbe, OpenContext, Operation, announce_file},
+    block::{
+        Access, BlockChild, BlockError, Buffers, FormatProbe, OpenContext, Operation, Request,
+        announce_file,
+    },
     prelude::*,
+    qom_core::BoxedError,
 };
 
 use super::HOTPLUGGABLE;
@@ -125,6 +129,9 @@ impl TestDisk {
 impl Device for TestDisk {
     fn realize(&self, cx: &mut RealizeContext<'_>) -> Result<(), DeviceError> {
         if let Some(backend) = cx.attach(self, &self.drive, true)? {
+            // Its guest reads once.
+            let mut queue = backend.queue(1).map_err(BoxedError::from)?;
+            queue.submit([Request::read(0, 0, Buffers::Owned(vec![0; 512]))], &mut Vec::new());
             self.backend.set(backend);
         }
         Ok(())

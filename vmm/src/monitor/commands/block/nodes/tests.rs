@@ -191,6 +191,26 @@ fn nodes_are_described_as_qemu_describes_them() {
 }
 
 #[test]
+fn what_devices_ask_for_is_counted() {
+    let bench = Bench::running();
+    bench.ok("blockdev-add", file("f0"));
+    assert_eq!(bench.ok("query-blockstats", json!({})), json!([]));
+    bench.ok("device_add", json!({"driver": "test-disk", "id": "d0", "drive": "/blockdevs/f0"}));
+    let told = &bench.ok("query-blockstats", json!({"query-nodes": false}))[0];
+    assert_eq!(
+        (&told["qdev"], &told["node-name"]),
+        (&json!("/machine/peripheral/d0"), &json!("f0"))
+    );
+    let stats = &told["stats"];
+    assert_eq!((&stats["rd_operations"], &stats["rd_bytes"]), (&json!(1), &json!(512)));
+    assert_eq!((&stats["wr_operations"], &stats["wr_highest_offset"]), (&json!(0), &json!(0)));
+    assert!(stats["rd_total_time_ns"].as_u64().is_some_and(|time| time > 0), "{stats}");
+    let text = "Parameter 'query-nodes' expects 'false': requests are counted by device";
+    let nodes = json!({"query-nodes": true});
+    bench.refuses("query-blockstats", &nodes, GenericError, text);
+}
+
+#[test]
 fn a_disk_gets_another_length_and_its_device_is_told() {
     let bench = Bench::running();
     bench.ok("blockdev-add", file("f0"));
