@@ -8,13 +8,13 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use device_model::{
     block::{
-        BlockBackend, BlockError, Buffers, Completion, MOST_IN_FLIGHT, OpenContext, Operation,
-        Pending, Request, Submission,
+        Access, BlockBackend, BlockChild, BlockError, Buffers, Completion, MOST_IN_FLIGHT,
+        OpenContext, Operation, Pending, Request, Submission, announce_file,
     },
     prelude::*,
     testing::{self, Machine, wait_until},
@@ -78,6 +78,70 @@ impl BlockNode for BlockdevScripted {
         self.taken.lock().push(request);
         Submission::Taken
     }
+}
+
+/// Filter that holds requests up until its test lets them pass
+#[qom_type(secure, parent = FormatNode, children = announce_file)]
+struct BlockdevGate {
+    below: Realized<BlockChild>,
+    held: Mutex<Vec<Pending>>,
+}
+
+impl FormatNode for BlockdevGate {}
+
+impl BlockNode for BlockdevGate {
+    fn open(&self, cx: &OpenContext<'_>) -> Result<(), BlockError> {
+        self.below.set(cx.child("file", Access::AsParent)?);
+        Ok(())
+    }
+
+    fn close(&self) {
+        self.below.clear();
+    }
+
+    fn length(&self) -> u64 {
+        self.below.with(BlockChild::length).unwrap_or_default()
+    }
+
+    fn is_writable(&self) -> bool {
+        self.below.with(BlockChild::is_writable).unwrap_or_default()
+    }
+
+    fn filename(&self) -> String {
+        "gate".to_owned()
+    }
+
+    fn perform(&self, _: &Operation<'_>) -> io::Result<()> {
+        panic!("every request is taken over")
+    }
+
+    fn submit(&self, request: Pending) -> Submission {
+        self.held.lock().push(request);
+        Submission::Taken
+    }
+}
+
+#[test]
+fn a_filter_that_holds_a_request_up_lets_it_pass_without_waiting_for_it() {
+    let machine = Machine::new();
+    let below = machine.add("blockdev-scripted", "below", &[("waits", "50")]);
+    let gate = machine.add("blockdev-gate", "gate", &[("file-node", "below")]);
+    let backend = testing::backend(gate.cast().expect("it is a node"), true);
+    let gate = gate.cast::<BlockdevGate>().expect("it is one");
+    let mut queue = backend.queue(4).expect("there are descriptors");
+    let mut done = Vec::new();
+    queue.submit(reads(0..3), &mut done);
+    assert!(done.is_empty() && !is_readable(&queue, Duration::from_millis(20)));
+    let start = Instant::now();
+    for request in std::mem::take(&mut *gate.held.lock()) {
+        gate.below.with(|below| below.forward(request)).expect("it is open");
+    }
+    assert!(start.elapsed() < Duration::from_millis(50), "it waited");
+    queue.drain(&mut done);
+    assert_eq!(tokens(&done), BTreeSet::from([0, 1, 2]));
+    let below = below.cast::<BlockdevScripted>().expect("it is one");
+    assert_eq!(below.performed.load(Ordering::Acquire), 3);
+    assert!(below.most_at_once.load(Ordering::Acquire) > 1, "one after the other");
 }
 
 fn node(properties: &[(&str, &str)]) -> (Arc<BlockdevScripted>, Arc<BlockBackend>) {

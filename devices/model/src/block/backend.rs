@@ -19,8 +19,7 @@ pub struct BlockBackend {
 
 impl BlockBackend {
     pub(crate) fn new(child: BlockChild) -> Arc<Self> {
-        let workers = Workers::new(child.clone());
-        Arc::new(Self { child, workers, accounting: Arc::default() })
+        Arc::new(Self { child, workers: Workers::new(), accounting: Arc::default() })
     }
 
     /// A queue for at most that many requests in flight (at most [`super::MOST_IN_FLIGHT`]).

@@ -80,6 +80,16 @@ impl BlockChild {
         }
     }
 
+    /// Has a request done that a node above has taken over, with [`Submission::Taken`], and would now
+    /// let pass: it is answered from here, at once or later. It does not wait.
+    pub fn forward(&self, request: Pending) {
+        match self.submit(request, 0) {
+            Submission::Done(request, result) => request.complete(result),
+            Submission::Taken => {}
+            Submission::MayWait(request) => request.perform_on(self.clone()),
+        }
+    }
+
     /// Changes the node's length.
     ///
     /// # Errors

@@ -12,7 +12,9 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 use rustix::event::{EventfdFlags, eventfd};
 
-use super::{BlockBackend, Completion, Pending, Request, Submission, accounting::Accounting};
+use super::{
+    BlockBackend, Completion, Pending, Request, Submission, accounting::Accounting, workers::Jobs,
+};
 
 /// How many requests a queue has in flight at most.
 pub const MOST_IN_FLIGHT: usize = 1024;
@@ -27,9 +29,15 @@ pub(super) struct Replies {
     /// Readable while there is something in `done`.
     event: OwnedFd,
     accounting: Arc<Accounting>,
+    jobs: Arc<Jobs>,
 }
 
 impl Replies {
+    /// What has requests performed.
+    pub(super) const fn jobs(&self) -> &Arc<Jobs> {
+        &self.jobs
+    }
+
     /// What counts the requests.
     pub(super) fn accounting(&self) -> &Accounting {
         &self.accounting
@@ -73,6 +81,7 @@ impl BlockQueue {
             in_flight: AtomicUsize::new(0),
             event: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             accounting: Arc::clone(backend.accounting()),
+            jobs: Arc::clone(backend.workers().jobs()),
         };
         let depth = depth.clamp(1, MOST_IN_FLIGHT);
         Ok(Self { backend, replies: Arc::new(replies), depth, waiting: Vec::new() })
@@ -113,7 +122,9 @@ impl BlockQueue {
                 Submission::MayWait(pending) => self.waiting.push(pending),
             }
         }
-        self.backend.workers().give(&mut self.waiting);
+        let child = self.backend.child();
+        let jobs = self.waiting.drain(..).map(|request| (child.clone(), request));
+        self.replies.jobs.give(jobs);
     }
 
     /// Adds what was done meanwhile to `done`. The queue's descriptor is readable again once there is

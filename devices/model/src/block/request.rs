@@ -4,7 +4,7 @@ use std::{fmt, io, sync::Arc, time::Instant};
 
 use vm_memory::{GuestAddress, GuestMemoryBackend, VolatileSlice};
 
-use super::{Operation, queue::Replies};
+use super::{BlockChild, Operation, queue::Replies};
 use crate::platform::GuestMemory;
 
 /// What is to be done.
@@ -212,6 +212,12 @@ impl Pending {
     ) -> io::Result<R> {
         let gone = || io::Error::from(io::ErrorKind::NotFound);
         self.request.as_mut().ok_or_else(gone)?.with_operation(action)
+    }
+
+    /// Has a thread of its backend perform it on a node.
+    pub(super) fn perform_on(self, node: BlockChild) {
+        let jobs = Arc::clone(self.replies.jobs());
+        jobs.give(std::iter::once((node, self)));
     }
 
     /// Answers it, on whatever thread.

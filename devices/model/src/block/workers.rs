@@ -22,11 +22,11 @@ const STACK: usize = 256 << 10;
 
 /// Threads for the requests of one backend.
 pub(super) struct Workers {
-    shared: Arc<Shared>,
+    jobs: Arc<Jobs>,
 }
 
-struct Shared {
-    node: BlockChild,
+/// What a backend's threads are to do. It outlives them, and then takes nothing any more.
+pub(super) struct Jobs {
     state: Mutex<State>,
     work: Condvar,
 }
@@ -34,7 +34,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     /// Bounded by what the queues have in flight.
-    waiting: VecDeque<Pending>,
+    waiting: VecDeque<Job>,
     threads: Vec<JoinHandle<()>>,
     living: usize,
     /// Threads that wait for work.
@@ -42,35 +42,41 @@ struct State {
     closed: bool,
 }
 
+/// A request, and the node that is to perform it.
+pub(super) type Job = (BlockChild, Pending);
+
 impl Workers {
-    /// None yet, for requests to that node.
-    pub(super) fn new(node: BlockChild) -> Self {
-        let shared = Shared { node, state: Mutex::default(), work: Condvar::new() };
-        Self { shared: Arc::new(shared) }
+    /// None yet.
+    pub(super) fn new() -> Self {
+        Self { jobs: Arc::new(Jobs { state: Mutex::default(), work: Condvar::new() }) }
     }
 
-    /// Has requests performed. Empties the list.
-    pub(super) fn give(&self, requests: &mut Vec<Pending>) {
-        if requests.is_empty() {
+    pub(super) const fn jobs(&self) -> &Arc<Jobs> {
+        &self.jobs
+    }
+}
+
+impl Jobs {
+    /// Has requests performed.
+    pub(super) fn give(self: &Arc<Self>, jobs: impl ExactSizeIterator<Item = Job>) {
+        if jobs.len() == 0 {
             return;
         }
-        let mut state = self.shared.state.lock();
-        state.waiting.extend(requests.drain(..));
+        let mut state = self.state.lock();
+        state.waiting.extend(jobs);
         // One at first: it calls another if it leaves anything, so that quick work wakes few.
-        self.shared.call_another(&mut state);
+        self.call_another(&mut state);
         let nobody = state.living == 0;
         drop(state);
         if nobody {
             // The process has no threads left. Slow is better than never.
-            self.shared.work_off();
+            self.work_off();
         }
     }
-}
 
-impl Shared {
     /// Wakes or makes a thread if there is work for one.
     fn call_another(self: &Arc<Self>, state: &mut MutexGuard<'_, State>) {
-        if state.waiting.is_empty() {
+        if state.waiting.is_empty() || state.closed {
             return;
         }
         if state.idle > 0 {
@@ -81,11 +87,11 @@ impl Shared {
             return;
         }
         state.threads.retain(|thread| !thread.is_finished());
-        let shared = Arc::clone(self);
+        let jobs = Arc::clone(self);
         let made = thread::Builder::new()
             .name("block-worker".to_owned())
             .stack_size(STACK)
-            .spawn(move || shared.serve());
+            .spawn(move || jobs.serve());
         if let Ok(thread) = made {
             state.threads.push(thread);
             state.living += 1;
@@ -96,9 +102,9 @@ impl Shared {
     fn serve(self: Arc<Self>) {
         let mut state = self.state.lock();
         loop {
-            if let Some(request) = state.waiting.pop_front() {
+            if let Some(job) = state.waiting.pop_front() {
                 self.call_another(&mut state);
-                MutexGuard::unlocked(&mut state, || perform(&self.node, request));
+                MutexGuard::unlocked(&mut state, || perform(job));
                 continue;
             }
             if state.closed {
@@ -118,13 +124,13 @@ impl Shared {
     fn work_off(&self) {
         loop {
             let next = self.state.lock().waiting.pop_front();
-            let Some(request) = next else { break };
-            perform(&self.node, request);
+            let Some(job) = next else { break };
+            perform(job);
         }
     }
 }
 
-fn perform(node: &BlockChild, mut request: Pending) {
+fn perform((node, mut request): Job) {
     let result: io::Result<()> = request.with_operation(|operation| node.perform(operation));
     request.complete(result);
 }
@@ -132,21 +138,27 @@ fn perform(node: &BlockChild, mut request: Pending) {
 impl Drop for Workers {
     fn drop(&mut self) {
         let threads = {
-            let mut state = self.shared.state.lock();
+            let mut state = self.jobs.state.lock();
             state.closed = true;
             std::mem::take(&mut state.threads)
         };
-        self.shared.work.notify_all();
+        self.jobs.work.notify_all();
         for thread in threads {
             // A thread that panicked has nothing to say here; it said it.
             let _ = thread.join();
         }
-        self.shared.work_off();
+        self.jobs.work_off();
+    }
+}
+
+impl fmt::Debug for Jobs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Jobs").finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Workers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Workers").field("threads", &self.shared.state.lock().living).finish()
+        f.debug_struct("Workers").field("threads", &self.jobs.state.lock().living).finish()
     }
 }
