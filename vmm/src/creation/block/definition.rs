@@ -65,7 +65,8 @@ impl Definition {
         let name = take_text(&mut members, NODE_NAME, "")?.ok_or(BlockdevError::Nameless)?;
         let path = format!("{BLOCKDEVS}/{name}");
         assembly.names.claim(&name, &path)?;
-        let properties = assembly.properties(class, members, "", &path, 1)?;
+        let level = Level { class, prefix: "", path: &path, depth: 1 };
+        let properties = assembly.properties(level, members)?;
         let request =
             Request::new(class.name(), BLOCKDEVS, &*name).set(NODE_NAME, Value::from(&*name));
         let request = properties.into_iter().fold(request, |request, (key, property, value)| {
@@ -73,6 +74,18 @@ impl Definition {
         });
         Ok((request, name))
     }
+}
+
+/// Where in a definition the keys of one node are.
+#[derive(Clone, Copy)]
+struct Level<'a> {
+    /// The class of the node.
+    class: &'a Class,
+    /// What comes before each of its keys in messages.
+    prefix: &'a str,
+    /// The path that it will have.
+    path: &'a str,
+    depth: usize,
 }
 
 struct Assembly<'a> {
@@ -93,34 +106,28 @@ impl<'a> Assembly<'a> {
         Ok(driver(self.registry, &key, &name)?)
     }
 
-    /// The properties that the keys of a node stand for. `prefix` comes before each key in
-    /// messages.
+    /// The properties that the keys of a node stand for.
     fn properties(
         &mut self,
-        class: &Class,
+        level: Level<'_>,
         members: Vec<(String, Node)>,
-        prefix: &str,
-        path: &str,
-        depth: usize,
     ) -> Result<Vec<Property>, BlockdevError> {
         let mut properties = Vec::new();
         for (name, node) in members {
-            self.property(class, name, node, prefix, path, depth, &mut properties)?;
+            self.property(level, name, node, &mut properties)?;
         }
         Ok(properties)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one step of a recursion, with where it is")]
+    /// What one key stands for.
     fn property(
         &mut self,
-        class: &Class,
+        level: Level<'_>,
         name: String,
         node: Node,
-        prefix: &str,
-        path: &str,
-        depth: usize,
         properties: &mut Vec<Property>,
     ) -> Result<(), BlockdevError> {
+        let Level { class, prefix, path, depth } = level;
         let key = format!("{prefix}{name}");
         if depth > MAX_DEPTH {
             return Err(BlockdevError::Depth { key });
@@ -158,7 +165,8 @@ impl<'a> Assembly<'a> {
             Node::Object(members) if !members.is_empty() && begins_a_name(class, &name) => {
                 for (below, node) in members {
                     let name = format!("{name}.{below}");
-                    self.property(class, name, node, prefix, path, depth + 1, properties)?;
+                    let level = Level { depth: depth + 1, ..level };
+                    self.property(level, name, node, properties)?;
                 }
                 Ok(())
             }
@@ -185,7 +193,8 @@ impl<'a> Assembly<'a> {
         };
         let mut values = Map::new();
         values.insert(NODE_NAME.to_owned(), Value::from(name));
-        for (key, name, given) in self.properties(class, members, &prefix, path, depth + 1)? {
+        let level = Level { class, prefix: &prefix, path, depth: depth + 1 };
+        for (key, name, given) in self.properties(level, members)? {
             let (info, _) =
                 class.property(&name).ok_or_else(|| unexpected(class, key.clone(), &name))?;
             // In its canonical form, as it stands in an object of others now.
