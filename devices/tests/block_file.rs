@@ -284,6 +284,56 @@ fn what_can_not_be_written_to_is_read_only_if_that_will_do() {
     assert!(!node(&created).is_writable());
 }
 
+#[test]
+fn a_descriptor_that_was_handed_over_is_taken_for_what_it_is() {
+    let (folder, machine) = (Folder::new(), Machine::new());
+    let path = folder.file("image", &pattern(4096));
+    let add = |set: u32, file: fs::File| {
+        let descriptors = machine.platform.descriptors();
+        descriptors.add(Some(set), None, file.into()).expect("there is room");
+    };
+    let (both, end) = (fs::File::options().read(true).write(true).clone(), fs::OpenOptions::new());
+    add(1, both.open(&path).expect("it is there"));
+    add(2, fs::File::open(&path).expect("it is there"));
+    add(3, end.clone().read(true).append(true).open(&path).expect("it is there"));
+    add(4, both.open("/dev/null").expect("it is there"));
+    let created = machine.add("blockdev-file", "f", &[("filename", "/dev/fdset/1")]);
+    let disk = TestDisk::before(&machine, "f");
+    disk.write(7, b"seven").expect("it is writable");
+    assert_eq!(fs::read(&path).expect("it is there")[7..12], *b"seven");
+    // It is locked as if it had been opened by name.
+    let other = Machine::new();
+    let text = refusal(&other, "blockdev-file", &[("filename", &path)]);
+    assert!(text.starts_with("Failed to get \"write\" lock"), "{text}");
+    // So it is here, where the kernel knows of one open file.
+    let text = refusal(&machine, "blockdev-file", &[("filename", "/dev/fdset/1")]);
+    assert!(text.starts_with("Failed to get \"write\" lock"), "{text}");
+    let device = machine.tree.resolve("/disk-of-f").expect("it is there");
+    machine.remove(&device);
+    drop(disk);
+    machine.remove(&created);
+    // The descriptor is still open, and nothing is locked.
+    let copy = folder.path("copy");
+    assert!(qemu_img(&["convert", "-f", "raw", "-O", "raw", &path, &copy]).0);
+    assert!(qemu_img(&["resize", "-f", "raw", &path, "4K"]).0);
+    for (set, problem) in [
+        ("2", "set 2 has no descriptor that is open for both reading and writing"),
+        ("3", "its descriptor is open for appending"),
+        ("9", "there is no set 9 of descriptors"),
+    ] {
+        let path = format!("/dev/fdset/{set}");
+        let text = refusal(&machine, "blockdev-file", &[("filename", &path)]);
+        assert_eq!(text, format!("Could not open '{path}': {problem}"));
+    }
+    let text = refusal(&machine, "blockdev-file", &[("filename", "/dev/fdset/4")]);
+    assert_eq!(text, "'file' driver requires '/dev/fdset/4' to be a regular file");
+    let direct = [("filename", "/dev/fdset/1"), ("cache.direct", "on")];
+    let text = refusal(&machine, "blockdev-file", &direct);
+    assert!(text.ends_with("its descriptor was opened without O_DIRECT"), "{text}");
+    let reader = [("filename", "/dev/fdset/2"), ("auto-read-only", "on")];
+    assert!(!node(&machine.add("blockdev-file", "reader", &reader)).is_writable());
+}
+
 /// What is asked of a disk: where, how much, what.
 #[derive(Clone, Debug)]
 enum Step {

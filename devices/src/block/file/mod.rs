@@ -29,7 +29,7 @@ const MOST_AT_ONCE: u64 = 1 << 20;
 
 /// Regular file of the host
 ///
-/// It is never created, and nothing is written to it but what is asked for. While it is open, other
+/// A path `/dev/fdset/N` stands for a descriptor that the user has handed over. It is never created, and nothing is written to it but what is asked for. While it is open, other
 /// processes and other nodes that keep to the same rules, QEMU's among them, can't write to it.
 #[qom_type(secure, parent = BlockNode)]
 #[derive(Debug)]
@@ -54,8 +54,9 @@ impl BlockdevFile {
 }
 
 impl BlockNode for BlockdevFile {
-    fn open(&self, _: &OpenContext<'_>) -> Result<(), BlockError> {
+    fn open(&self, cx: &OpenContext<'_>) -> Result<(), BlockError> {
         let wanted = opening::Wanted {
+            platform: cx.platform(),
             filename: &self.filename,
             writable: !self.read_only(),
             or_readable: self.auto_read_only(),

@@ -15,12 +15,16 @@ use rustix::{
 };
 use vm_memory::VolatileSlice;
 
-use super::direct::{self, Alignment};
+use super::{
+    direct::{self, Alignment},
+    image_lock::Locked,
+};
 
 /// A file that is open.
 #[derive(Debug)]
 pub(super) struct Opened {
-    pub(super) file: File,
+    file: File,
+    locked: Option<Locked>,
     writable: bool,
     length: AtomicU64,
     /// What transfers past the host's cache are multiples of; none if they go through it.
@@ -46,6 +50,7 @@ const ZEROES: usize = 64 << 10;
 impl Opened {
     pub(super) fn new(
         file: File,
+        locked: Option<Locked>,
         writable: bool,
         length: u64,
         alignment: Option<Alignment>,
@@ -56,6 +61,7 @@ impl Opened {
         let in_memory = fstatfs(&file).is_ok_and(|system| system.f_type == TMPFS);
         Self {
             file,
+            locked,
             in_memory,
             writable,
             length: AtomicU64::new(length),
@@ -226,6 +232,14 @@ impl Opened {
             left -= count;
         }
         Ok(())
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        if let Some(locked) = self.locked {
+            locked.release(&self.file);
+        }
     }
 }
 

@@ -1,10 +1,14 @@
 //! Opening an image file: a regular one, as it is, and for nobody else to write to.
 
-use std::{fs::File, io};
+use std::{
+    fs::File,
+    io::{self, ErrorKind},
+    path::Path,
+};
 
-use device_model::block::BlockError;
+use device_model::{block::BlockError, platform::Platform};
 use rustix::{
-    fs::{FileType, Mode, OFlags, fstat},
+    fs::{FileType, Mode, OFlags, fcntl_getfl, fstat},
     io::Errno,
 };
 
@@ -17,6 +21,7 @@ use super::{
 /// How a file is to be opened.
 #[derive(Debug)]
 pub(super) struct Wanted<'a> {
+    pub(super) platform: &'a Platform,
     pub(super) filename: &'a str,
     pub(super) writable: bool,
     /// Whether it may be opened for reading if it can't be written to.
@@ -29,21 +34,22 @@ pub(super) struct Wanted<'a> {
 
 impl Wanted<'_> {
     pub(super) fn open(&self) -> Result<Opened, BlockError> {
-        // Of what is no regular file, opening may already be an act.
-        let looked_at =
-            rustix::fs::open(self.filename, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-                .map_err(|error| self.refused(error.into()))?;
-        self.check_kind(&looked_at)?;
+        // Of what is no regular file, opening may already be an act. What can't be looked at, as a
+        // set of descriptors can't, tells below why.
+        let looked_at = OFlags::PATH | OFlags::CLOEXEC;
+        if let Ok(there) = rustix::fs::open(self.filename, looked_at, Mode::empty()) {
+            self.check_kind(&there)?;
+        }
         let (file, writable) = self.open_file()?;
         // By now the name may lead elsewhere.
         self.check_kind(&file)?;
-        image_lock::lock(&file, self.filename, writable, self.locking)?;
         let length = file.metadata().map_err(|error| self.refused(error))?.len();
-        let alignment = match self.direct {
+        let alignment = match self.is_direct(&file)? {
             true => Some(self.alignment(&file, length)?),
             false => None,
         };
-        Ok(Opened::new(file, writable, length, alignment, self.flushes, self.unmaps))
+        let locked = image_lock::lock(&file, self.filename, writable, self.locking)?;
+        Ok(Opened::new(file, locked, writable, length, alignment, self.flushes, self.unmaps))
     }
 
     fn refused(&self, error: io::Error) -> BlockError {
@@ -64,24 +70,45 @@ impl Wanted<'_> {
         let open = |access: OFlags| {
             let mut flags = access | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
             flags.set(OFlags::DIRECT, self.direct);
-            rustix::fs::open(self.filename, flags, Mode::empty()).map(File::from)
+            let opened = self.platform.open_file(Path::new(self.filename), flags, Mode::empty());
+            opened.map(|opened| File::from(opened.descriptor))
+        };
+        let may_not = |error: &io::Error| {
+            matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
         };
         let opened = match self.writable {
             true => match open(OFlags::RDWR) {
-                Err(Errno::ACCESS | Errno::ROFS | Errno::PERM) if self.or_readable => {
+                Err(error) if self.or_readable && may_not(&error) => {
                     open(OFlags::RDONLY).map(|file| (file, false))
                 }
                 opened => opened.map(|file| (file, true)),
             },
             false => open(OFlags::RDONLY).map(|file| (file, false)),
         };
-        opened.map_err(|error| match error {
-            Errno::INVAL if self.direct => {
-                let text = "filesystem does not support O_DIRECT";
-                self.refused(io::Error::new(io::ErrorKind::Unsupported, text))
-            }
-            error => self.refused(error.into()),
+        let invalid = Some(Errno::INVAL.raw_os_error());
+        opened.map_err(|error| match error.raw_os_error() == invalid && self.direct {
+            true => self.unsupported("filesystem does not support O_DIRECT"),
+            false => self.refused(error),
         })
+    }
+
+    /// Whether it is open past the host's cache. A descriptor that was handed over is as its user
+    /// opened it.
+    fn is_direct(&self, file: &File) -> Result<bool, BlockError> {
+        let flags = fcntl_getfl(file).map_err(|error| self.refused(error.into()))?;
+        if flags.contains(OFlags::APPEND) {
+            // Every write to it would go to its end, wherever it is meant to go.
+            return Err(self.unsupported("its descriptor is open for appending"));
+        }
+        let direct = flags.contains(OFlags::DIRECT);
+        if self.direct && !direct {
+            return Err(self.unsupported("its descriptor was opened without O_DIRECT"));
+        }
+        Ok(direct)
+    }
+
+    fn unsupported(&self, problem: &str) -> BlockError {
+        self.refused(io::Error::new(ErrorKind::Unsupported, problem))
     }
 
     fn alignment(&self, file: &File, length: u64) -> Result<Alignment, BlockError> {
