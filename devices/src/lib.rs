@@ -4,8 +4,8 @@
 //! names the registers and bits and says where they come from, the behaviour is a plain struct that
 //! knows nothing of KVM, buses or other devices, `device` makes a type of it that can be created
 //! and claims its place in a machine, and `mod` joins them. What devices link to is in [`authz`],
-//! [`chardev`], [`iothread`], [`memory_backend`], [`netdev`], [`rng`], [`secret`], [`throttle`] and
-//! [`tls`].
+//! [`block`], [`chardev`], [`iothread`], [`memory_backend`], [`netdev`], [`rng`], [`secret`],
+//! [`throttle`] and [`tls`].
 //!
 //! A model is given accesses and answers with values and effects:
 //!
@@ -27,6 +27,7 @@
 #![forbid(unsafe_code)]
 
 pub mod authz;
+pub mod block;
 pub mod chardev;
 mod contents;
 pub mod debug_exit;

@@ -248,8 +248,8 @@ fn a_configuration_file_is_wrong_at_a_line() {
         ),
         (
             "# devices\n\n[devic \"x\"]\n",
-            "vm.cfg:3: [devic]: unknown section, expected accel, chardev, compat, device, global, \
-             machine, memory, name, object or smp-opts; did you mean 'device'?",
+            "vm.cfg:3: [devic]: unknown section, expected accel, chardev, compat, device, drive, \
+             global, machine, memory, name, netdev, object or smp-opts; did you mean 'device'?",
         ),
         (
             "type = \"microvm\"\n",

@@ -89,6 +89,27 @@ fn accelerators_and_backends_are_listed_by_their_names() {
 }
 
 #[test]
+fn block_drivers_are_listed_and_a_child_is_one_key() {
+    let drivers = shown("-blockdev help");
+    assert_eq!(
+        drivers,
+        "Available block driver types:\n  file (secure)\n  null-co (secure)\n  raw (secure)\n"
+    );
+    let raw = shown("-blockdev raw,help");
+    for line in [
+        "raw options: (secure)",
+        "  file=<blockdev>        - The node below it (the name of a node, or its own keys)",
+        "  offset=<size>          - Where it begins in the file (default: 0)",
+        "  cache.direct=<bool>    - Whether the host's cache is avoided (default: false)",
+        "  discard=<BlockdevDiscardOptions> - What becomes of requests to discard (ignore or unmap; \
+         default: \"ignore\")",
+    ] {
+        assert!(raw.lines().any(|there| there == line), "{line}:\n{raw}");
+    }
+    assert!(!raw.contains("file-node") && !raw.contains("file-options"), "{raw}");
+}
+
+#[test]
 fn processors_are_listed_with_the_features_that_can_be_named() {
     let help = shown("-cpu help");
     assert!(help.starts_with("Available CPUs:\n  host                 All that"), "{help}");

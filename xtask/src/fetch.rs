@@ -15,9 +15,14 @@ use crate::apt;
 #[derive(Args)]
 pub(crate) struct Options {}
 
-/// Tools that the tests take, and the packages that have them.
-const TOOLS: [(&str, &str); 4] =
-    [("gcc", "gcc"), ("g++", "g++"), ("make", "make"), ("openssl", "openssl")];
+/// Tools that building and running the tests takes, and the packages that have them.
+const TOOLS: [(&str, &str); 5] = [
+    ("gcc", "gcc"),
+    ("g++", "g++"),
+    ("make", "make"),
+    ("openssl", "openssl"),
+    ("qemu-img", "qemu-utils"),
+];
 
 /// Gets everything.
 pub(crate) fn run(_: &Options) -> Result<ExitCode> {
@@ -99,7 +104,7 @@ mod tests {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         }
         let folders = [PathBuf::from("/nowhere"), folder.path().to_owned()];
-        assert_eq!(missing(&TOOLS, &folders), ["g++", "make", "openssl"]);
+        assert_eq!(missing(&TOOLS, &folders), ["g++", "make", "openssl", "qemu-utils"]);
     }
 
     #[test]

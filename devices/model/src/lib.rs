@@ -49,6 +49,7 @@ extern crate self as device_model;
 
 pub mod acpi;
 pub mod authz;
+pub mod block;
 pub mod bus;
 pub mod causes;
 pub mod chardev;
@@ -100,6 +101,7 @@ pub mod prelude {
     pub use crate::{
         acpi::{AcpiDevice, AcpiEvent, AcpiNode, EventRegister, Polarity, Resource, Trigger},
         authz::Authz,
+        block::{BlockBackend, BlockNode, BlockQueue, BlockWatcher, FormatNode},
         bus::{MemoryIo, PortIo},
         chardev::{Chardev, ChardevFrontend, Frontend, Presence},
         clock::Timer,

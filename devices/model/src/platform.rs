@@ -12,6 +12,7 @@ use rustix::fs::{Mode, OFlags};
 use thiserror::Error;
 
 use crate::{
+    block::BlockUsers,
     bus::{MemoryBus, PortBus, is_attached},
     chardev::{Chardev, ChardevFrontend, Frontend},
     clock::Clock,
@@ -157,6 +158,7 @@ pub struct Platform {
     clock: OnceLock<Clock>,
     /// Streams that devices read from, and networks that they are plugged into.
     connections: Mutex<Vec<Connection>>,
+    block_users: BlockUsers,
     events: Arc<EventLoop>,
     requests: Arc<VmRequests>,
     listeners: Listeners,
@@ -180,6 +182,7 @@ impl Platform {
             line_tap: Arc::default(),
             clock: OnceLock::new(),
             connections: Mutex::default(),
+            block_users: BlockUsers::default(),
             events: Arc::new(EventLoop::new()?),
             requests: Arc::new(VmRequests::new()?),
             listeners: Listeners::default(),
@@ -433,11 +436,18 @@ impl Platform {
         found.map(|connection| connection.device.clone())
     }
 
-    /// Takes away all that a device has here: addresses, lines, connections, roles. Its lines go
+    /// Who uses which block node.
+    #[must_use]
+    pub const fn block_users(&self) -> &BlockUsers {
+        &self.block_users
+    }
+
+    /// Takes away all that a device has here: addresses, lines, connections, disks, roles. Its lines go
     /// low and stay so, as a pin does that nothing drives any more.
     pub fn release(&self, device: &Obj) {
         self.ports.release(device);
         self.memory_io.release(device);
+        self.block_users.release(device);
         let of_device = |owner: &Obj| owner.same(device);
         // Neither a backend nor a controller is called with a lock of the platform's held.
         let connections: Vec<_> = {

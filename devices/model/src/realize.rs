@@ -9,6 +9,7 @@ use qom_core::{BoxedError, Completion, Link, Obj};
 use thiserror::Error;
 
 use crate::{
+    block::{self, BlockBackend, BlockError, BlockNode, BlockWatcher},
     bus::ClaimError,
     chardev::{Chardev, ChardevFrontend},
     clock::{Clock, Timer},
@@ -40,6 +41,9 @@ pub enum DeviceError {
     /// Its backend.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// The disk behind it.
+    #[error(transparent)]
+    Block(#[from] BlockError),
     /// The host refuses something.
     #[error("can't {action}: {source}")]
     Host {
@@ -231,10 +235,27 @@ impl<'a> RealizeContext<'a> {
         let this = self.this(device)?;
         Ok(self.platform.connect_network(self.object, netdev, this, events)?)
     }
+
+    /// Gives the device the block node that the link leads to, to write to it or only to read; none
+    /// if the link is empty. The device is told when that changes its length.
+    ///
+    /// # Errors
+    /// If it is to write and the node can't be written to, another uses the node in a way that
+    /// excludes this one, or `device` is not the device that is being realized.
+    pub fn attach<T: Device + BlockWatcher>(
+        &mut self,
+        device: &T,
+        drive: &Link<dyn BlockNode>,
+        writes: bool,
+    ) -> Result<Option<Arc<BlockBackend>>, DeviceError> {
+        let this = self.this(device)?;
+        let Some(node) = drive.handle() else { return Ok(None) };
+        Ok(Some(block::attach(self.platform, self.object, node, writes, this)?))
+    }
 }
 
-/// Realizes the devices, opens the character devices and network backends and completes the
-/// user-creatable objects of a plan on a platform; leaves every other object alone.
+/// Realizes the devices, opens the character devices, network backends and block nodes and completes
+/// the user-creatable objects of a plan on a platform; leaves every other object alone.
 #[derive(Debug)]
 pub struct DeviceRealizer<'a> {
     platform: &'a Platform,
@@ -258,6 +279,9 @@ impl Completion for DeviceRealizer<'_> {
                 .open(object, self.platform)
                 .inspect_err(|_| self.platform.release(object));
         }
+        if object.is::<dyn BlockNode>() {
+            return Ok(block::open(object, self.platform)?);
+        }
         if let Some(created) = object.cast::<dyn UserCreatable>() {
             return created.complete(object, self.platform);
         }
@@ -278,6 +302,8 @@ impl Completion for DeviceRealizer<'_> {
             // The port of a hub may be another backend's peer.
             self.platform.release(object);
             netdev.close();
+        } else if object.is::<dyn BlockNode>() {
+            block::close(object, self.platform);
         } else if let Some(created) = object.cast::<dyn UserCreatable>() {
             created.undo();
         } else if let Some(device) = object.cast::<dyn Device>() {

@@ -2,6 +2,7 @@
 //! that is unstable, so that a matrix of types, ways and policies has no blank.
 
 mod accelerators;
+mod blockdevs;
 mod carriers;
 mod chardevs;
 mod cpus;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tests::{Vmm, matrix_vmm};
 
 /// Crate of the types that exist for the matrix.
@@ -72,6 +72,11 @@ impl Registry {
     pub(crate) fn required(&self, name: &str) -> Vec<(String, Value)> {
         let properties = self.types[name]["properties"].as_array().expect("they are listed");
         let required = properties.iter().filter(|property| property["required"] == true);
+        // A block node stands on others.
+        let children = properties.iter().filter_map(|property| {
+            let child = property["name"].as_str()?.strip_suffix("-options")?;
+            Some((child.to_owned(), json!({ "driver": "null-co" })))
+        });
         required
             .map(|property| {
                 let name = property["name"].as_str().expect("properties have names").to_owned();
@@ -82,6 +87,7 @@ impl Registry {
                 };
                 (name, value)
             })
+            .chain(children)
             .collect()
     }
 

@@ -27,8 +27,10 @@ pub(crate) struct Kind {
     pub(crate) asked_as: Option<&'static str>,
     /// The commands that create one and remove it.
     pub(crate) commands: Option<Commands>,
-    /// Whether the option speaks JSON and has a section in configuration files.
-    pub(crate) in_all_forms: bool,
+    /// The forms of the option.
+    pub(crate) forms: &'static [Form],
+    /// The key under which it is told what it is called.
+    pub(crate) id_key: &'static str,
 }
 
 /// Commands that create something and remove it.
@@ -50,8 +52,11 @@ fn inline(type_key: &str, name: &str, id: &str, mut properties: Map<String, Valu
     Value::Object(properties)
 }
 
+/// The forms of an option that has a section in configuration files too.
+const ALL_FORMS: &[Form] = &[Form::Pairs, Form::Json, Form::File];
+
 /// All of them.
-pub(crate) static KINDS: [Kind; 7] = [
+pub(crate) static KINDS: [Kind; 8] = [
     Kind {
         class: "machine",
         affix: "-machine",
@@ -60,7 +65,8 @@ pub(crate) static KINDS: [Kind; 7] = [
         rest: &[""],
         asked_as: Some("machine"),
         commands: None,
-        in_all_forms: true,
+        forms: ALL_FORMS,
+        id_key: "id",
     },
     Kind {
         class: "accelerator",
@@ -70,7 +76,8 @@ pub(crate) static KINDS: [Kind; 7] = [
         rest: &[NONE],
         asked_as: Some("accel"),
         commands: None,
-        in_all_forms: true,
+        forms: ALL_FORMS,
+        id_key: "id",
     },
     Kind {
         class: "cpu",
@@ -80,7 +87,8 @@ pub(crate) static KINDS: [Kind; 7] = [
         rest: &[STILL],
         asked_as: None,
         commands: None,
-        in_all_forms: false,
+        forms: &[Form::Pairs],
+        id_key: "id",
     },
     Kind {
         class: "device",
@@ -94,7 +102,8 @@ pub(crate) static KINDS: [Kind; 7] = [
             arguments: |name, id, properties| inline("driver", name, id, properties),
             remove: "device_del",
         }),
-        in_all_forms: true,
+        forms: ALL_FORMS,
+        id_key: "id",
     },
     Kind {
         class: "user-creatable",
@@ -108,7 +117,8 @@ pub(crate) static KINDS: [Kind; 7] = [
             arguments: |name, id, properties| inline("qom-type", name, id, properties),
             remove: "object-del",
         }),
-        in_all_forms: true,
+        forms: ALL_FORMS,
+        id_key: "id",
     },
     Kind {
         class: "chardev",
@@ -122,7 +132,27 @@ pub(crate) static KINDS: [Kind; 7] = [
             arguments: |name, id, properties| json!({ "id": id, "backend": { "type": name, "data": properties } }),
             remove: "chardev-remove",
         }),
-        in_all_forms: true,
+        forms: ALL_FORMS,
+        id_key: "id",
+    },
+    Kind {
+        class: "blockdev",
+        affix: "blockdev-",
+        option: ("blockdev", "driver"),
+        container: Some("/blockdevs"),
+        rest: &[STILL, NONE],
+        asked_as: Some("blockdev"),
+        commands: Some(Commands {
+            create: "blockdev-add",
+            arguments: |name, id, mut properties| {
+                properties.insert("driver".to_owned(), name.into());
+                properties.insert("node-name".to_owned(), id.into());
+                Value::Object(properties)
+            },
+            remove: "blockdev-del",
+        }),
+        forms: &[Form::Pairs, Form::Json],
+        id_key: "node-name",
     },
     Kind {
         class: "netdev",
@@ -136,7 +166,8 @@ pub(crate) static KINDS: [Kind; 7] = [
             arguments: |name, id, properties| inline("type", name, id, properties),
             remove: "netdev_del",
         }),
-        in_all_forms: true,
+        forms: ALL_FORMS,
+        id_key: "id",
     },
 ];
 
@@ -200,10 +231,17 @@ impl Attempt<'_> {
     fn pairs(&self) -> String {
         let mut text = self.name().to_owned();
         if self.has_id() {
-            text += &format!(",id={ID}");
+            text += &format!(",{}={ID}", self.kind.id_key);
         }
         for (property, value) in &self.properties {
-            text += &format!(",{property}={}", word(value));
+            match value {
+                Value::Object(members) => {
+                    for (below, value) in members {
+                        text += &format!(",{property}.{below}={}", word(value));
+                    }
+                }
+                value => text += &format!(",{property}={}", word(value)),
+            }
         }
         text
     }
@@ -217,7 +255,7 @@ impl Attempt<'_> {
                 let mut all = self.properties.clone();
                 all.insert(key.to_owned(), self.name().into());
                 if self.has_id() {
-                    all.insert("id".to_owned(), ID.into());
+                    all.insert(self.kind.id_key.to_owned(), ID.into());
                 }
                 [format!("-{option}"), Value::Object(all).to_string()]
             }
@@ -333,7 +371,7 @@ impl Attempt<'_> {
             });
         }
         assert!(has_child(monitored, container), "{request}: it is in the tree");
-        monitored.qmp.execute(remove, json!({ "id": ID }));
+        monitored.qmp.execute(remove, json!({ self.kind.id_key: ID }));
         assert!(!has_child(monitored, container), "{request}: it has gone");
         Some(Outcome::Judged(Action::Permit))
     }
@@ -359,7 +397,7 @@ impl Attempt<'_> {
     /// What a log says before what it warns of, if a command asks for it.
     pub(crate) fn warning(&self) -> Option<String> {
         let create = self.kind.commands.as_ref()?.create;
-        Some(format!(": warning: {create} {},id={ID}: ", self.name()))
+        Some(format!(": warning: {create} {},{}={ID}: ", self.name(), self.kind.id_key))
     }
 
     /// Has a VM create it, which it does. Its path.
@@ -372,12 +410,12 @@ impl Attempt<'_> {
     /// Has a VM remove it.
     pub(crate) fn remove(&self, monitored: &mut Monitored) {
         let Commands { remove, .. } = self.kind.commands.as_ref().expect("there is one");
-        monitored.qmp.execute(remove, json!({ "id": ID }));
+        monitored.qmp.execute(remove, json!({ self.kind.id_key: ID }));
     }
 
     /// Which ways of the start there are for it.
     pub(crate) fn forms(&self) -> &'static [Form] {
-        if self.kind.in_all_forms { &[Form::Pairs, Form::Json, Form::File] } else { &[Form::Pairs] }
+        self.kind.forms
     }
 }
 

@@ -16,11 +16,12 @@ pub const MAX_LINE_LENGTH: usize = 4096;
 
 /// Section names, and the option that each section is an instance of. `smp-opts` and `memory` are
 /// QEMU's names for these groups.
-pub const GROUPS: [(&str, &str); 11] = [
+pub const GROUPS: [(&str, &str); 12] = [
     ("accel", "accel"),
     ("chardev", "chardev"),
     ("compat", "compat"),
     ("device", "device"),
+    ("drive", "drive"),
     ("global", "global"),
     ("machine", "machine"),
     ("memory", "m"),
@@ -285,7 +286,7 @@ mod tests {
         );
         assert_eq!(
             message("[machin]"),
-            "vm.conf:1: [machin]: unknown section, expected accel, chardev, compat, device, \
+            "vm.conf:1: [machin]: unknown section, expected accel, chardev, compat, device, drive, \
              global, machine, memory, name, netdev, object or smp-opts; did you mean 'machine'?"
         );
         assert_eq!(

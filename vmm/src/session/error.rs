@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::{
     creation::{
+        block::BlockdevError,
         chardev::BackendError,
         device::{BusError, DriverError},
         netdev::NetdevTypeError,
@@ -146,6 +147,9 @@ pub enum OptionError {
     /// No object that users can create.
     #[error(transparent)]
     Object(#[from] ObjectTypeError),
+    /// A block node that can't be defined so.
+    #[error(transparent)]
+    Blockdev(Box<BlockdevError>),
     /// No such character device.
     #[error(transparent)]
     Chardev(#[from] BackendError),
@@ -218,4 +222,10 @@ pub enum OptionError {
     /// A type that no linked crate defines.
     #[error("no type is called '{0}'{1}")]
     UnknownType(String, Suggestion),
+}
+
+impl From<BlockdevError> for OptionError {
+    fn from(error: BlockdevError) -> Self {
+        Self::Blockdev(Box::new(error))
+    }
 }

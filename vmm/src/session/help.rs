@@ -1,8 +1,11 @@
 //! What there is, for people: the answers to `help`.
 
-use device_model::qom_core::{
-    Access, Class, CompatPolicy, InsecureCondition, InsecureStatement, PropertyInfo, Registry,
-    SecurityStatus, Suggestion,
+use device_model::{
+    block::{LINK_SUFFIX, OPTIONS_SUFFIX, TYPE_PREFIX, slots},
+    qom_core::{
+        Access, Class, CompatPolicy, InsecureCondition, InsecureStatement, PropertyInfo, Registry,
+        SecurityStatus, Suggestion,
+    },
 };
 use serde_json::Value;
 
@@ -12,7 +15,7 @@ use super::{
 };
 use crate::{
     cpu,
-    creation::{chardev, device, netdev, object},
+    creation::{block, chardev, device, netdev, object},
     machine::{self, MachineClass},
     options::{
         choice::phrase,
@@ -56,6 +59,10 @@ pub(super) fn types(registry: &Registry, topic: HelpTopic, compat: CompatPolicy)
             })
         }
         HelpTopic::Cpu => cpus(registry, compat),
+        HelpTopic::Blockdev => {
+            let all = concrete(registry, "blockdev", compat);
+            names("Available block driver types:", "  ", all, |name| name.strip_prefix(TYPE_PREFIX))
+        }
         HelpTopic::Chardev => {
             let all = concrete(registry, "chardev", compat);
             names("Available chardev backend types:", "  ", all, |name| {
@@ -172,6 +179,15 @@ pub(super) fn properties(
         property.access != Access::Computed && !compat.hides(property.features())
     };
     for (property, _) in class.properties().filter(|(property, _)| given(property)) {
+        match child(class, property.name) {
+            Some((slot, LINK_SUFFIX)) => {
+                let details = ["the name of a node, or its own keys".to_owned()];
+                text += &line(slot, "blockdev", "The node below it", &details);
+                continue;
+            }
+            Some(_) => continue,
+            None => {}
+        }
         let range = match class.data::<MachineClass>().filter(|_| property.name == CPUS) {
             Some(machine) => Some((i128::from(machine.runs_guest), machine.max_cpus.into())),
             None => property.range,
@@ -182,6 +198,15 @@ pub(super) fn properties(
         text += &further_keys(registry, class.data());
     }
     Ok(text)
+}
+
+/// The child of a block node that a property stands for, and what is behind its name there.
+fn child(class: &Class, property: &str) -> Option<(&'static str, &'static str)> {
+    slots(class).find_map(|slot| match property.strip_prefix(slot)? {
+        LINK_SUFFIX => Some((slot, LINK_SUFFIX)),
+        OPTIONS_SUFFIX => Some((slot, OPTIONS_SUFFIX)),
+        _ => None,
+    })
 }
 
 /// The machine's property that has a range of each machine's own.
@@ -213,6 +238,7 @@ const fn option(topic: HelpTopic) -> &'static str {
         HelpTopic::Machine => "machine",
         HelpTopic::Accelerator => "accel",
         HelpTopic::Cpu => "cpu",
+        HelpTopic::Blockdev => "blockdev",
         HelpTopic::Chardev => "chardev",
         HelpTopic::Netdev => "netdev",
         HelpTopic::Device => "device",
@@ -230,6 +256,7 @@ fn class<'a>(
         HelpTopic::Machine => (machine::TYPE_SUFFIX, "machine"),
         HelpTopic::Accelerator => ("-accel", "accelerator"),
         HelpTopic::Cpu => (cpu::TYPE_SUFFIX, "cpu"),
+        HelpTopic::Blockdev => return Ok(block::driver(registry, "driver", name)?),
         HelpTopic::Chardev => return Ok(chardev::backend(registry, name)?),
         HelpTopic::Netdev => return Ok(netdev::backend(registry, name)?),
         HelpTopic::Device => return Ok(device::pluggable(registry, name)?.0),

@@ -1,6 +1,7 @@
 //! From options to requests: what a command line asks the tree to create.
 
 mod agreement;
+mod block;
 mod nested;
 mod networks;
 mod streams;
@@ -44,6 +45,7 @@ pub(super) fn requests(
     builder.objects()?;
     builder.chardevs()?;
     builder.netdevs()?;
+    builder.block_nodes()?;
     builder.monitors()?;
     builder.qtest()?;
     let serial = builder.serial(&machine)?;

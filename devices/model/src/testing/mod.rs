@@ -46,12 +46,14 @@
 //!
 //! Mistakes of the test itself panic here, as they should in a test.
 
+mod block;
 mod chardev;
 mod control;
 mod interrupts;
 mod machine;
 mod network;
 
+pub use block::backend;
 pub use chardev::{TestChardev, frontend};
 pub use interrupts::{SinkCall, TestController, TestSink};
 pub use machine::{Machine, Running, wait_until};

@@ -32,7 +32,7 @@ const LATE: Token = 3;
 const FIRST: Token = 4;
 
 /// How peers show who they are, and which of them may.
-pub(super) struct Security {
+pub(crate) struct Security {
     creds: Arc<dyn TlsCreds>,
     authz: Option<Arc<dyn Authz>>,
     /// Whom a client expects.

@@ -169,7 +169,7 @@ impl NetdevStream {
             return Ok((Source::server(listening, poller)?, place, None));
         }
         let retry = self.reconnect_ms.filter(|retry| *retry != 0);
-        let (client, reached) = Client::new(address, poller, retry, true)?;
+        let (client, reached) = Client::new(address, poller, retry, true, None)?;
         let place = client.place().to_owned();
         Ok((Source::Client(client), place, reached))
     }

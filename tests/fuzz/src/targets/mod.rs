@@ -2,6 +2,7 @@
 //! notices a folder of seeds whose file is missing here.
 
 mod authz;
+mod block_nodes;
 mod boot;
 mod bus;
 mod bzimage;

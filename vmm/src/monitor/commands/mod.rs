@@ -1,6 +1,7 @@
 //! The commands of monitors, by subject, each registered where it is written.
 
 mod arguments;
+mod block;
 mod chardev;
 mod descriptors;
 pub(super) mod devices;

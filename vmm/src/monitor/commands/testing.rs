@@ -1,5 +1,7 @@
 //! A VM for the tests of commands, and types that they create in it.
 
+mod block;
+
 use std::sync::{Arc, Weak, atomic::AtomicBool, atomic::Ordering};
 
 use device_model::{

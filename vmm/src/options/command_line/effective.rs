@@ -2,9 +2,10 @@
 //!
 //! As in QEMU: of `-kernel`, `-initrd`, `-append`, `-bios`, `-cpu`, `-m`, `-name`, `-display`, `-qtest`
 //! and `-qtest-log` the last holds; several `-machine` and several `-smp` are merged key by key, the last value of each
-//! key holding; each `-accel`, `-device`, `-global`, `-object`, `-chardev`, `-netdev`, `-serial`,
-//! `-mon`, `-qmp` and `-add-fd` counts. Statements of the security policy all count, and none replaces
-//! another; of those about what is deprecated or unstable the last about one thing holds.
+//! key holding; each `-accel`, `-device`, `-global`, `-object`, `-blockdev`, `-drive`, `-chardev`,
+//! `-netdev`, `-serial`, `-mon`, `-qmp` and `-add-fd` counts. Statements of the security policy all
+//! count, and none replaces another; of those about what is deprecated or unstable the last about one
+//! thing holds.
 
 use std::path::Path;
 
@@ -101,6 +102,15 @@ impl CommandLine {
     /// The last `-cpu`.
     pub fn cpu(&self) -> Option<Said<'_, &CpuModel>> {
         self.cpus().next_back()
+    }
+
+    /// Every `-blockdev` and `-drive`, in the order in which they were given: a node is defined before
+    /// those that refer to it.
+    pub fn block_nodes(&self) -> impl Iterator<Item = &Entry> {
+        let defines = |entry: &&Entry| {
+            matches!(entry.value, OptionValue::Blockdev(_) | OptionValue::Drive(_))
+        };
+        self.entries.iter().filter(defines)
     }
 
     /// Every `-qmp` and `-qmp-pretty`, in order: where its client comes from, and whether what it

@@ -18,6 +18,8 @@ pub enum HelpRequest {
 pub enum HelpTopic {
     /// `-accel`.
     Accelerator,
+    /// `-blockdev`.
+    Blockdev,
     /// `-chardev`.
     Chardev,
     /// `-cpu`.

@@ -229,6 +229,7 @@ fn help_is_a_request_of_its_own_kind() {
         ("-accel", Accelerator),
         ("-cpu", Cpu),
         ("-device", Device),
+        ("-blockdev", Blockdev),
         ("-chardev", Chardev),
         ("-netdev", Netdev),
     ] {

@@ -57,7 +57,7 @@ pub fn usage(program: &str) -> String {
          {program} types [--json] [TYPE]...  show what types declare of themselves\n\n\
          Options take one dash or two. A value that ends in [,...] goes on with\n\
          key=value pairs. The value 'help' of -machine, -accel, -cpu, -device, -object,\n\
-         -chardev and -netdev lists what there is; after a TYPE, as in\n\
+         -blockdev, -chardev and -netdev lists what there is; after a TYPE, as in\n\
          -device TYPE,help, what can be set of it, but for -cpu.\n"
     );
     let command = definitions::command();

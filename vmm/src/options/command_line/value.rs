@@ -19,10 +19,12 @@ use super::help_request::{HelpRequest, HelpTopic};
 use super::policy::{self, CompatStatements, PolicyError};
 
 const ACCEL_SYNTAX: Syntax = typed_syntax("accel");
+const BLOCKDEV_SYNTAX: Syntax = typed_syntax("driver");
 const CHARDEV_SYNTAX: Syntax = typed_syntax("backend");
 pub(crate) const DEVICE_SYNTAX: Syntax = typed_syntax("driver");
 pub(super) const MACHINE_SYNTAX: Syntax = typed_syntax("type");
 pub(crate) const NETDEV_SYNTAX: Syntax = typed_syntax("type");
+const DRIVE_SYNTAX: Syntax = Syntax { implied_key: None, words: Words::Flags, json: false };
 const MONITOR_SYNTAX: Syntax = typed_syntax("chardev");
 const OBJECT_SYNTAX: Syntax = typed_syntax("qom-type");
 const NAME_SYNTAX: Syntax =
@@ -65,6 +67,10 @@ pub enum OptionValue {
     Global(Global),
     /// `-object`: implied key `qom-type`, which is present, as is `id`.
     Object(OptionArgs),
+    /// `-blockdev`: implied key `driver`, which is present.
+    Blockdev(OptionArgs),
+    /// `-drive`.
+    Drive(OptionArgs),
     /// `-chardev`: implied key `backend`, which is present, as is `id`.
     Chardev(OptionArgs),
     /// `-netdev`: implied key `type`, which is present, as is `id`.
@@ -252,7 +258,8 @@ pub(super) fn from_section(section: Section) -> Result<OptionValue, ValueError> 
     let syntax = syntax(section.option).ok_or(ValueError::Unread)?;
     let mut pairs = Vec::with_capacity(section.pairs.len() + 1);
     if let Some(id) = section.id {
-        if !matches!(section.option, "device" | "object" | "chardev" | "netdev" | "mon") {
+        let has_id = ["device", "object", "drive", "chardev", "netdev", "mon"];
+        if !has_id.contains(&section.option) {
             return Err(ValueError::UnwantedId { given: excerpt(&id) });
         }
         pairs.push(("id".to_owned(), Given::Text(id)));
@@ -268,8 +275,10 @@ fn syntax(name: &str) -> Option<Syntax> {
         "accel" => ACCEL_SYNTAX,
         "device" => DEVICE_SYNTAX,
         "object" => OBJECT_SYNTAX,
+        "blockdev" => BLOCKDEV_SYNTAX,
         "chardev" => CHARDEV_SYNTAX,
         "netdev" => NETDEV_SYNTAX,
+        "drive" => DRIVE_SYNTAX,
         "mon" => MONITOR_SYNTAX,
         "m" => size::SYNTAX,
         "smp" => smp::SYNTAX,
@@ -311,6 +320,11 @@ fn from_args(name: &str, mut args: OptionArgs) -> Result<OptionValue, ValueError
             require_id(&args)?;
             OptionValue::Object(args)
         }
+        "blockdev" => {
+            require(&args, "driver")?;
+            OptionValue::Blockdev(args)
+        }
+        "drive" => OptionValue::Drive(args),
         "chardev" => {
             require(&args, "backend")?;
             require_id(&args)?;
@@ -341,6 +355,7 @@ fn topic(name: &str) -> Option<HelpTopic> {
         "accel" => HelpTopic::Accelerator,
         "device" => HelpTopic::Device,
         "object" => HelpTopic::Object,
+        "blockdev" => HelpTopic::Blockdev,
         "chardev" => HelpTopic::Chardev,
         "netdev" => HelpTopic::Netdev,
         _ => return None,

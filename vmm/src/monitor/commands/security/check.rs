@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use device_model::{
     monitor::{Command, CommandContext, CommandError, register_command},
-    qom_core::{Class, CreateError, Given, Globals, Origin, Request, Tree},
+    qom_core::{Class, CreateError, Given, Globals, Origin, Registry, Request, Tree},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::arguments::{Properties, check_id, with_properties};
 use crate::{
-    creation::{chardev, device, netdev, object},
+    creation::{
+        block::{Definition, NodeNames, Place},
+        chardev, device, netdev, object,
+    },
     judgement::{Judgement, Verdict},
     machine::{self, MACHINE},
     options::keyval::unquoted,
@@ -64,6 +67,8 @@ enum Kind {
     Chardev,
     /// `-netdev` and `netdev_add`.
     Netdev,
+    /// `-blockdev` and `blockdev-add`; its id is its node-name.
+    Blockdev,
 }
 
 /// What becomes of all of them.
@@ -101,6 +106,7 @@ impl WouldBeObject {
         &self,
         context: &CommandContext<'_>,
         machine: Option<&Class>,
+        names: &mut NodeNames,
     ) -> Result<Request, CommandError> {
         let (registry, name) = (context.tree().registry(), &*self.type_name);
         let id = || {
@@ -111,8 +117,6 @@ impl WouldBeObject {
             check_id(id)?;
         }
         let mut properties = self.properties.clone();
-        let shown = self.id.as_ref().map(|id| format!(",id={id}")).unwrap_or_default();
-        let origin = Origin::new(format!("check-security {name}{shown}"));
         let request = match self.kind {
             Kind::Machine => Request::new(self.machine_type(), "/", "machine"),
             Kind::Accel => Request::new(format!("{name}-accel"), "/", "accel"),
@@ -144,10 +148,33 @@ impl WouldBeObject {
                 return Ok(netdev::properties(class, given)
                     .into_iter()
                     .fold(request, |request, (name, value)| request.set(name, value))
-                    .from(origin));
+                    .from(self.origin()));
             }
+            Kind::Blockdev => return self.block_node(names, registry, id()?),
         };
-        Ok(with_properties(request.from(origin), properties))
+        Ok(with_properties(request.from(self.origin()), properties))
+    }
+
+    fn origin(&self) -> Origin {
+        let id = self.id.as_ref().map(|id| format!(",id={id}")).unwrap_or_default();
+        Origin::new(format!("check-security {}{id}", self.type_name))
+    }
+
+    fn block_node(
+        &self,
+        names: &mut NodeNames,
+        registry: &Registry,
+        id: &str,
+    ) -> Result<Request, CommandError> {
+        let own = [("driver", &*self.type_name), ("node-name", id)];
+        let own = own.map(|(key, value)| (key.to_owned(), Given::from(value)));
+        let given = self.properties.iter();
+        let given = given.map(|(key, value)| (key.clone(), Given::Json(value.clone())));
+        let entries: Vec<_> = own.into_iter().chain(given).collect();
+        let (request, _) = Definition::new(&entries)
+            .and_then(|it| it.request(Place { registry, names }, |_| self.origin()))
+            .map_err(|error| CommandError::caused(&error))?;
+        Ok(request.from(self.origin()))
     }
 }
 
@@ -208,9 +235,13 @@ impl Command for CheckSecurity {
                 .find(|object| object.kind == Kind::Machine)
                 .and_then(|object| live.registry().class(&object.machine_type()).cloned()),
         };
+        let mut names = match another {
+            true => NodeNames::default(),
+            false => NodeNames::of(live),
+        };
         let mut requests = Vec::new();
         for (index, object) in objects.iter().enumerate() {
-            match object.request(context, machine.as_deref()) {
+            match object.request(context, machine.as_deref(), &mut names) {
                 Ok(request) => requests.push((index, request)),
                 Err(error) => invalid.push(invalid_one(index, &error)),
             }

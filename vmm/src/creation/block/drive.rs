@@ -1,0 +1,96 @@
+//! `-drive`: a format node over a file, in fewer words.
+
+use device_model::qom_core::{Given, Suggestion, Value};
+
+use super::{BlockdevError, Definition, Place, probe};
+use crate::options::{
+    choice::choose,
+    excerpt::excerpt,
+    keyval::{OptionArgs, unquoted},
+    nesting::Node,
+};
+
+/// The keys that mean the same as keys of the format node.
+const OF_THE_FORMAT: [&str; 2] = ["read-only", "discard"];
+/// The keys that mean the same as keys of the file node.
+const OF_THE_FILE: [&str; 2] = ["aio", "locking"];
+/// All keys.
+const KEYS: [&str; 9] =
+    ["file", "format", "id", "if", "cache", "read-only", "discard", "aio", "locking"];
+
+/// A drive that no device has been made for (`if=none`).
+#[derive(Debug)]
+pub struct Drive<'a> {
+    arguments: &'a OptionArgs,
+}
+
+/// How the host's cache is used: whether it is avoided, and whether flushes are passed over.
+type Cache = (bool, bool);
+
+/// QEMU's names for it. Those under which every write is flushed are the device's to keep.
+const CACHES: [(&str, Cache); 3] =
+    [("writeback", (false, false)), ("none", (true, false)), ("unsafe", (false, true))];
+
+impl<'a> Drive<'a> {
+    /// The drive that an option asks for.
+    #[must_use]
+    pub const fn new(arguments: &'a OptionArgs) -> Self {
+        Self { arguments }
+    }
+
+    /// Its nodes. `position` is that of the option among its kind, by which a drive without an id is
+    /// named. If its format is not given, its file is looked at.
+    ///
+    /// # Errors
+    /// If a key or value is none, or the file can't be looked at.
+    pub fn definition(
+        &self,
+        place: &Place<'_>,
+        position: usize,
+    ) -> Result<Definition, BlockdevError> {
+        let given = |key: &str| self.arguments.get(key).map(unquoted);
+        let unknown = |key: &&(String, Given)| !KEYS.contains(&key.0.as_str());
+        if let Some((key, _)) = self.arguments.entries.iter().find(unknown) {
+            let suggestion = Suggestion::of(key, KEYS);
+            return Err(BlockdevError::Unexpected { key: excerpt(key), suggestion });
+        }
+        choose("if", given("if").as_deref().unwrap_or_default(), &[("none", ())])?;
+        let missing = || BlockdevError::Missing { key: "file".to_owned() };
+        let file = given("file").filter(|file| !file.is_empty()).ok_or_else(missing)?;
+        let (driver, probed) = match given("format") {
+            Some(format) => (format, false),
+            None => (probe::format(place.registry, &file)?, true),
+        };
+        let text = |text: String| Node::Value(Given::Text(text));
+        let mut below = vec![
+            ("driver".to_owned(), text("file".to_owned())),
+            ("filename".to_owned(), text(file)),
+        ];
+        below.extend(self.all(&OF_THE_FILE));
+        if let Some(cache) = given("cache") {
+            let (direct, no_flush) = choose("cache", &cache, &CACHES)?;
+            for (key, on) in [("cache.direct", direct), ("cache.no-flush", no_flush)] {
+                below.push((key.to_owned(), Node::Value(Given::Json(Value::Bool(on)))));
+            }
+        }
+        let name = given("id").unwrap_or_else(|| format!("none{position}"));
+        let mut members = vec![
+            ("driver".to_owned(), text(driver)),
+            ("node-name".to_owned(), text(name)),
+            ("file".to_owned(), Node::Object(below)),
+        ];
+        if probed {
+            members.push(("probed".to_owned(), Node::Value(Given::Json(Value::Bool(true)))));
+        }
+        members.extend(self.all(&OF_THE_FORMAT));
+        Ok(Definition::of(members))
+    }
+
+    fn all(&self, keys: &'static [&'static str]) -> impl Iterator<Item = (String, Node)> {
+        let has = |key: &&&str| self.arguments.get(key).is_some();
+        keys.iter().filter(has).filter_map(|key| {
+            let value = self.arguments.get(key)?.clone();
+            Some(((*key).to_owned(), Node::Value(value)))
+        })
+    }
+}

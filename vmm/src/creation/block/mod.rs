@@ -1,0 +1,52 @@
+//! Block nodes that users define: the drivers that there are, and where nodes stand.
+
+mod definition;
+mod drive;
+mod error;
+mod names;
+mod probe;
+
+use std::sync::Arc;
+
+use device_model::{
+    block::{BlockNode, TYPE_PREFIX},
+    qom_core::{Class, ClassType, Registry, Suggestion},
+};
+
+pub use self::{
+    definition::{Definition, Place},
+    drive::Drive,
+    error::BlockdevError,
+    names::NodeNames,
+};
+
+/// Where nodes stand that users define by themselves.
+pub const BLOCKDEVS: &str = "/blockdevs";
+
+/// The drivers of nodes, sorted by name.
+pub fn all_drivers(registry: &Registry) -> impl Iterator<Item = &Arc<Class>> {
+    registry.classes().filter(|class| is_driver(class))
+}
+
+fn is_driver(class: &Class) -> bool {
+    !class.is_abstract()
+        && class.is_a(<dyn BlockNode as ClassType>::INFO.name)
+        && class.name().starts_with(TYPE_PREFIX)
+}
+
+/// The type of the nodes of a driver.
+///
+/// # Errors
+/// If there is none.
+pub fn driver<'a>(
+    registry: &'a Registry,
+    key: &str,
+    name: &str,
+) -> Result<&'a Arc<Class>, BlockdevError> {
+    let class = registry.class(&format!("{TYPE_PREFIX}{name}"));
+    class.filter(|class| is_driver(class)).ok_or_else(|| {
+        let names = all_drivers(registry).filter_map(|it| it.name().strip_prefix(TYPE_PREFIX));
+        let suggestion = Suggestion::of(name, names);
+        BlockdevError::Driver { key: key.to_owned(), name: name.to_owned(), suggestion }
+    })
+}
