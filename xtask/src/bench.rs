@@ -141,7 +141,8 @@ fn monitor_round(
     let measured = monitor::run(programs, commands)?;
     samples.add(measures::ROUND_TRIP, Monitor::Palisade, measured.round_trip.0);
     samples.add(measures::ROUND_TRIP, Monitor::BareKvm, measured.round_trip.1);
-    samples.add_alone(measures::ROUND_TRIP_CPU, measured.processor_time);
+    samples.add(measures::ROUND_TRIP_CPU, Monitor::Palisade, measured.processor_time.0);
+    samples.add(measures::ROUND_TRIP_CPU, Monitor::BareKvm, measured.processor_time.1);
     samples.add_alone(measures::LIST_TYPES, measured.list_types);
     samples.add_alone(measures::HOTPLUG, measured.hotplug);
     let folder = tempfile::tempdir()?;

@@ -35,8 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Measured {
     /// One `qom-get`, there and back, in microseconds; of the monitor and of the bare server.
     pub(super) round_trip: (f64, f64),
-    /// Of that, what the monitor's threads spent on a processor.
-    pub(super) processor_time: f64,
+    /// Of that, what the threads of each spent on a processor.
+    pub(super) processor_time: (f64, f64),
     /// `qom-list-types` with 1,000 types, there and back, in milliseconds.
     pub(super) list_types: f64,
     /// `device_add` and `device_del` of a device without a bus, in microseconds.
@@ -47,11 +47,13 @@ pub(super) struct Measured {
 pub(super) fn run(programs: &Programs, count: u32) -> Result<Measured> {
     let placement = Placement::take()?;
     let folder = tempfile::tempdir()?;
-    let bare = {
+    let (bare, bare_spent) = {
         let socket = folder.path().join("bare");
         let mut server = Server::start(&mut programs.ping_pong(&socket, ANSWER), &placement)?;
         let mut client = server.connect(&socket)?;
-        client.round_trips(count)?
+        let before = server.processor_time()?;
+        let round_trip = client.round_trips(count)?;
+        (round_trip, server.processor_time()? - before)
     };
     let socket = folder.path().join("monitor");
     let mut server = Server::start(&mut programs.monitored(&socket), &placement)?;
@@ -87,7 +89,7 @@ pub(super) fn run(programs: &Programs, count: u32) -> Result<Measured> {
     server.wait()?;
     Ok(Measured {
         round_trip: (each(round_trip, count), each(bare, count)),
-        processor_time: each(spent, count),
+        processor_time: (each(spent, count), each(bare_spent, count)),
         list_types,
         hotplug,
     })
