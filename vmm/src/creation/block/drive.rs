@@ -18,6 +18,9 @@ const OF_THE_FILE: [&str; 2] = ["aio", "locking"];
 const KEYS: [&str; 9] =
     ["file", "format", "id", "if", "cache", "read-only", "discard", "aio", "locking"];
 
+/// A format that every file has.
+const ANY_FORMAT: &str = "raw";
+
 /// A drive that no device has been made for (`if=none`).
 #[derive(Debug)]
 pub struct Drive<'a> {
@@ -39,7 +42,8 @@ impl<'a> Drive<'a> {
     }
 
     /// Its nodes. `position` is that of the option among its kind, by which a drive without an id is
-    /// named. If its format is not given, its file is looked at.
+    /// named. If its format is not given, its file is looked at; unless the policy will refuse what
+    /// comes of that, which `may_guess` tells: no file is opened for what is refused.
     ///
     /// # Errors
     /// If a key or value is none, or the file can't be looked at.
@@ -47,6 +51,7 @@ impl<'a> Drive<'a> {
         &self,
         place: &Place<'_>,
         position: usize,
+        may_guess: bool,
     ) -> Result<Definition, BlockdevError> {
         let given = |key: &str| self.arguments.get(key).map(unquoted);
         let unknown = |key: &&(String, Given)| !KEYS.contains(&key.0.as_str());
@@ -59,7 +64,9 @@ impl<'a> Drive<'a> {
         let file = given("file").filter(|file| !file.is_empty()).ok_or_else(missing)?;
         let (driver, probed) = match given("format") {
             Some(format) => (format, false),
-            None => (probe::format(place.registry, &file)?, true),
+            None if may_guess => (probe::format(place.registry, &file)?, true),
+            // Whatever it would have been, it is the guess that is refused.
+            None => (ANY_FORMAT.to_owned(), true),
         };
         let text = |text: String| Node::Value(Given::Text(text));
         let mut below = vec![

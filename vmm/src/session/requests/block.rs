@@ -8,20 +8,21 @@ use crate::{
         keyval::OptionArgs,
     },
 };
-use device_model::qom_core::{Given, Request};
+use device_model::qom_core::{Action, Given, Request};
 
 impl Builder<'_> {
     /// The nodes of all `-blockdev` and `-drive`, in their order.
     pub(super) fn block_nodes(&mut self) -> Result<(), StartError> {
         let mut names = NodeNames::default();
         let mut drives = 0;
+        let may_guess = crate::session::policy(self.line).0.insecure() != Action::Refuse;
         for entry in self.line.block_nodes() {
             let place = Place { registry: self.registry, names: &mut names };
             let definition = match &entry.value {
                 OptionValue::Blockdev(arguments) => Definition::new(&entries(arguments)),
                 OptionValue::Drive(arguments) => {
                     drives += 1;
-                    Drive::new(arguments).definition(&place, drives - 1)
+                    Drive::new(arguments).definition(&place, drives - 1, may_guess)
                 }
                 _ => continue,
             };
