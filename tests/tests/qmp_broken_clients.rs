@@ -27,6 +27,9 @@ const ANSWERS: usize = 9;
 /// Bytes of the longest message: 64 MiB.
 const MOST_MESSAGE: usize = 64 << 20;
 
+/// Bytes that the messages of all clients may take: 256 MiB.
+const CAPACITY: usize = 256 << 20;
+
 /// Bytes of a message that is written at a time.
 const PIECE: usize = 1 << 20;
 
@@ -228,10 +231,9 @@ fn all_clients_together_keep_256_mebibytes_and_short_messages_of_others_find_roo
     for piece in endless(PIECE) {
         last.send(piece);
     }
-    let capacity = 256 << 20;
-    let text = format!("JSON messages of all clients are longer than {capacity} bytes");
+    let text = format!("JSON messages of all clients are longer than {CAPACITY} bytes");
     is_error(&last.answer(), &text);
-    assert!(vm.vm.running.resident() < capacity + (16 << 20) + OWN_MEMORY);
+    assert!(vm.vm.running.resident() < CAPACITY + (16 << 20) + OWN_MEMORY);
     vm.is_unharmed();
     last.send("\"}\n");
     Vm::hears(last);
@@ -242,6 +244,71 @@ fn all_clients_together_keep_256_mebibytes_and_short_messages_of_others_find_roo
     let id = "y".repeat(PIECE);
     let answer = last.ask(&json!({ "execute": "query-status", "id": id }));
     assert_eq!(answer["id"], json!(id));
+    vm.is_unharmed();
+    vm.quit();
+}
+
+/// A request of as many objects, three at a time in one another: nothing takes more memory for what
+/// is sent.
+fn of_objects(count: usize) -> Vec<u8> {
+    let objects = vec![r#"{"a":{"a":{"a":0}}}"#; count / 3].join(",");
+    format!("{{\"execute\": \"query-status\", \"id\": [{objects}]}}\n").into_bytes()
+}
+
+/// Of the answer to a request of tokens, whether it had room; if not, it says so.
+#[track_caller]
+fn had_room(answer: &Value) -> bool {
+    let text = format!("JSON messages of all clients are longer than {CAPACITY} bytes");
+    match error_of(answer) {
+        None => answer["return"]["status"] == "running",
+        Some(error) => {
+            assert_eq!(error, ("GenericError".to_owned(), text));
+            false
+        }
+    }
+}
+
+#[test]
+fn messages_of_many_tokens_take_no_more_than_those_of_many_bytes() {
+    let mut vm = Vm::with_monitors(4);
+    let before = vm.vm.running.resident();
+    let mut clients: Vec<_> = (0..4).map(|number| vm.client(number)).collect();
+    // Alone there is room for one of 1.2 million tokens, but not for one of 1.6 million.
+    for (count, fits) in [(260_000, true), (360_000, false)] {
+        clients[0].send(of_objects(count));
+        assert_eq!(had_room(&clients[0].answer()), fits, "{count} objects");
+        // What it took has not stayed.
+        let after = vm.vm.running.resident();
+        assert!(after < before + OWN_MEMORY, "{before} bytes, then {after}");
+        vm.is_unharmed();
+    }
+    // There is none for four at once, whoever gets how far.
+    let message = of_objects(260_000);
+    let running = &vm.vm.running;
+    let most = thread::scope(|scope| {
+        let asked: Vec<_> = clients
+            .iter_mut()
+            .map(|client| {
+                scope.spawn(|| {
+                    client.send(&message);
+                    had_room(&client.answer());
+                })
+            })
+            .collect();
+        let mut most = 0;
+        while !asked.iter().all(thread::ScopedJoinHandle::is_finished) {
+            most = most.max(running.resident());
+            let status = vm.witness.execute("query-status", json!({}));
+            assert_eq!(status["status"], "running");
+            thread::sleep(Duration::from_millis(5));
+        }
+        most
+    });
+    assert!(most > before + CAPACITY / 4, "{most} bytes are no more than {before}");
+    assert!(most < CAPACITY + (16 << 20) + OWN_MEMORY, "{most} bytes");
+    let after = vm.vm.running.resident();
+    assert!(after < before + OWN_MEMORY, "{before} bytes, then {after}");
+    clients.iter_mut().for_each(Vm::hears);
     vm.is_unharmed();
     vm.quit();
 }

@@ -2,6 +2,7 @@
 
 mod class;
 pub mod commands;
+mod heap;
 mod hmp;
 pub mod qmp;
 mod qmp_monitor;

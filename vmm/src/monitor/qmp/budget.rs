@@ -1,19 +1,31 @@
-//! How much memory the unfinished messages of all clients together may take.
+//! How much memory the messages of all clients together may take, from their first byte until what
+//! they ask for has been done.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
+use crate::monitor::heap;
+
 /// What the clients of one process share unless it says otherwise, in bytes.
 pub const DEFAULT_CAPACITY: usize = 256 << 20;
 
-/// What the unfinished message of each client may take besides, in bytes, so that those who use up
-/// what is shared keep nobody from giving a command.
-pub const DEFAULT_RESERVE: usize = 4 << 10;
+/// What each message may take besides, in bytes, so that those who use up what is shared keep nobody
+/// from giving a command. A command has some 10 to 50 tokens.
+pub const DEFAULT_RESERVE: usize = 16 << 10;
 
-/// A number of bytes that clients share: each takes what its unfinished message needs and gives it
-/// back once the message is whole, refused or dropped.
+/// What a token of a message is taken to need once it is parsed, in bytes. The most is needed by
+/// objects of one member in one another, of four tokens each: a node of the map, which has room for
+/// eleven members, takes 640 bytes with the allocator's own, and the name 32. That makes 168 a token;
+/// the rest is for memory that falls between what is allocated.
+pub const TOKEN_BYTES: usize = 192;
+
+/// What is worth giving back to the system, in bytes. It is what may stay with each thread.
+const LARGE: usize = 1 << 20;
+
+/// A number of bytes that clients share: each takes what its messages need and gives it back once
+/// they have been handled, refused or dropped.
 #[derive(Debug)]
 pub struct Budget {
     capacity: usize,
@@ -75,15 +87,68 @@ pub(super) enum Full {
     Budget,
 }
 
-/// Bytes whose memory is taken from a budget, and given back when they are taken or dropped.
+/// What one message takes of a budget. It is given back when this is dropped, which must not be
+/// before what it was taken for.
+#[derive(Debug)]
+pub struct Claim {
+    budget: Arc<Budget>,
+    /// How many bytes the message may take, those of its reserve among them.
+    held: usize,
+    /// How many of them are of those that are shared.
+    taken: usize,
+}
+
+impl Claim {
+    pub(super) const fn new(budget: Arc<Budget>) -> Self {
+        Self { budget, held: 0, taken: 0 }
+    }
+
+    /// How many bytes the message may take.
+    #[must_use]
+    pub const fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Takes as many of the bytes wanted as there are.
+    fn grow(&mut self, wanted: usize) -> usize {
+        let reserved = self.budget.reserve.saturating_sub(self.held).min(wanted);
+        let taken = self.budget.take(wanted.saturating_sub(reserved));
+        let more = reserved.saturating_add(taken);
+        self.taken = self.taken.saturating_add(taken);
+        self.held = self.held.saturating_add(more);
+        more
+    }
+
+    /// Gives back all but `bytes`.
+    pub(super) fn shrink_to(&mut self, bytes: usize) {
+        let freed = self.held.saturating_sub(bytes);
+        if freed >= LARGE {
+            // First: what another client takes must not come to what is still this one's.
+            heap::give_back();
+        }
+        self.held = self.held.saturating_sub(freed);
+        // No more than was taken, so that it can't wrap.
+        let kept = self.taken.min(self.held.saturating_sub(self.budget.reserve));
+        let back = self.taken.saturating_sub(kept);
+        self.taken = kept;
+        self.budget.used.fetch_sub(back, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.shrink_to(0);
+    }
+}
+
+/// The text of a message. Its memory is taken from a budget, as is that for what it is parsed into.
 #[derive(Debug)]
 pub(super) struct Text {
-    budget: Arc<Budget>,
     bytes: Vec<u8>,
     /// How much `bytes` has room for.
     room: usize,
-    /// How much of that was taken from the budget.
-    taken: usize,
+    /// What was taken for that, and for what else was charged.
+    claim: Claim,
 }
 
 impl Text {
@@ -91,11 +156,11 @@ impl Text {
     const LEAST: usize = 256;
 
     pub(super) const fn new(budget: Arc<Budget>) -> Self {
-        Self { budget, bytes: Vec::new(), room: 0, taken: 0 }
+        Self { bytes: Vec::new(), room: 0, claim: Claim::new(budget) }
     }
 
     pub(super) fn budget(&self) -> &Budget {
-        &self.budget
+        &self.claim.budget
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -117,10 +182,7 @@ impl Text {
     /// Makes room: twice as much as before, or what is left.
     fn grow(&mut self, limit: usize) -> Result<(), Full> {
         let wanted = self.room.max(Self::LEAST).min(limit.saturating_sub(self.room));
-        let reserved = self.budget.reserve.saturating_sub(self.room).min(wanted);
-        let taken = self.budget.take(wanted.saturating_sub(reserved));
-        self.taken = self.taken.saturating_add(taken);
-        let more = reserved.saturating_add(taken);
+        let more = self.claim.grow(wanted);
         self.room = self.room.saturating_add(more);
         if more == 0 || self.bytes.try_reserve_exact(more).is_err() {
             return Err(Full::Budget);
@@ -128,18 +190,26 @@ impl Text {
         Ok(())
     }
 
+    /// Takes that many bytes besides. What could be taken of them is kept until all is given back.
+    pub(super) fn charge(&mut self, bytes: usize) -> Result<(), Full> {
+        if self.claim.grow(bytes) < bytes { Err(Full::Budget) } else { Ok(()) }
+    }
+
+    /// Frees the text and gives out what was taken, down to `kept` bytes.
+    pub(super) fn settle(&mut self, kept: usize) -> Claim {
+        self.bytes = Vec::new();
+        self.room = 0;
+        let none = Claim::new(Arc::clone(&self.claim.budget));
+        let mut claim = std::mem::replace(&mut self.claim, none);
+        claim.shrink_to(kept);
+        claim
+    }
+
     /// Frees the memory and gives back what was taken.
     pub(super) fn clear(&mut self) {
         self.bytes = Vec::new();
         self.room = 0;
-        // No more than was taken, so that it can't wrap.
-        self.budget.used.fetch_sub(std::mem::take(&mut self.taken), Ordering::Relaxed);
-    }
-}
-
-impl Drop for Text {
-    fn drop(&mut self) {
-        self.clear();
+        self.claim.shrink_to(0);
     }
 }
 
@@ -197,6 +267,65 @@ mod tests {
         assert_eq!(budget.used(), Text::LEAST);
         drop(text);
         assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn what_is_charged_besides_the_text_outlives_it() {
+        let budget = Budget::with_reserve(1000, 300);
+        let mut text = Text::new(Arc::clone(&budget));
+        text.push(b'x', 700).unwrap();
+        assert_eq!(budget.used(), 0, "the reserve comes first");
+        text.charge(500).unwrap();
+        assert_eq!(budget.used(), Text::LEAST + 500 - 300);
+        let claim = text.settle(400);
+        assert_eq!((claim.held(), budget.used()), (400, 100));
+        text.push(b'x', 700).unwrap();
+        assert_eq!(budget.used(), 100, "the next message has a reserve of its own");
+        drop(text);
+        assert_eq!(budget.used(), 100);
+        drop(claim);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn more_than_is_left_can_not_be_charged() {
+        let budget = Budget::with_reserve(1000, 300);
+        let mut one = Text::new(Arc::clone(&budget));
+        one.charge(1299).unwrap();
+        assert_eq!(one.charge(2), Err(Full::Budget));
+        let mut other = Text::new(Arc::clone(&budget));
+        other.charge(300).unwrap();
+        assert_eq!(other.charge(1), Err(Full::Budget));
+        one.clear();
+        other.charge(1).unwrap();
+        drop((one, other));
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn a_claim_only_shrinks() {
+        let budget = Budget::new(1000);
+        let mut text = Text::new(Arc::clone(&budget));
+        text.charge(100).unwrap();
+        let mut claim = text.settle(200);
+        assert_eq!((claim.held(), budget.used()), (100, 100));
+        claim.shrink_to(100);
+        claim.shrink_to(101);
+        assert_eq!((claim.held(), budget.used()), (100, 100));
+        claim.shrink_to(1);
+        assert_eq!((claim.held(), budget.used()), (1, 1));
+    }
+
+    /// The node of a map: names and values of eleven members, its parent, and two numbers.
+    #[test]
+    fn what_a_token_is_charged_is_what_it_may_need() {
+        use serde_json::Value;
+        let node = 11 * (size_of::<String>() + size_of::<Value>()) + 16;
+        let with_the_allocators = (node + 8).next_multiple_of(16);
+        let (name, tokens) = (32, 4);
+        assert!((with_the_allocators + name) / tokens < TOKEN_BYTES);
+        // An array of one element has room for four; its two tokens.
+        assert!((4 * size_of::<Value>() + 16) / 2 < TOKEN_BYTES);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    budget::{Budget, Full, Text},
+    budget::{Budget, Claim, Full, TOKEN_BYTES, Text},
     lexer::{Kind, Lexeme, Lexer},
     parse::parse,
 };
@@ -23,8 +23,8 @@ pub struct Limits {
     pub nesting: usize,
     /// How many bytes it may have.
     pub bytes: usize,
-    /// How many strings, numbers, keywords, brackets, colons and commas it may have. What they are
-    /// parsed into takes some 150 bytes each at the worst, which is an object of one member.
+    /// How many strings, numbers, keywords, brackets, colons and commas it may have, if they find
+    /// room in the budget: each takes [`TOKEN_BYTES`] of it.
     pub tokens: usize,
 }
 
@@ -85,7 +85,7 @@ pub enum FrameError {
         /// The limit.
         limit: usize,
     },
-    /// The unfinished messages of all clients.
+    /// The messages of all clients, with what they are parsed into.
     #[error("JSON messages of all clients are longer than {capacity} bytes")]
     OutOfBudget {
         /// What all clients share.
@@ -115,6 +115,28 @@ impl std::fmt::Display for Byte {
             byte @ 0x20..=0x7e => write!(f, "'{}'", char::from(byte)),
             byte => write!(f, "byte {byte:#04x}"),
         }
+    }
+}
+
+/// A whole message, and what its memory takes of the budget.
+#[derive(Debug)]
+pub struct Message {
+    value: Value,
+    // After the value, as fields are dropped in their order.
+    claim: Claim,
+}
+
+impl Message {
+    /// What was read.
+    #[must_use]
+    pub const fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// What was read, and the claim to drop once nothing of it is left.
+    #[must_use]
+    pub fn into_parts(self) -> (Value, Claim) {
+        (self.value, self.claim)
     }
 }
 
@@ -166,7 +188,7 @@ impl Framer {
 
     /// The next message or error, and takes from `input` what was needed to tell. With none, all
     /// of `input` was taken.
-    pub fn next(&mut self, input: &mut &[u8]) -> Option<Result<Value, FrameError>> {
+    pub fn next(&mut self, input: &mut &[u8]) -> Option<Result<Message, FrameError>> {
         while let Some((&byte, rest)) = input.split_first() {
             if self.mode == Mode::Recover {
                 if !matches!(byte, b'\n' | b'{') {
@@ -203,7 +225,7 @@ impl Framer {
         self.text.clear();
     }
 
-    fn take(&mut self, byte: u8) -> Option<Result<Value, FrameError>> {
+    fn take(&mut self, byte: u8) -> Option<Result<Message, FrameError>> {
         let admitted = self.lexer.take(byte).and_then(|lexeme| {
             let kept = if self.mode == Mode::Skip { Ok(()) } else { self.keep(lexeme) };
             match kept {
@@ -261,23 +283,40 @@ impl Framer {
                 return Err(FrameError::TooManyTokens { limit: tokens });
             }
             self.tokens = self.tokens.saturating_add(1);
+            self.text.charge(TOKEN_BYTES).map_err(|full| self.too_large(full))?;
         }
         for byte in lexeme.text() {
-            self.text.push(*byte, bytes).map_err(|full| match full {
-                Full::Limit => FrameError::TooLong { limit: bytes },
-                Full::Budget => FrameError::OutOfBudget { capacity: self.text.budget().capacity() },
-            })?;
+            self.text.push(*byte, bytes).map_err(|full| self.too_large(full))?;
         }
         Ok(())
     }
 
+    fn too_large(&self, full: Full) -> FrameError {
+        match full {
+            Full::Limit => FrameError::TooLong { limit: self.limits.bytes },
+            Full::Budget => FrameError::OutOfBudget { capacity: self.text.budget().capacity() },
+        }
+    }
+
     /// Ends the message; none if it was skipped.
-    fn complete(&mut self) -> Option<Result<Value, FrameError>> {
-        let message = (self.mode == Mode::Keep).then(|| {
-            parse(self.text.bytes()).map_err(|error| FrameError::Syntax(error.to_string()))
-        });
+    fn complete(&mut self) -> Option<Result<Message, FrameError>> {
+        let message = (self.mode == Mode::Keep).then(|| self.read());
         self.reset();
         message
+    }
+
+    /// The message, which is whole.
+    fn read(&mut self) -> Result<Message, FrameError> {
+        // The strings that are parsed have no more bytes than the text, and are there beside it. One
+        // with an escape is put together elsewhere first.
+        let strings = self.text.bytes().len();
+        let escapes = if self.text.bytes().contains(&b'\\') { strings } else { 0 };
+        self.text.charge(strings.saturating_add(escapes)).map_err(|full| self.too_large(full))?;
+        let value =
+            parse(self.text.bytes()).map_err(|error| FrameError::Syntax(error.to_string()))?;
+        let tokens = self.tokens.saturating_mul(TOKEN_BYTES);
+        let claim = self.text.settle(strings.saturating_add(tokens));
+        Ok(Message { value, claim })
     }
 }
 

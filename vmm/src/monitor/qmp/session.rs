@@ -18,7 +18,8 @@ use device_model::monitor::{Answer, CommandError, ErrorClass, Occurrence};
 use serde_json::{Map, Value};
 
 use super::{
-    framer::{FrameError, Framer},
+    budget::Claim,
+    framer::{FrameError, Framer, Message},
     request::{EXCERPT, Malformed, Request},
     wire::{Version, Wire},
 };
@@ -56,6 +57,8 @@ pub enum Step {
 pub struct Job {
     request: Request,
     client: u64,
+    // After the request, as fields are dropped in their order.
+    claim: Claim,
 }
 
 impl Job {
@@ -63,6 +66,13 @@ impl Job {
     #[must_use]
     pub const fn request(&self) -> &Request {
         &self.request
+    }
+
+    /// What it is given, by name, which the request no longer has then. That is to be dropped before
+    /// this is, which its memory is counted by.
+    #[must_use]
+    pub fn take_arguments(&mut self) -> Map<String, Value> {
+        std::mem::take(&mut self.request.arguments)
     }
 }
 
@@ -79,9 +89,9 @@ enum Phase {
 #[derive(Debug)]
 enum Turn {
     /// It is to be run.
-    Run(Request),
-    /// It was wrong; this is its answer.
-    Reply(Vec<u8>),
+    Run(Job),
+    /// It was wrong, or is done already; this is its answer, which may repeat much of it.
+    Reply(Vec<u8>, Option<Claim>),
 }
 
 /// A client's conversation.
@@ -165,25 +175,25 @@ impl Session {
 
     /// The answer to a request that was run. None if its client has left.
     pub fn finish(&mut self, job: Job, result: &Result<Value, CommandError>) -> Option<Vec<u8>> {
-        let request = self.end(job)?;
-        Some(self.wire.answer(result, request.id.as_ref()))
+        let job = self.end(job)?;
+        Some(self.wire.answer(result, job.request.id.as_ref()))
     }
 
     /// As [`Session::finish`], for what a command of the program gives.
     pub fn tell(&mut self, job: Job, result: &Result<Answer, CommandError>) -> Option<Vec<u8>> {
-        let request = self.end(job)?;
-        Some(self.wire.told(result, request.id.as_ref()))
+        let job = self.end(job)?;
+        Some(self.wire.told(result, job.request.id.as_ref()))
     }
 
     /// Takes note that a request was run, and gives it back unless its client has left.
-    fn end(&mut self, job: Job) -> Option<Request> {
+    fn end(&mut self, job: Job) -> Option<Job> {
         if job.client != self.client {
             return None;
         }
         if !job.request.out_of_band {
             self.running = false;
         }
-        Some(job.request)
+        Some(job)
     }
 
     /// An event as the client is sent it. None if it is not ready for events.
@@ -217,10 +227,14 @@ impl Session {
             return None;
         }
         match self.waiting.pop_front()? {
-            Turn::Reply(bytes) => Some(Step::Reply(bytes)),
-            Turn::Run(request) => {
+            Turn::Reply(bytes, claim) => {
+                // It waits no longer.
+                drop(claim);
+                Some(Step::Reply(bytes))
+            }
+            Turn::Run(job) => {
                 self.running = true;
-                Some(Step::Run(Job { request, client: self.client }))
+                Some(Step::Run(job))
             }
         }
     }
@@ -228,39 +242,53 @@ impl Session {
     /// What to do at once for a message. What is in-band waits for its turn.
     fn judge(
         &mut self,
-        message: Result<Value, FrameError>,
+        message: Result<Message, FrameError>,
         commands: &dyn Dispatch,
     ) -> Option<Step> {
         let oob = self.is_out_of_band();
-        let refused = match message.map(|value| Request::from_value(value, oob)) {
-            Ok(Ok(request)) => match self.admit(&request, commands) {
-                Ok(None) if request.out_of_band => {
-                    return Some(Step::RunNow(Job { request, client: self.client }));
-                }
+        let (value, claim) = match message {
+            Ok(message) => message.into_parts(),
+            Err(error) => {
+                let error = CommandError::generic(error.to_string());
+                self.waiting.push_back(Turn::Reply(self.wire.error(&error, None), None));
+                return None;
+            }
+        };
+        let refused = match Request::from_value(value, oob) {
+            Ok(request) => match self.admit(&request, commands) {
                 Ok(None) => {
-                    self.waiting.push_back(Turn::Run(request));
+                    let out_of_band = request.out_of_band;
+                    let job = Job { request, client: self.client, claim };
+                    if out_of_band {
+                        return Some(Step::RunNow(job));
+                    }
+                    self.waiting.push_back(Turn::Run(job));
                     return None;
                 }
                 Ok(Some(value)) => {
                     let bytes = self.wire.success(&value, request.id.as_ref());
-                    self.waiting.push_back(Turn::Reply(bytes));
+                    drop(request);
+                    self.reply_in_turn(bytes, claim);
                     return None;
                 }
                 Err(error) => Malformed { error, id: request.id, out_of_band: request.out_of_band },
             },
-            Ok(Err(malformed)) => malformed,
-            Err(error) => Malformed {
-                error: CommandError::generic(error.to_string()),
-                id: None,
-                out_of_band: false,
-            },
+            Err(malformed) => malformed,
         };
         let bytes = self.wire.error(&refused.error, refused.id.as_ref());
         if refused.out_of_band {
             return Some(Step::Reply(bytes));
         }
-        self.waiting.push_back(Turn::Reply(bytes));
+        drop(refused);
+        self.reply_in_turn(bytes, claim);
         None
+    }
+
+    /// Has an answer wait for its turn. Of the claim of its request, nothing of which is left, it
+    /// keeps what its bytes take.
+    fn reply_in_turn(&mut self, bytes: Vec<u8>, mut claim: Claim) {
+        claim.shrink_to(bytes.len());
+        self.waiting.push_back(Turn::Reply(bytes, Some(claim)));
     }
 
     /// Whether the request may be run; what it gives if that is already known.

@@ -8,10 +8,7 @@ use device_model::{
     qom_core::Obj,
 };
 
-use crate::monitor::qmp::{
-    request::Request,
-    session::{CommandTraits, Dispatch},
-};
+use crate::monitor::qmp::session::{CommandTraits, Dispatch, Job};
 
 /// The commands of a VM, given through one monitor.
 pub(super) struct Commands {
@@ -41,13 +38,14 @@ impl Commands {
     }
 
     /// Runs a command.
-    pub(super) fn answer(&self, request: &Request) -> Result<Answer, CommandError> {
-        let name = &request.command;
+    pub(super) fn answer(&self, job: &mut Job) -> Result<Answer, CommandError> {
+        let arguments = job.take_arguments();
+        let name = &job.request().command;
         let command = self.table.get(name).ok_or_else(|| {
             let text = format!("The command {name} has not been found");
             CommandError::new(ErrorClass::CommandNotFound, text)
         })?;
         let context = CommandContext::new(&*self.vm, Some(&self.monitor));
-        command.call(&context, request.arguments.clone())
+        command.call(&context, arguments)
     }
 }

@@ -82,7 +82,7 @@ impl Talk {
     }
 }
 
-/// The memory that the unfinished messages of all clients share.
+/// The memory that the messages of all clients share.
 fn budget() -> Arc<Budget> {
     static BUDGET: OnceLock<Arc<Budget>> = OnceLock::new();
     Arc::clone(BUDGET.get_or_init(|| Budget::with_reserve(DEFAULT_CAPACITY, DEFAULT_RESERVE)))
@@ -239,8 +239,8 @@ impl Service {
     }
 
     /// Runs a command and answers.
-    fn run(&self, commands: &Commands, job: Job) {
-        let result = commands.answer(job.request());
+    fn run(&self, commands: &Commands, mut job: Job) {
+        let result = commands.answer(&mut job);
         // Who has left since gets no answer, nor does who came instead.
         self.tell();
         let mut talk = self.talk();

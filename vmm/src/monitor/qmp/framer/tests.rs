@@ -18,7 +18,7 @@ fn limited(limits: Limits) -> Framer {
 fn feed(framer: &mut Framer, mut input: &[u8]) -> Vec<Message> {
     let mut messages = Vec::new();
     while let Some(message) = framer.next(&mut input) {
-        messages.push(message);
+        messages.push(message.map(|message| message.into_parts().0));
     }
     assert!(input.is_empty());
     messages
@@ -167,13 +167,15 @@ fn a_message_beyond_a_limit_is_skipped_without_being_kept() {
 
 #[test]
 fn clients_share_a_budget_and_give_it_back() {
-    let budget = Budget::new(1000);
+    // What its text has room for, the string read from it, and its three tokens.
+    let capacity = 1024 + 604 + 3 * TOKEN_BYTES;
+    let budget = Budget::new(capacity);
     let message = format!("['{}']", "x".repeat(600));
     let [mut one, mut other] = [(); 2].map(|()| Framer::new(Arc::clone(&budget)));
     assert_eq!(feed(&mut one, &message.as_bytes()[..500]), []);
-    let out_of_budget = [Err(FrameError::OutOfBudget { capacity: 1000 })];
+    let out_of_budget = [Err(FrameError::OutOfBudget { capacity })];
     assert_eq!(feed(&mut other, message.as_bytes()), out_of_budget);
-    assert!((500..=1000).contains(&budget.used()));
+    assert!((500..=capacity).contains(&budget.used()));
     assert!(matches!(feed(&mut one, &message.as_bytes()[500..])[..], [Ok(_)]));
     assert_eq!(budget.used(), 0);
     assert!(matches!(feed(&mut other, message.as_bytes())[..], [Ok(_)]));
@@ -196,10 +198,70 @@ fn clients_share_a_budget_and_give_it_back() {
 #[test]
 fn the_budget_has_an_exact_limit() {
     let message = |length: usize| format!("'{}'", "x".repeat(length - 2)).into_bytes();
-    let mut framer = Framer::new(Budget::new(1000));
-    assert!(matches!(feed(&mut framer, &message(1000))[..], [Ok(_)]));
-    let out_of_budget = [Err(FrameError::OutOfBudget { capacity: 1000 })];
-    assert_eq!(feed(&mut framer, &message(1001)), out_of_budget);
+    // The string is there twice before its text is gone.
+    let capacity = 2 * 1024 + TOKEN_BYTES;
+    let mut framer = Framer::new(Budget::new(capacity));
+    assert!(matches!(feed(&mut framer, &message(1024))[..], [Ok(_)]));
+    let out_of_budget = [Err(FrameError::OutOfBudget { capacity })];
+    assert_eq!(feed(&mut framer, &message(1025)), out_of_budget);
+    assert!(matches!(feed(&mut framer, &message(1024))[..], [Ok(_)]));
+    // And thrice with an escape.
+    let escaped = |length: usize| format!("'{}'", r"\t".repeat(length / 2 - 1)).into_bytes();
+    assert_eq!(feed(&mut framer, &escaped(1024)), out_of_budget);
+    assert!(matches!(feed(&mut framer, &escaped(512))[..], [Ok(_)]));
+}
+
+#[test]
+fn each_token_takes_of_the_budget_from_when_it_is_seen() {
+    let budget = Budget::new(1 << 20);
+    let mut framer = Framer::new(Arc::clone(&budget));
+    let mut used = 0;
+    for piece in ["{", "'a'", ":", "[", "0", ",", "tru", "e", ",", "{}", "]", ",", "'b'"] {
+        assert_eq!(feed(&mut framer, piece.as_bytes()), []);
+        let tokens = if piece == "{}" { 2 } else { usize::from(piece != "e") };
+        let room = if used == 0 { 256 } else { 0 };
+        used += tokens * TOKEN_BYTES + room;
+        assert_eq!(budget.used(), used, "{piece}");
+    }
+    framer.reset();
+    assert_eq!(budget.used(), 0);
+}
+
+#[test]
+fn a_message_keeps_what_it_took_until_it_is_dropped() {
+    let budget = Budget::new(1 << 20);
+    let mut framer = Framer::new(Arc::clone(&budget));
+    let text = format!("[{}0]", "0,".repeat(999));
+    let message = framer.next(&mut text.as_bytes()).unwrap().unwrap();
+    assert_eq!(budget.used(), text.len() + 2001 * TOKEN_BYTES);
+    assert_eq!(feed(&mut framer, b"[0]"), [Ok(json!([0]))]);
+    assert_eq!(message.value().as_array().unwrap().len(), 1000);
+    let (value, claim) = message.into_parts();
+    drop(value);
+    assert_eq!(budget.used(), claim.held());
+    drop(claim);
+    assert_eq!(budget.used(), 0);
+}
+
+#[test]
+fn a_message_of_too_many_tokens_for_the_budget_is_skipped_and_others_go_on() {
+    let capacity = 1000 * TOKEN_BYTES;
+    let budget = Budget::with_reserve(capacity, 20 * TOKEN_BYTES);
+    let [mut greedy, mut other] = [(); 2].map(|()| Framer::new(Arc::clone(&budget)));
+    let out_of_budget = Err(FrameError::OutOfBudget { capacity });
+    // What it says after that is no message, and takes nothing.
+    let text = format!("[{}0]", "0,".repeat(9999));
+    assert_eq!(feed(&mut greedy, &text.as_bytes()[..9999]), std::slice::from_ref(&out_of_budget));
+    assert_eq!(budget.used(), 0);
+    assert_eq!(feed(&mut greedy, &text.as_bytes()[9999..]), []);
+    assert_eq!(feed(&mut greedy, b"[0]"), [Ok(json!([0]))]);
+
+    // A message that has nearly all there is leaves the others their reserve.
+    let most = format!("[{}", "[],".repeat(310));
+    assert_eq!(feed(&mut greedy, most.as_bytes()), []);
+    while feed(&mut greedy, b" ").is_empty() && budget.used() < capacity {}
+    assert_eq!(feed(&mut other, format!("[{}0]", "0,".repeat(99)).as_bytes()), [out_of_budget]);
+    assert_eq!(feed(&mut other, b"{'execute': 'stop'}"), [Ok(json!({"execute": "stop"}))]);
 }
 
 /// Bytes of which many have a meaning.
@@ -212,7 +274,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn small() -> (Framer, Arc<Budget>) {
-    let budget = Budget::new(40);
+    let budget = Budget::new(9 * TOKEN_BYTES + 40);
     let limits = Limits { nesting: 3, bytes: 30, tokens: 10 };
     (Framer::with_limits(limits, Arc::clone(&budget)), budget)
 }

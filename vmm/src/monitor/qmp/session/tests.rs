@@ -8,7 +8,10 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::monitor::qmp::{budget::Budget, framer::Limits};
+use crate::monitor::qmp::{
+    budget::{Budget, TOKEN_BYTES},
+    framer::Limits,
+};
 
 /// Commands that a client can tell apart.
 struct Commands;
@@ -275,16 +278,42 @@ fn exec_oob_of_a_command_without_it_fails() {
 }
 
 #[test]
+fn a_request_keeps_its_memory_until_it_is_answered() {
+    let mut client = Client::with_oob();
+    let zeros = vec![0; 200];
+    let text =
+        |name: &str| json!({"execute": name, "arguments": {"a": zeros}, "id": zeros}).to_string();
+    let tokens = 2 * 2 * zeros.len() * TOKEN_BYTES;
+    let mut job = run(client.steps(&text("echo")).pop());
+    let used = client.budget.used();
+    assert!(used >= tokens, "it runs: {used}");
+    client.steps(&text("echo"));
+    assert!(client.budget.used() >= 2 * used, "another waits");
+    client.steps(&text("nothing"));
+    let answer = client.budget.used() - 2 * used;
+    assert!((400..tokens).contains(&answer), "of one refused there is its answer: {answer}");
+    assert_eq!(job.take_arguments()["a"], json!(zeros));
+    client.finish(job);
+    assert_eq!(client.budget.used(), used + answer, "it has been answered");
+    let job = run(client.steps("").pop());
+    assert_eq!(client.budget.used(), used + answer, "the other runs");
+    client.finish(job);
+    assert!(matches!(client.steps("")[..], [Step::Reply(_)]));
+    assert_eq!(client.budget.used(), 0);
+}
+
+#[test]
 fn a_new_client_has_nothing_of_the_one_before() {
     let mut client = Client::with_oob();
     let job = run(client.steps(&request("execute", "echo", 1)).pop());
     client.steps(&(request("execute", "echo", 2) + "{'execute': 'ec"));
     assert_ne!(client.budget.used(), 0);
     client.session.close();
-    assert_eq!(client.budget.used(), 0);
+    assert_eq!(client.budget.used(), job.claim.held(), "what runs is still there");
     assert!(read(&client.session.open()).get("QMP").is_some());
     assert!(client.session.accepts_input());
     assert_eq!(client.finish(job), None, "its answer is for nobody");
+    assert_eq!(client.budget.used(), 0);
     let answer = client.ask("{'execute': 'echo', 'id': 3}").remove(0);
     assert_eq!((&answer["error"]["class"], &answer["id"]), (&json!("CommandNotFound"), &json!(3)));
 }
