@@ -145,7 +145,7 @@ fn sockets_that_the_process_was_started_with_serve_too() {
     let (_directory, path) = place();
     let machine = Machine::new();
     let listener = UnixListener::bind(&path).unwrap();
-    let fd = listener.as_raw_fd().to_string();
+    let [fd] = machine.hand_over([&listener]);
     let (object, stream_) = stream(&machine, &[&SERVER[..], &[("fd", fd.as_str())]].concat());
     assert_eq!(stream_.filename(), format!("disconnected:fd:{fd},server=on"));
     let _running = machine.run_events();
@@ -159,7 +159,7 @@ fn sockets_that_the_process_was_started_with_serve_too() {
     assert!(Path::new(&path).exists(), "whoever made it removes it");
 
     let (ours, mut theirs) = UnixStream::pair().unwrap();
-    let fd = ours.as_raw_fd().to_string();
+    let [fd] = machine.hand_over([&ours]);
     let (object, stream_) = stream(&machine, &[("fd", &fd)]);
     let reader = Reader::of(&*stream_);
     theirs.write_all(b"hello").unwrap();
@@ -189,6 +189,23 @@ fn a_descriptor_that_can_t_serve_is_refused_by_name() {
     ] {
         let error = refused(fd, server);
         assert!(error.contains(&format!("Parameter 'fd' is '{fd}': {problem}")), "{error}");
+    }
+}
+
+#[test]
+fn a_descriptor_of_the_program_s_own_is_nobody_else_s() {
+    let (_directory, path) = place();
+    let machine = Machine::new();
+    let own = UnixListener::bind(&path).unwrap();
+    let (ours, _theirs) = UnixStream::pair().unwrap();
+    let given = UnixStream::pair().unwrap().0;
+    machine.hand_over([&given]);
+    let refused = "the process was not started with that descriptor, and no client passed it";
+    for (descriptor, server) in [(own.as_raw_fd(), &SERVER[..]), (ours.as_raw_fd(), &[])] {
+        let fd = descriptor.to_string();
+        let error = refusal(&machine, &[server, &[("fd", fd.as_str())]].concat());
+        assert!(error.contains(refused), "{error}");
+        assert_eq!(machine.paths(), [] as [&str; 0]);
     }
 }
 

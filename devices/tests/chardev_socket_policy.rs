@@ -5,7 +5,7 @@ mod socket;
 
 use std::{
     net::{TcpListener, TcpStream},
-    os::{fd::AsRawFd, unix::net::UnixListener},
+    os::unix::net::UnixListener,
 };
 
 use certificates::{Authority, Folder, subject};
@@ -34,7 +34,7 @@ fn what_others_than_this_host_can_reach_is_insecure() {
         }
     }
     let open = TcpListener::bind("0.0.0.0:0").unwrap();
-    let fd = open.as_raw_fd().to_string();
+    let [fd] = machine.hand_over([&open]);
     let error = refusal(&machine, &[&SERVER[..], &[("fd", fd.as_str())]].concat());
     let verdict = format!("'chardev-socket.fd' with value '{fd}' is declared as insecure");
     assert!(error.contains(&verdict), "{error}");
@@ -45,7 +45,7 @@ fn what_others_than_this_host_can_reach_is_insecure() {
         machine.remove(&object);
     }
     let local = TcpListener::bind("127.0.0.1:0").unwrap();
-    let fd = local.as_raw_fd().to_string();
+    let [fd] = machine.hand_over([&local]);
     machine.add("chardev-socket", "fd", &[&SERVER[..], &[("fd", fd.as_str())]].concat());
 
     // It is the user's to allow it.
@@ -86,7 +86,7 @@ fn what_others_can_reach_takes_tls_with_a_peer_that_is_verified_and_authorized()
     let machine = &guarded.machine;
     let remote = [&SERVER[..], &[("host", "0.0.0.0"), ("port", "0")]].concat();
     let open = TcpListener::bind("0.0.0.0:0").unwrap();
-    let fd = open.as_raw_fd().to_string();
+    let [fd] = machine.hand_over([&open]);
     let inherited = [&SERVER[..], &[("fd", fd.as_str())]].concat();
     let creds = ("tls-creds", "server-on");
     for (place, property) in [(&remote, "host"), (&inherited, "fd")] {
@@ -145,7 +145,7 @@ fn tls_that_means_nothing_is_refused() {
     machine.add("chardev-null", "null", &[]);
     let (_directory, path) = place();
     let listener = UnixListener::bind(&path).unwrap();
-    let fd = listener.as_raw_fd().to_string();
+    let [fd] = machine.hand_over([&listener]);
     let tcp = [("host", "127.0.0.1"), ("port", "1")];
     let server = [&tcp[..], &SERVER].concat();
     for (place, extra, problem) in [

@@ -153,6 +153,9 @@ fn a_socket_pair_may_be_inherited() {
     let (own, other) = UnixDatagram::pair().unwrap();
     let number = own.as_raw_fd().to_string();
     let properties = [("local.type", "fd"), ("local.str", &*number)];
+    let error = machine.create("netdev-dgram", "net", &properties).unwrap_err().to_string();
+    assert!(error.contains("the process was not started with that descriptor"), "{error}");
+    machine.hand_over([&own]);
     machine.add("netdev-dgram", "net", &properties);
     let (_card, nic) = TestNic::plugged(&machine, "nic", "/net");
     let _running = machine.run_events();

@@ -111,7 +111,10 @@ struct Scene {
 }
 
 fn scene(properties: &[(&str, &str)]) -> Scene {
-    let machine = Machine::new();
+    scene_of(Machine::new(), properties)
+}
+
+fn scene_of(machine: Machine, properties: &[(&str, &str)]) -> Scene {
     let object = machine.add("netdev-tap", "net", properties);
     assert_eq!(object.class().status(), SecurityStatus::Secure);
     let (card, nic) = TestNic::plugged(&machine, "nic", "/net");
@@ -287,7 +290,10 @@ fn inherited_descriptors_are_judged_by_what_they_are() {
         let error = refused(&[("fd", &number(&first)), ("ifname", "x")]);
         assert!(error.contains("Parameter 'ifname' contradicts 'fd'"), "{error}");
         let both = format!("{}:{}", number(&first), number(&second));
-        let scene = scene(&[("fds", &both)]);
+        let error = refused(&[("fds", &both)]);
+        assert!(error.contains("the process was not started with that descriptor"), "{error}");
+        machine.hand_over([&first.as_fd(), &second.as_fd()]);
+        let scene = scene_of(machine, &[("fds", &both)]);
         let _running = scene.machine.run_events();
         assert_eq!((&*scene.name, scene.nic.netdev().queues()), ("theirs", 2));
         drop((first, second));

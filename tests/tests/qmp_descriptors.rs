@@ -282,6 +282,81 @@ fn a_serial_port_s_peer_passes_none() {
     assert_eq!(machine.running.descriptors(), before);
 }
 
+/// Numbers of the sockets that a process has.
+fn sockets(descriptors: &[String]) -> Vec<&str> {
+    let socket = |descriptor: &'_ String| descriptor.contains(" socket:");
+    let numbers = descriptors.iter().filter(|it| socket(it)).filter_map(|it| it.split(' ').next());
+    numbers.collect()
+}
+
+#[test]
+fn nobody_reaches_the_program_s_own_descriptors_by_their_numbers() {
+    let scratch = Scratch::new();
+    let idle = scratch.path().join("other");
+    let mut vm = Monitored::of(Vmm::line(NO_MACHINE).monitor(&idle), scratch);
+    let chardevs = vm.qmp.execute("query-chardev", json!({}));
+    let before = vm.running.descriptors();
+    let sockets = sockets(&before);
+    assert!(sockets.len() >= 3, "two monitors' listeners and a client: {before:?}");
+    let why = "the process was not started with that descriptor, and no client passed it";
+    let (mut refused, roles) = (0, ["only a server can", "a server needs"]);
+    for number in &sockets {
+        for server in [true, false] {
+            let (_, text) = vm.qmp.refused("chardev-add", socket_backend(number, server));
+            assert!(text.contains(why) || roles.iter().any(|it| text.contains(it)), "{text}");
+            refused += usize::from(text.contains(why));
+            let netdev = json!({
+                "type": "stream", "id": "n", "server": server,
+                "addr": { "type": "fd", "str": number },
+            });
+            let (_, text) = vm.qmp.refused("netdev_add", netdev);
+            assert!(text.contains(why) || roles.iter().any(|it| text.contains(it)), "{text}");
+            refused += usize::from(text.contains(why));
+        }
+    }
+    assert_eq!(refused, sockets.len() * 2, "each of them in its role");
+    assert_eq!(vm.running.descriptors(), before);
+    assert_eq!(vm.qmp.execute("query-chardev", json!({})), chardevs);
+    let other = Qmp::connect(&idle).execute("query-name", json!({}));
+    assert_eq!(other, json!({}), "the listener is the monitor's");
+}
+
+#[test]
+fn a_passed_descriptor_may_be_given_by_its_number_while_it_is_open() {
+    let mut vm = Monitored::start(NO_MACHINE);
+    let (_mine, theirs) = UnixStream::pair().expect("there are descriptors");
+    let before = vm.running.descriptors();
+    pass(&mut vm.qmp, "getfd", json!({ "fdname": "pair" }), &theirs);
+    let now = vm.running.descriptors();
+    let new: Vec<_> = now.iter().filter(|it| !before.contains(it)).cloned().collect();
+    let new = sockets(&new).first().map(|number| (*number).to_owned()).expect("it was passed");
+    vm.qmp.execute("chardev-add", socket_backend(&new, false));
+    vm.qmp.execute("closefd", json!({ "fdname": "pair" }));
+    // It is judged by its number as long as it exists.
+    assert!(vm.running.descriptors().iter().any(|it| it.starts_with(&format!("{new} socket:"))));
+    vm.qmp.execute("chardev-remove", json!({ "id": "s" }));
+}
+
+#[test]
+fn a_monitor_s_command_waits_for_no_peer() {
+    let scratch = Scratch::new();
+    let (path, idle) = (scratch.path().join("stream"), scratch.path().join("other"));
+    let mut vm = Monitored::of(Vmm::line(NO_MACHINE).monitor(&idle), scratch);
+    let address = json!({ "type": "unix", "data": { "path": path } });
+    let backend = |wait: bool| {
+        let data = json!({ "addr": address, "server": true, "wait": wait });
+        json!({ "id": "s", "backend": { "type": "socket", "data": data } })
+    };
+    let text = "Parameter 'wait' expects 'false' for a VM that exists: its monitors would wait for \
+                the first peer too";
+    is_refused(&mut vm.qmp, "chardev-add", backend(true), text);
+    assert!(!path.exists(), "nothing listens");
+    let mut other = Qmp::connect(&idle);
+    other.execute("object-add", json!({ "qom-type": "rng-builtin", "id": "r" }));
+    vm.qmp.execute("chardev-add", backend(false));
+    vm.quit().code(0);
+}
+
 /// `palisade`, started with a descriptor 9 that appends to that file, and none from 3 to 8.
 fn with_log(log: &std::path::Path, options: &str) -> Vmm {
     let closed = "3>&- 4>&- 5>&- 6>&- 7>&- 8>&-";

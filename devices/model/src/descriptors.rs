@@ -5,13 +5,17 @@
 //! user takes them back. Whoever opens a file for a user does it by
 //! [`Platform::open_file`](crate::platform::Platform::open_file), which takes the path of a set as
 //! well.
+//!
+//! A user may also give a number. Most numbers are those of what the program opened itself: a
+//! monitor's socket, the guest's memory. None of that is a user's to have, so that
+//! [`Descriptors::duplicate`] gives what was handed over and no other.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{self, ErrorKind},
     os::fd::{AsFd, AsRawFd, OwnedFd},
     path::Path,
-    sync::Arc,
+    sync::{Arc, Weak},
 };
 
 use parking_lot::Mutex;
@@ -19,6 +23,7 @@ use qom_core::Obj;
 use rustix::{
     fs::{CWD, FileType, Mode, OFlags, fcntl_getfl, fstat, openat},
     io::{Errno, fcntl_dupfd_cloexec},
+    process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open},
 };
 
 /// Before the number of a set, the path that stands for it: QEMU, docs of `-add-fd`.
@@ -79,6 +84,10 @@ struct Kept {
     sets: BTreeMap<u32, Vec<Member>>,
     /// Those that objects were made of.
     used: Vec<(Obj, Arc<OwnedFd>)>,
+    /// All that were ever named and are still open.
+    passed: Vec<Weak<OwnedFd>>,
+    /// Numbers of those that the process was started with.
+    inherited: BTreeSet<i32>,
 }
 
 impl Kept {
@@ -112,7 +121,11 @@ impl Descriptors {
         if !kept.named.contains_key(name) {
             kept.check_room()?;
         }
-        kept.named.insert(name.to_owned(), Arc::new(descriptor));
+        let descriptor = Arc::new(descriptor);
+        // As many as there are names, objects and commands that hold one.
+        kept.passed.retain(|passed| passed.strong_count() > 0);
+        kept.passed.push(Arc::downgrade(&descriptor));
+        kept.named.insert(name.to_owned(), descriptor);
         Ok(())
     }
 
@@ -145,6 +158,46 @@ impl Descriptors {
         };
         // An object may have much to do when it goes, so that nothing is locked then.
         drop(gone);
+    }
+
+    /// States the numbers of the descriptors that the process was started with and that are its
+    /// users' to give, in place of those stated before.
+    pub fn inherit(&self, numbers: impl IntoIterator<Item = i32>) {
+        self.0.lock().inherited = numbers.into_iter().collect();
+    }
+
+    /// The descriptor of that number, if a client passed and named it and it is still open. It stays
+    /// so, and its number its own, for as long as this is held.
+    #[must_use]
+    pub fn passed(&self, number: u32) -> Option<Arc<OwnedFd>> {
+        let number = i32::try_from(number).ok()?;
+        // Each that is dropped here may be the last, so that nothing is locked then.
+        let passed: Vec<_> = self.0.lock().passed.iter().filter_map(Weak::upgrade).collect();
+        passed.into_iter().find(|passed| passed.as_raw_fd() == number)
+    }
+
+    /// A duplicate of the descriptor that has a number a user gave: one that the process was started
+    /// with, or that a client passed and named and that is still open.
+    ///
+    /// # Errors
+    /// If there is none of that number, of kind [`ErrorKind::NotFound`]; if it is the program's own,
+    /// of kind [`ErrorKind::PermissionDenied`].
+    pub fn duplicate(&self, number: u32) -> io::Result<OwnedFd> {
+        if let Some(passed) = self.passed(number) {
+            return Ok(fcntl_dupfd_cloexec(&*passed, 3)?);
+        }
+        let inherited = |number| self.0.lock().inherited.contains(&number);
+        match i32::try_from(number).is_ok_and(inherited) {
+            true => examine(number),
+            false => {
+                // Only to tell one mistake from the other.
+                examine(number)?;
+                Err(io::Error::new(
+                    ErrorKind::PermissionDenied,
+                    "the process was not started with that descriptor, and no client passed it",
+                ))
+            }
+        }
     }
 
     /// Adds a descriptor to a set, or to a new one of the first number that is free. The numbers of
@@ -206,7 +259,7 @@ impl Descriptors {
     }
 
     /// A duplicate of the descriptor in a set that allows just the access that is asked for.
-    fn duplicate(&self, set: u32, access: OFlags) -> io::Result<OwnedFd> {
+    fn duplicate_member(&self, set: u32, access: OFlags) -> io::Result<OwnedFd> {
         let kept = self.0.lock();
         let wrong = |kind, what: String| io::Error::new(kind, what);
         let members = kept.sets.get(&set).ok_or_else(|| {
@@ -229,6 +282,28 @@ impl Descriptors {
             format!("set {set} has no descriptor that is open for {what}"),
         ))
     }
+}
+
+fn none() -> io::Error {
+    io::Error::new(ErrorKind::NotFound, "the process has no such descriptor")
+}
+
+/// A duplicate of the process's descriptor of that number, whoever's it is: to see what it leads to,
+/// for whoever judges a number before there is a platform. What is to be used comes from
+/// [`Descriptors::duplicate`].
+///
+/// # Errors
+/// If there is none, of kind [`ErrorKind::NotFound`], or the host refuses.
+pub fn examine(number: u32) -> io::Result<OwnedFd> {
+    let number = i32::try_from(number).map_err(|_| none())?;
+    // A number alone does not show that a descriptor stays open while it is used. So it is
+    // duplicated as another process's would be.
+    let this = pidfd_open(getpid(), PidfdFlags::empty())?;
+    if number == this.as_raw_fd() {
+        return Err(none());
+    }
+    pidfd_getfd(this, number, PidfdGetfdFlags::empty())
+        .map_err(|error| if error == Errno::BADF { none() } else { error.into() })
 }
 
 /// Checks that a descriptor leads to something that a path could lead to and be opened. A socket does
@@ -273,7 +348,7 @@ pub(crate) fn open_file(
         let set = set.parse().ok().filter(|_| digits).ok_or_else(|| {
             io::Error::new(ErrorKind::InvalidInput, format!("expected a number after {SET_PATH}"))
         })?;
-        let descriptor = descriptors.duplicate(set, flags)?;
+        let descriptor = descriptors.duplicate_member(set, flags)?;
         return Ok(OpenedFile { descriptor, is_new: false, is_handed_over: true });
     }
     let there = flags.difference(OFlags::CREATE | OFlags::EXCL) | OFlags::CLOEXEC;

@@ -55,6 +55,37 @@ fn there_is_an_end_to_what_is_kept_and_room_again_once_something_is_taken_back()
 }
 
 #[test]
+fn a_number_is_a_user_s_only_if_the_descriptor_was_handed_over() {
+    let machine = Machine::new();
+    let kept = machine.platform.descriptors();
+    let kind = |number: &str| {
+        let duplicate = kept.duplicate(number.parse().expect("it is a number"));
+        duplicate.map(drop).map_err(|error| error.kind())
+    };
+    let (own, inherited, passed) = (null(), null(), null());
+    let own = own.as_raw_fd().to_string();
+    let [number] = machine.hand_over([&inherited]);
+    assert_eq!(kind(&number), Ok(()));
+    assert_eq!(kind(&own), Err(ErrorKind::PermissionDenied));
+    assert_eq!(kind("99999"), Err(ErrorKind::NotFound));
+    assert_eq!(kind("4294967295"), Err(ErrorKind::NotFound));
+
+    let number = passed.as_raw_fd().to_string();
+    kept.name("passed", passed).expect("there is room");
+    assert_eq!(kind(&number), Ok(()));
+    // Until nobody holds it: whatever has its number then is the program's own.
+    let held = kept.named("passed").expect("it is there");
+    kept.unname("passed").expect("it is there");
+    assert_eq!(kind(&number), Ok(()));
+    drop(held);
+    let taken = kept.duplicate(number.parse().expect("it is a number"));
+    assert!(taken.is_err(), "{taken:?}");
+    // Sets stand for files, and their members are no sockets.
+    let (_, member) = kept.add(None, None, null()).expect("there is room");
+    assert_eq!(kind(&member.to_string()), Err(ErrorKind::PermissionDenied));
+}
+
+#[test]
 fn names_and_descriptions_are_of_bounded_length() {
     let kept = Descriptors::default();
     let (longest, longer) = ("n".repeat(1024), "n".repeat(1025));

@@ -1,14 +1,17 @@
-//! `-add-fd`: descriptors that the process was started with, for sets that stand for files.
+//! Descriptors that the process was started with: those that users may number, and those that
+//! `-add-fd` puts into sets that stand for files.
 
 use std::{
-    io,
+    collections::BTreeSet,
+    fs, io,
     os::fd::{AsRawFd, OwnedFd},
+    sync::OnceLock,
 };
 
-use device_model::platform::Platform;
+use device_model::{descriptors, platform::Platform};
 use rustix::{
     io::Errno,
-    process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open},
+    process::{PidfdFlags, PidfdGetfdFlags, Resource, getpid, getrlimit, pidfd_getfd, pidfd_open},
 };
 
 use super::error::{OptionError, StartError};
@@ -17,16 +20,56 @@ use crate::options::{
     command_line::{CommandLine, Entry},
 };
 
+/// The first number that is not of a standard stream. Those are the program's own to read and write.
+const FIRST: i32 = 3;
+
+/// How many numbers are tried where the kernel lists none.
+const MOST_TRIED: i32 = 1 << 16;
+
+/// Numbers of the descriptors that the process was started with, but for the standard streams. The
+/// first call finds them, and is to come before anything is opened.
+pub(super) fn started_with() -> &'static BTreeSet<i32> {
+    static NUMBERS: OnceLock<BTreeSet<i32>> = OnceLock::new();
+    NUMBERS.get_or_init(|| {
+        let mut numbers = listed().unwrap_or_else(|_| tried());
+        numbers.retain(|number| *number >= FIRST);
+        numbers
+    })
+}
+
+/// All that are open, as the kernel lists them.
+fn listed() -> io::Result<BTreeSet<i32>> {
+    let entries = fs::read_dir("/proc/self/fd")?;
+    let numbers: Result<Vec<_>, io::Error> = entries
+        .map(|entry| Ok(entry?.file_name().to_str().and_then(|it| it.parse().ok())))
+        .collect();
+    // That of the folder is closed by now, and its number is listed.
+    Ok(numbers?.into_iter().flatten().filter(is_open).collect())
+}
+
+/// All that are open, for a process that has no `/proc`.
+fn tried() -> BTreeSet<i32> {
+    let limit = getrlimit(Resource::Nofile).current;
+    let limit = limit.and_then(|limit| i32::try_from(limit).ok()).unwrap_or(MOST_TRIED);
+    (FIRST..limit.min(MOST_TRIED)).filter(is_open).collect()
+}
+
+fn is_open(number: &i32) -> bool {
+    let number = u32::try_from(*number).ok();
+    number.is_some_and(|number| descriptors::examine(number).is_ok())
+}
+
 /// Duplicates of descriptors that the process was started with, and the options that name them.
 pub(super) struct HandedOver<'a>(Vec<(&'a Entry, &'a AddFd, OwnedFd)>);
 
 impl<'a> HandedOver<'a> {
-    /// Duplicates all that the command line names. It is to be called before anything is opened, so
+    /// Notes which there are, and duplicates all that the command line names. It is to be called before anything is opened, so
     /// that nothing that the program opens itself passes for one of them.
     ///
     /// # Errors
     /// If one of them is not open.
     pub(super) fn take(line: &'a CommandLine) -> Result<Self, StartError> {
+        started_with();
         let mut taken: Vec<(&Entry, &AddFd, OwnedFd)> = Vec::new();
         if line.added_descriptors().next().is_none() {
             return Ok(Self(taken));
@@ -50,11 +93,12 @@ impl<'a> HandedOver<'a> {
         Ok(Self(taken))
     }
 
-    /// Puts them into their sets.
+    /// Lets users number those that there are, and puts the duplicates into their sets.
     ///
     /// # Errors
     /// If there are too many.
     pub(super) fn give(self, platform: &Platform) -> Result<(), StartError> {
+        platform.descriptors().inherit(started_with().iter().copied());
         for (entry, added, descriptor) in self.0 {
             let (set, opaque) = (Some(added.set), added.opaque.clone());
             platform
@@ -72,4 +116,21 @@ fn host(source: io::Error) -> StartError {
 
 fn refuse(entry: &Entry, problem: OptionError) -> StartError {
     StartError::Option { place: entry.place_of("fd"), problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_open_is_found_with_a_list_of_the_kernel_s_and_without() {
+        let (reader, writer) = std::io::pipe().expect("there are descriptors");
+        let listed = listed().expect("tests have /proc");
+        let tried = tried();
+        for number in [reader.as_raw_fd(), writer.as_raw_fd()] {
+            assert!(listed.contains(&number) && tried.contains(&number), "{number}");
+        }
+        let closed = i32::from(u16::MAX) - 1;
+        assert!(!listed.contains(&closed) && !tried.contains(&closed));
+    }
 }

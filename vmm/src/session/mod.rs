@@ -44,6 +44,7 @@ pub struct Program {
 /// the types of the crates named.
 #[must_use]
 pub fn main(program: Program, crates: &[&str]) -> ExitCode {
+    handed_over::started_with();
     report::call(program.name);
     match run(program, crates, std::env::args_os().skip(1)) {
         Ok(exit) => exit.code(),

@@ -1,6 +1,7 @@
 //! The machine of a test: a tree, a platform, and what a guest can do to them.
 
 use std::{
+    os::fd::AsRawFd,
     sync::Arc,
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -104,6 +105,14 @@ impl Machine {
     pub fn remove(&self, object: &Obj) {
         let removed = self.tree.remove(object, &mut DeviceRealizer::new(&self.platform));
         removed.expect("it can be removed");
+    }
+
+    /// States that the process was started with these descriptors, and with no others. The number
+    /// of each, as properties have it.
+    pub fn hand_over<const N: usize>(&self, descriptors: [&dyn AsRawFd; N]) -> [String; N] {
+        let numbers = descriptors.map(|descriptor| descriptor.as_raw_fd());
+        self.platform.descriptors().inherit(numbers);
+        numbers.map(|number| number.to_string())
     }
 
     /// Paths of all objects but the root.

@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use device_model::descriptors::Descriptors;
 use rustix::{
     io::Errno,
     net::{
@@ -60,13 +61,15 @@ enum Target {
 }
 
 impl Client {
-    /// Connects, or begins to if it goes on trying every `retry` milliseconds.
+    /// Connects, or begins to if it goes on trying every `retry` milliseconds. The descriptors are
+    /// those that an address may number.
     ///
     /// # Errors
     /// If the host refuses, or nobody listens and there is no retry; of kind
     /// [`ErrorKind::Interrupted`] if a signal comes first.
     pub(crate) fn new(
         address: Address,
+        descriptors: &Descriptors,
         poller: &Poller,
         retry: Option<u64>,
         nodelay: bool,
@@ -84,7 +87,7 @@ impl Client {
                 addresses.into_iter().map(Target::Tcp).collect()
             }
             Address::Inherited(fd) => {
-                let socket = Inherited::duplicate(fd).map_err(context)?;
+                let socket = Inherited::duplicate(descriptors, fd).map_err(context)?;
                 socket.check_role(fd, false).map_err(io::Error::other)?;
                 inherited = Some(socket);
                 Vec::new()

@@ -1,4 +1,4 @@
-//! A socket that the process was started with, known by its number.
+//! A socket that was handed over, known by its number.
 
 use std::{
     io::{self, ErrorKind},
@@ -6,12 +6,11 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
-use device_model::prelude::PlanError;
-use rustix::{
-    io::Errno,
-    net::{AddressFamily, SocketType, getpeername, getsockname, sockopt},
-    process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open},
+use device_model::{
+    descriptors::{Descriptors, examine},
+    prelude::PlanError,
 };
+use rustix::net::{AddressFamily, SocketType, getpeername, getsockname, sockopt};
 
 use crate::chardev::inet::is_loopback;
 
@@ -25,12 +24,23 @@ pub(crate) struct Inherited {
 }
 
 impl Inherited {
-    /// Duplicates the descriptor of that number.
+    /// The descriptor of that number, whoever's it is: to judge it, and not to use it.
     ///
     /// # Errors
     /// If there is none, or it is not a Unix or TCP socket.
-    pub(crate) fn duplicate(fd: u32) -> io::Result<Self> {
-        let socket = duplicate_descriptor(fd)?;
+    pub(crate) fn examine(fd: u32) -> io::Result<Self> {
+        Self::of(examine(fd)?)
+    }
+
+    /// The descriptor of that number, which was handed over.
+    ///
+    /// # Errors
+    /// If there is none, it is the program's own, or it is not a Unix or TCP socket.
+    pub(crate) fn duplicate(descriptors: &Descriptors, fd: u32) -> io::Result<Self> {
+        Self::of(descriptors.duplicate(fd)?)
+    }
+
+    fn of(socket: OwnedFd) -> io::Result<Self> {
         let wrong = |what| io::Error::new(ErrorKind::InvalidInput, what);
         let kind = sockopt::socket_type(&socket).map_err(|_| wrong("it is not a socket"))?;
         if kind != SocketType::STREAM {
@@ -74,20 +84,6 @@ impl Inherited {
     pub(crate) fn into_socket(self) -> OwnedFd {
         self.socket
     }
-}
-
-/// A duplicate of the process's descriptor of that number, whatever it is.
-///
-/// # Errors
-/// If there is none.
-pub(crate) fn duplicate_descriptor(fd: u32) -> io::Result<OwnedFd> {
-    let none = || io::Error::new(ErrorKind::NotFound, "the process has no such descriptor");
-    let number = i32::try_from(fd).map_err(|_| none())?;
-    // A number alone does not show that a descriptor stays open while it is used. So it is
-    // duplicated as another process's would be.
-    let this = pidfd_open(getpid(), PidfdFlags::empty())?;
-    pidfd_getfd(this, number, PidfdGetfdFlags::empty())
-        .map_err(|error| if error == Errno::BADF { none() } else { error.into() })
 }
 
 impl AsFd for Inherited {

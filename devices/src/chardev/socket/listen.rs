@@ -7,6 +7,7 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
+use device_model::descriptors::Descriptors;
 use rustix::{
     event::{PollFd, PollFlags, poll},
     fs::{OFlags, fcntl_getfl, fcntl_setfl},
@@ -36,11 +37,11 @@ pub(crate) struct Listening {
 }
 
 impl Listening {
-    /// Listens.
+    /// Listens. The descriptors are those that an address may number.
     ///
     /// # Errors
-    /// If the host refuses.
-    pub(crate) fn at(address: &Address) -> io::Result<Self> {
+    /// If the host refuses, or the descriptor is not one that was handed over.
+    pub(crate) fn at(address: &Address, descriptors: &Descriptors) -> io::Result<Self> {
         let place = address.place(true);
         let context = |error: io::Error| {
             io::Error::new(error.kind(), format!("can't listen at '{place}': {error}"))
@@ -50,7 +51,7 @@ impl Listening {
             Address::Abstract(_, at) => Self::at_name(at, place.clone()),
             Address::Inet { host, port, last, families } => resolve(host, 0, *families)
                 .and_then(|addresses| Self::at_port(&addresses, *port..=*last, !families.ipv4)),
-            Address::Inherited(fd) => Self::at_descriptor(*fd, place.clone()),
+            Address::Inherited(fd) => Self::at_descriptor(descriptors, *fd, place.clone()),
         }
         .map_err(context)
     }
@@ -100,8 +101,8 @@ impl Listening {
         Err(problem.into())
     }
 
-    fn at_descriptor(fd: u32, place: String) -> io::Result<Self> {
-        let inherited = Inherited::duplicate(fd)?;
+    fn at_descriptor(descriptors: &Descriptors, fd: u32, place: String) -> io::Result<Self> {
+        let inherited = Inherited::duplicate(descriptors, fd)?;
         inherited.check_role(fd, true).map_err(io::Error::other)?;
         let is_tcp = inherited.is_tcp();
         let socket = inherited.into_socket();

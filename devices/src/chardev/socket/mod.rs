@@ -134,25 +134,26 @@ impl ChardevSocket {
         Security::new(Arc::clone(creds), self.tls_authz.get().cloned(), host).map(Some)
     }
 
-    fn listen(&self, events: &Arc<EventLoop>, settings: &Settings, at: &Address) -> io::Result<()> {
+    fn listen(&self, platform: &Platform, settings: &Settings, at: &Address) -> io::Result<()> {
         let poller = Arc::new(Poller::new()?);
         let handshakes = self.security()?;
         let handshakes =
             handshakes.map(|security| Handshakes::new(security, &poller)).transpose()?;
-        let listening = Listening::at(at)?;
+        let listening = Listening::at(at, platform.descriptors())?;
         let place = listening.place().to_owned();
         let server = Server::new(listening, &poller, settings.nodelay, handshakes)?;
         let first = if settings.waits() { Some(server.wait()?) } else { None };
-        self.start(events, poller, Box::new(server), place, first)
+        self.start(platform.events(), poller, Box::new(server), place, first)
     }
 
-    fn dial(&self, events: &Arc<EventLoop>, settings: &Settings, at: Address) -> io::Result<()> {
+    fn dial(&self, platform: &Platform, settings: &Settings, at: Address) -> io::Result<()> {
         let poller = Arc::new(Poller::new()?);
         let retry = settings.retry_after();
         let security = self.security()?;
-        let (client, first) = Client::new(at, &poller, retry, settings.nodelay, security)?;
+        let (client, first) =
+            Client::new(at, platform.descriptors(), &poller, retry, settings.nodelay, security)?;
         let place = client.place().to_owned();
-        self.start(events, poller, Box::new(client), place, first)
+        self.start(platform.events(), poller, Box::new(client), place, first)
     }
 
     fn start(
@@ -176,13 +177,12 @@ impl Chardev for ChardevSocket {
     /// Waits for the first peer if it is a server that does. A signal ends that with
     /// [`io::ErrorKind::Interrupted`], and the connecting of a client that does not try again.
     fn open(&self, platform: &Platform) -> io::Result<()> {
-        let events = platform.events();
         let settings = self.settings();
         let address = settings.address().map_err(io::Error::other)?;
         if self.server {
-            self.listen(events, &settings, &address)
+            self.listen(platform, &settings, &address)
         } else {
-            self.dial(events, &settings, address)
+            self.dial(platform, &settings, address)
         }
     }
 

@@ -202,7 +202,7 @@ pub(super) fn check(
     let address = settings.address()?;
     check_tls(configuration, settings.server)?;
     if let Address::Inherited(fd) = address {
-        let inherited = inherit(fd)?;
+        let inherited = examine(fd)?;
         inherited.check_role(fd, settings.server)?;
         if settings.tls_creds && !inherited.is_tcp() {
             let problem = format!("Parameter 'tls-creds' is only for TCP, and 'fd' is '{fd}'");
@@ -236,8 +236,8 @@ fn check_tls(configuration: &Configuration<'_>, server: bool) -> Result<(), Plan
     Ok(())
 }
 
-fn inherit(fd: u32) -> Result<Inherited, PlanError> {
-    Inherited::duplicate(fd)
+fn examine(fd: u32) -> Result<Inherited, PlanError> {
+    Inherited::examine(fd)
         .map_err(|error| PlanError::refused("fd", format!("Parameter 'fd' is '{fd}': {error}")))
 }
 
@@ -251,7 +251,7 @@ pub(super) fn is_exposed(configuration: &Configuration<'_>) -> Result<bool, Plan
 /// Judges a descriptor by what it is, as [`is_exposed`] does a host.
 pub(super) fn is_descriptor_exposed(configuration: &Configuration<'_>) -> Result<bool, PlanError> {
     match configuration.get("fd")? {
-        Some(fd) => Ok(inherit(fd)?.is_exposed() && !is_guarded(configuration)?),
+        Some(fd) => Ok(examine(fd)?.is_exposed() && !is_guarded(configuration)?),
         None => Ok(false),
     }
 }

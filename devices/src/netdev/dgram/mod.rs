@@ -11,7 +11,9 @@ use std::{
     sync::Arc,
 };
 
-use device_model::{netdev::LONGEST_FRAME, prelude::*, qom_core::BoxedError};
+use device_model::{
+    descriptors::Descriptors, netdev::LONGEST_FRAME, prelude::*, qom_core::BoxedError,
+};
 use rustix::{
     io::Errno,
     net::{
@@ -186,7 +188,7 @@ impl NetdevDgram {
         Ends::of(&local, &remote)
     }
 
-    fn socket(ends: Ends) -> io::Result<Opened> {
+    fn socket(ends: Ends, descriptors: &Descriptors) -> io::Result<Opened> {
         let shown = ends.shown();
         match ends {
             Ends::Paths(paths) => {
@@ -208,7 +210,7 @@ impl NetdevDgram {
                 Ok((socket, Target::Group(group), None, shown))
             }
             Ends::Inherited(fd) => {
-                let (socket, _) = settings::inherit(fd).map_err(io::Error::other)?;
+                let socket = settings::inherit(descriptors, fd).map_err(io::Error::other)?;
                 Ok((socket, Target::Connected, None, shown))
             }
         }
@@ -264,9 +266,10 @@ impl Netdev for NetdevDgram {
     fn open(&self, _object: &Obj, platform: &Platform) -> Result<(), BoxedError> {
         let ends = self.ends()?;
         let shown = ends.shown();
-        let (socket, target, path, shown) = Self::socket(ends).map_err(|error| {
-            io::Error::new(error.kind(), format!("can't open '{shown}': {error}"))
-        })?;
+        let (socket, target, path, shown) =
+            Self::socket(ends, platform.descriptors()).map_err(|error| {
+                io::Error::new(error.kind(), format!("can't open '{shown}': {error}"))
+            })?;
         let poller = Arc::new(Poller::new()?);
         poller.add(&socket, INPUT, Readiness::IN)?;
         self.output.attach(&socket, target, &poller, OUTPUT)?;

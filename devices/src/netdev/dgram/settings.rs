@@ -1,14 +1,17 @@
 //! The properties of a datagram network, and what they mean together.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, os::fd::OwnedFd};
 
-use device_model::prelude::*;
+use device_model::{
+    descriptors::{Descriptors, examine},
+    prelude::*,
+};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, getpeername, getsockname, sockopt};
 
 use crate::{
     chardev::{
         inet::{Families, HostPort, is_loopback},
-        socket::{inherited::duplicate_descriptor, settings::Address},
+        socket::settings::Address,
     },
     netdev::address::{self, AddressType, Fields, Names, names},
 };
@@ -116,7 +119,7 @@ pub(super) fn check(
     _children: &mut Children,
 ) -> Result<(), PlanError> {
     match ends(configuration)? {
-        Ends::Inherited(fd) => inherit(fd).map(|_| ()),
+        Ends::Inherited(fd) => judge(fd).map(|_| ()),
         _ => Ok(()),
     }
 }
@@ -125,34 +128,47 @@ fn ends(configuration: &Configuration<'_>) -> Result<Ends, PlanError> {
     Ends::of(&Fields::of(configuration, &LOCAL)?, &Fields::of(configuration, &REMOTE)?)
 }
 
-/// A datagram socket that the process was started with, and that is connected; and whether others
-/// than this host can be at its other end.
+fn wrong(fd: u32, problem: &dyn std::fmt::Display) -> PlanError {
+    let property = LOCAL.descriptor;
+    PlanError::refused(property, format!("Parameter '{property}' is '{fd}': {problem}"))
+}
+
+/// A datagram socket that was handed over, and that is connected.
 ///
 /// # Errors
-/// If it is something else.
-pub(super) fn inherit(fd: u32) -> Result<(std::os::fd::OwnedFd, bool), PlanError> {
-    let property = LOCAL.descriptor;
-    let wrong = |problem: &dyn std::fmt::Display| {
-        PlanError::refused(property, format!("Parameter '{property}' is '{fd}': {problem}"))
-    };
-    let socket = duplicate_descriptor(fd).map_err(|error| wrong(&error))?;
-    let kind = sockopt::socket_type(&socket).map_err(|_| wrong(&"it is not a socket"))?;
+/// If it is something else, or the program's own.
+pub(super) fn inherit(descriptors: &Descriptors, fd: u32) -> Result<OwnedFd, PlanError> {
+    let socket = descriptors.duplicate(fd).map_err(|error| wrong(fd, &error))?;
+    is_exposed(fd, &socket).map(|_| socket)
+}
+
+/// Judges the descriptor of a number before it is used: whether others than this host can be at its
+/// other end.
+///
+/// # Errors
+/// If it is no datagram socket that is connected.
+fn judge(fd: u32) -> Result<bool, PlanError> {
+    is_exposed(fd, &examine(fd).map_err(|error| wrong(fd, &error))?)
+}
+
+fn is_exposed(fd: u32, socket: &OwnedFd) -> Result<bool, PlanError> {
+    let wrong = |problem: &dyn std::fmt::Display| wrong(fd, problem);
+    let kind = sockopt::socket_type(socket).map_err(|_| wrong(&"it is not a socket"))?;
     if kind != SocketType::DGRAM {
         return Err(wrong(&"it is not a datagram socket"));
     }
-    if getpeername(&socket).is_err() {
+    if getpeername(socket).is_err() {
         return Err(wrong(&"the socket is not connected"));
     }
-    let own = getsockname(&socket).map_err(|error| wrong(&error))?;
-    let exposed = match own.address_family() {
-        AddressFamily::UNIX => false,
+    let own = getsockname(socket).map_err(|error| wrong(&error))?;
+    match own.address_family() {
+        AddressFamily::UNIX => Ok(false),
         AddressFamily::INET | AddressFamily::INET6 => {
             let own = std::net::SocketAddr::try_from(own).map_err(|error| wrong(&error))?;
-            !is_loopback(&own.ip())
+            Ok(!is_loopback(&own.ip()))
         }
-        _ => return Err(wrong(&"it is neither a Unix nor a UDP socket")),
-    };
-    Ok((socket, exposed))
+        _ => Err(wrong(&"it is neither a Unix nor a UDP socket")),
+    }
 }
 
 pub(super) fn is_local_exposed(configuration: &Configuration<'_>) -> Result<bool, PlanError> {
@@ -166,7 +182,7 @@ pub(super) fn is_remote_exposed(configuration: &Configuration<'_>) -> Result<boo
 /// Judges a descriptor by what it is.
 pub(super) fn is_descriptor_exposed(configuration: &Configuration<'_>) -> Result<bool, PlanError> {
     match ends(configuration)? {
-        Ends::Inherited(fd) => Ok(inherit(fd)?.1),
+        Ends::Inherited(fd) => judge(fd),
         _ => Ok(false),
     }
 }

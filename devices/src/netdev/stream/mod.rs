@@ -121,13 +121,13 @@ fn check(configuration: &Configuration<'_>, _children: &mut Children) -> Result<
         if retry.is_some_and(|retry| retry != 0) {
             return refuse("a client with 'addr.path' or 'addr.host'");
         }
-        inherit(fd)?.check_role(fd, server)?;
+        examine(fd)?.check_role(fd, server)?;
     }
     Ok(())
 }
 
-fn inherit(fd: u32) -> Result<Inherited, PlanError> {
-    Inherited::duplicate(fd).map_err(|error| {
+fn examine(fd: u32) -> Result<Inherited, PlanError> {
+    Inherited::examine(fd).map_err(|error| {
         let property = ADDR.descriptor;
         PlanError::refused(property, format!("Parameter '{property}' is '{fd}': {error}"))
     })
@@ -140,7 +140,7 @@ fn is_exposed(configuration: &Configuration<'_>) -> Result<bool, PlanError> {
 /// Judges a descriptor by what it is.
 fn is_descriptor_exposed(configuration: &Configuration<'_>) -> Result<bool, PlanError> {
     match Fields::of(configuration, &ADDR)?.address(&ADDR)? {
-        Some(Address::Inherited(fd)) => Ok(inherit(fd)?.is_exposed()),
+        Some(Address::Inherited(fd)) => Ok(examine(fd)?.is_exposed()),
         _ => Ok(false),
     }
 }
@@ -161,15 +161,20 @@ impl NetdevStream {
         address_of(&fields, self.server)
     }
 
-    fn source(&self, poller: &Poller) -> io::Result<(Source, String, Reached)> {
+    fn source(
+        &self,
+        platform: &Platform,
+        poller: &Poller,
+    ) -> io::Result<(Source, String, Reached)> {
         let address = self.address().map_err(io::Error::other)?;
         if self.server {
-            let listening = Listening::at(&address)?;
+            let listening = Listening::at(&address, platform.descriptors())?;
             let place = listening.place().to_owned();
             return Ok((Source::server(listening, poller)?, place, None));
         }
         let retry = self.reconnect_ms.filter(|retry| *retry != 0);
-        let (client, reached) = Client::new(address, poller, retry, true, None)?;
+        let (client, reached) =
+            Client::new(address, platform.descriptors(), poller, retry, true, None)?;
         let place = client.place().to_owned();
         Ok((Source::Client(client), place, reached))
     }
@@ -179,7 +184,7 @@ impl Netdev for NetdevStream {
     /// A client that does not try again waits until it is connected.
     fn open(&self, _object: &Obj, platform: &Platform) -> Result<(), BoxedError> {
         let poller = Arc::new(Poller::new()?);
-        let (source, place, reached) = self.source(&poller)?;
+        let (source, place, reached) = self.source(platform, &poller)?;
         let mut stream = Stream::new(source, Arc::clone(&self.output), Arc::clone(&self.label));
         stream.begin(&self.port, &poller, reached);
         let opened = self.port.open(platform.events(), poller, Box::new(stream));

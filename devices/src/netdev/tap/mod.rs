@@ -103,10 +103,10 @@ impl NetdevTap {
         }
     }
 
-    fn taps(&self, source: &Source) -> Result<Vec<Tap>, BoxedError> {
+    fn taps(&self, source: &Source, platform: &Platform) -> Result<Vec<Tap>, BoxedError> {
         let (name, queues) = match source {
             Source::Inherited(property, fds) => {
-                let taps = settings::inherit_all(property, fds)?;
+                let taps = settings::inherit_all(property, fds, platform.descriptors())?;
                 for tap in &taps {
                     rustix::io::ioctl_fionbio(tap, true)?;
                 }
@@ -170,7 +170,7 @@ fn run(program: &str, name: &str) -> io::Result<()> {
 impl Netdev for NetdevTap {
     fn open(&self, _object: &Obj, platform: &Platform) -> Result<(), BoxedError> {
         let source = self.settings().source()?;
-        let taps = self.taps(&source)?;
+        let taps = self.taps(&source, platform)?;
         let name = taps.first().map(|tap| tap.name().to_owned()).unwrap_or_default();
         let queues = u16::try_from(taps.len())?;
         if let Some(script) = program(&self.script) {

@@ -1,9 +1,12 @@
 //! The properties of a TAP network, and what they mean together.
 
-use device_model::prelude::*;
-use tap_interface::Tap;
+use std::{io, os::fd::OwnedFd};
 
-use crate::chardev::socket::inherited::duplicate_descriptor;
+use device_model::{
+    descriptors::{Descriptors, examine},
+    prelude::*,
+};
+use tap_interface::Tap;
 
 /// Word for no program.
 const NO: &str = "no";
@@ -24,7 +27,7 @@ pub(super) struct Settings {
 /// Where the queues come from.
 #[derive(Debug)]
 pub(super) enum Source {
-    /// Descriptors that the process was started with, each a queue, with the property's name.
+    /// Descriptors that were handed over, each a queue, with the property's name.
     Inherited(&'static str, Vec<u32>),
     /// An interface of that name, of so many queues.
     Opened(String, u16),
@@ -102,23 +105,30 @@ fn numbers(fds: &str) -> Result<Vec<u32>, PlanError> {
     })
 }
 
-/// Takes a descriptor over.
+/// All queues of descriptors that were handed over.
 ///
 /// # Errors
-/// If it is no queue of a TAP interface.
-pub(super) fn inherit(property: &'static str, fd: u32) -> Result<Tap, PlanError> {
-    duplicate_descriptor(fd).and_then(Tap::from_descriptor).map_err(|error| {
-        PlanError::refused(property, format!("Parameter '{property}' is '{fd}': {error}"))
-    })
+/// If one is no queue of a TAP interface, or the program's own, or they are not of one and the same.
+pub(super) fn inherit_all(
+    property: &'static str,
+    fds: &[u32],
+    descriptors: &Descriptors,
+) -> Result<Vec<Tap>, PlanError> {
+    queues(property, fds, |fd| descriptors.duplicate(fd))
 }
 
-/// All queues of inherited descriptors.
-///
-/// # Errors
-/// If one is no queue of a TAP interface, or they are not of one and the same.
-pub(super) fn inherit_all(property: &'static str, fds: &[u32]) -> Result<Vec<Tap>, PlanError> {
-    let taps: Result<Vec<_>, _> = fds.iter().map(|fd| inherit(property, *fd)).collect();
-    let taps = taps?;
+/// Takes the descriptors over that are found by their numbers.
+fn queues(
+    property: &'static str,
+    fds: &[u32],
+    find: impl Fn(u32) -> io::Result<OwnedFd>,
+) -> Result<Vec<Tap>, PlanError> {
+    let tap = |fd: &u32| {
+        find(*fd).and_then(Tap::from_descriptor).map_err(|error| {
+            PlanError::refused(property, format!("Parameter '{property}' is '{fd}': {error}"))
+        })
+    };
+    let taps: Vec<_> = fds.iter().map(tap).collect::<Result<_, _>>()?;
     let same = |pair: &[Tap]| {
         let [one, next] = pair else { return true };
         (one.name(), one.kind()) == (next.name(), next.kind())
@@ -138,7 +148,7 @@ pub(super) fn check(
     _children: &mut Children,
 ) -> Result<(), PlanError> {
     match Settings::of(configuration)?.source()? {
-        Source::Inherited(property, fds) => inherit_all(property, &fds).map(|_| ()),
+        Source::Inherited(property, fds) => queues(property, &fds, examine).map(|_| ()),
         Source::Opened(..) => Ok(()),
     }
 }

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use device_model::prelude::*;
+use device_model::{descriptors::Descriptors, prelude::*};
 use smoltcp::wire::{DHCP_SERVER_PORT, IpProtocol, Ipv4Packet, UdpPacket};
 
 use super::{
@@ -182,7 +182,8 @@ impl User {
                 let port = forward.host_port;
                 let families = Families { ipv4: true, ipv6: false };
                 let address = Address::Inet { host: host.to_string(), port, last: port, families };
-                let listening = Listening::at(&address)?;
+                // It has a host and a port, and numbers no descriptor.
+                let listening = Listening::at(&address, &Descriptors::default())?;
                 let number = Token::try_from(self.listeners.len()).unwrap_or_default();
                 poller.add(&listening, FIRST_LISTENER + number, Readiness::IN)?;
                 self.listeners.push((listening, guest));

@@ -16,7 +16,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::backend::{Backend, Properties};
-use super::arguments::{check_id, child};
+use super::{
+    arguments::{check_id, child},
+    descriptors::numbered,
+};
 use crate::creation::chardev::{self, CHARDEVS};
 
 /// Before the path of a pseudo-terminal, where its stream says where the host's end is.
@@ -77,23 +80,22 @@ struct ChardevAdded {
     pty: Option<String>,
 }
 
-/// Puts a descriptor's number where the name is that `getfd` gave it, if one is. The number is that
-/// descriptor's for as long as this holds it.
+/// Puts a descriptor's number where the name is that `getfd` gave it, if one is. A number, given or
+/// put, is that descriptor's for as long as this holds it.
 fn name_descriptor(
     context: &CommandContext<'_>,
     properties: &mut Properties,
 ) -> Result<Option<Arc<OwnedFd>>, CommandError> {
-    let name = properties.iter_mut().find_map(|(property, value)| match value {
-        Given::Text(name) if *property == "fd" => Some(name),
-        _ => None,
-    });
-    let Some(name) = name.filter(|name| !name.starts_with(|first: char| first.is_ascii_digit()))
-    else {
+    let Some((_, value)) = properties.iter_mut().find(|(property, _)| *property == "fd") else {
         return Ok(None);
+    };
+    let is_number = |name: &&str| name.starts_with(|first: char| first.is_ascii_digit());
+    let Some(name) = value.as_text().filter(|name| !is_number(name)) else {
+        return Ok(numbered(context, value));
     };
     let descriptor = context.platform().descriptors().named(name);
     let descriptor = descriptor.map_err(|error| CommandError::caused(&error))?;
-    *name = descriptor.as_raw_fd().to_string();
+    *value = Given::Text(descriptor.as_raw_fd().to_string());
     Ok(Some(descriptor))
 }
 
@@ -247,6 +249,13 @@ mod tests {
                 "Parameter 'backend.data.colour' is unexpected",
             ),
             (file("new", json!({})), "Parameter 'backend.data.out' is missing"),
+            (
+                json!({"id": "new", "backend": {"type": "socket", "data": {
+                    "addr": {"type": "unix", "data": {"path": "/s"}}, "wait": true,
+                }}}),
+                "Parameter 'wait' expects 'false' for a VM that exists: its monitors would wait for \
+                 the first peer too",
+            ),
         ] {
             bench.refuses("chardev-add", &arguments, GenericError, text);
         }

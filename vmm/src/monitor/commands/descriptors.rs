@@ -1,11 +1,12 @@
 //! Descriptors that a client passes over its monitor's Unix socket: `getfd`, `closefd`, `add-fd`,
 //! `remove-fd`, `query-fdsets`.
 
-use std::os::fd::OwnedFd;
+use std::{os::fd::OwnedFd, sync::Arc};
 
 use device_model::{
     descriptors::{DescriptorError, DescriptorSet},
     monitor::{Command, CommandContext, CommandError, Nothing, register_command},
+    qom_core::{Given, PropertyType},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,18 @@ fn passed(context: &CommandContext<'_>) -> Result<OwnedFd, CommandError> {
     let monitor = context.monitor().and_then(|monitor| monitor.cast::<dyn Monitor>());
     let missing = || CommandError::generic("No file descriptor supplied via SCM_RIGHTS");
     monitor.and_then(|monitor| monitor.take_descriptor()).ok_or_else(missing)
+}
+
+/// The descriptor of a number that a client gives, if one passed and named it.
+pub(super) fn numbered(context: &CommandContext<'_>, value: &Given) -> Option<Arc<OwnedFd>> {
+    let number = match value {
+        Given::Text(number) => u32::from_text(number).ok(),
+        Given::Json(number) => {
+            let text = number.as_str().and_then(|number| u32::from_text(number).ok());
+            text.or_else(|| u32::try_from(number.as_u64()?).ok())
+        }
+    };
+    context.platform().descriptors().passed(number?)
 }
 
 fn refused(error: &DescriptorError) -> CommandError {

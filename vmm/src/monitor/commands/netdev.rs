@@ -12,7 +12,10 @@ use device_model::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::arguments::{Properties, check_id, child};
+use super::{
+    arguments::{Properties, check_id, child},
+    descriptors::numbered,
+};
 use crate::creation::netdev::{self, NETDEVS};
 
 /// `netdev_add`.
@@ -62,20 +65,26 @@ pub(in crate::monitor) fn add(
 /// The properties that number descriptors: one, or several with colons between them.
 const DESCRIPTORS: [&str; 4] = ["fd", "fds", "addr.str", "local.str"];
 
-/// Puts the numbers of descriptors where the names are that `getfd` gave them. A number is its
-/// descriptor's for as long as this holds it.
+/// Puts the numbers of descriptors where the names are that `getfd` gave them. A number, given or
+/// put, is its descriptor's for as long as this holds it.
 fn name_descriptors(
     context: &CommandContext<'_>,
     properties: &mut [(String, Given)],
 ) -> Result<Vec<Arc<OwnedFd>>, CommandError> {
     let mut named = Vec::new();
     for (property, value) in properties {
+        if !DESCRIPTORS.contains(&&**property) {
+            continue;
+        }
+        let Some(text) = value.as_text() else {
+            named.extend(numbered(context, value));
+            continue;
+        };
         let is_number = |name: &str| name.starts_with(|first: char| first.is_ascii_digit());
-        let text = value.as_text().filter(|_| DESCRIPTORS.contains(&&**property));
-        let Some(text) = text else { continue };
         let mut numbers = Vec::new();
         for name in text.split(':') {
             if name.is_empty() || is_number(name) {
+                named.extend(numbered(context, &Given::Text(name.to_owned())));
                 numbers.push(name.to_owned());
                 continue;
             }

@@ -140,7 +140,8 @@ backend! {
         /// Whether it listens; it does unless told.
         #[serde(default)]
         server: Option<bool>,
-        /// Whether a server waits for its first peer before anything else.
+        /// Whether a server waits for its first peer before anything else, which none may: monitors
+        /// would wait with it.
         #[serde(default)]
         wait: Option<bool>,
         /// Whether TCP sends each write at once.
@@ -304,7 +305,7 @@ impl Backend {
             }
             Self::Socket(socket) => {
                 let log = (socket.logfile.clone(), socket.logappend);
-                (socket.properties(), log.0, log.1)
+                (socket.properties()?, log.0, log.1)
             }
         };
         let log = given([("logfile", text(logfile)), ("logappend", json(logappend))]);
@@ -313,9 +314,17 @@ impl Backend {
 }
 
 impl Socket {
-    fn properties(self) -> Properties {
+    /// # Errors
+    /// If it waits for a peer: nothing else can change the VM meanwhile, nor end it.
+    fn properties(self) -> Result<Properties, CommandError> {
         // Unlike the option, the command makes a server that does not wait.
         let server = self.server.unwrap_or(true);
+        if server && self.wait == Some(true) {
+            return Err(CommandError::generic(
+                "Parameter 'wait' expects 'false' for a VM that exists: its monitors would wait for \
+                 the first peer too",
+            ));
+        }
         let wait = self.wait.or(server.then_some(false));
         let own = given([
             ("server", json(Some(server))),
@@ -329,7 +338,7 @@ impl Socket {
             ("tls-creds", text(self.tls_creds.map(user_object))),
             ("tls-authz", text(self.tls_authz.map(user_object))),
         ]);
-        self.addr.properties().into_iter().chain(own).collect()
+        Ok(self.addr.properties().into_iter().chain(own).collect())
     }
 }
 
@@ -399,9 +408,9 @@ mod tests {
             ),
             (
                 json!({"type": "socket", "data": {
-                    "addr": {"type": "fd", "data": {"str": "7"}}, "wait": true,
+                    "addr": {"type": "fd", "data": {"str": "7"}}, "wait": false,
                 }}),
-                "socket,fd=7,server=true,wait=true",
+                "socket,fd=7,server=true,wait=false",
             ),
             (
                 json!({"type": "socket", "data": {
@@ -413,6 +422,19 @@ mod tests {
             ),
         ] {
             assert_eq!(shown(backend), option);
+        }
+    }
+
+    #[test]
+    fn no_server_waits_for_its_first_peer() {
+        for server in [json!({}), json!({"server": true})] {
+            let mut data = server;
+            data["addr"] = json!({"type": "unix", "data": {"path": "/s"}});
+            data["wait"] = json!(true);
+            let socket = json!({"type": "socket", "data": data});
+            let socket: Backend = serde_json::from_value(socket).expect("it is well formed");
+            let error = socket.properties().unwrap_err();
+            assert!(error.to_string().starts_with("Parameter 'wait' expects 'false'"), "{error}");
         }
     }
 
