@@ -8,7 +8,11 @@ use std::{
     fs,
     io::ErrorKind,
     net::{Ipv4Addr, UdpSocket},
-    os::fd::{AsFd, AsRawFd},
+    os::{
+        fd::{AsFd, AsRawFd},
+        unix::fs::PermissionsExt,
+    },
+    path::Path,
     process::Command,
     sync::Arc,
     time::Duration,
@@ -22,6 +26,7 @@ use device_model::{
 };
 // For its types, which the linker would leave out otherwise.
 use devices as _;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tap_interface::{Kind, Tap};
 
 /// Set where a test is in its namespace.
@@ -364,6 +369,74 @@ fn programs_are_run_for_those_who_accept_that_alone() {
         let error = created.unwrap_err().to_string();
         assert!(error.contains("'/bin/false tap0' failed: exit status: 1"), "{error}");
         assert!(!exists("tap0"));
+    });
+}
+
+/// A machine under the policy that programs may be run under.
+fn accepting() -> Machine {
+    let accept = PolicyStatement::InsecureTypes(InsecureTypes::Accept);
+    Machine::with_policy(Policy::of(&[accept]))
+}
+
+/// A program that adds a line to a log: the word, and whether the interface is there.
+fn logger(folder: &Path, word: &str, exit: u8) -> String {
+    let (program, log) = (folder.join(word), folder.join("log"));
+    // The limit of the process that runs it is none of its own.
+    let text = format!(
+        "#!/bin/sh\nulimit -n 256\nip link show $1 >/dev/null && echo {word} $1 >> {}\nexit {exit}\n",
+        log.display()
+    );
+    fs::write(&program, text).unwrap();
+    fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    program.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_program_that_fails_is_undone_while_the_interface_is_there() {
+    isolated("a_program_that_fails_is_undone_while_the_interface_is_there", || {
+        let folder = tempfile::TempDir::new().unwrap();
+        let (script, downscript) =
+            (logger(folder.path(), "up", 3), logger(folder.path(), "down", 0));
+        let machine = accepting();
+        let properties = [("script", &*script), ("downscript", &downscript)];
+        let error = machine.create("netdev-tap", "no", &properties).unwrap_err().to_string();
+        assert!(error.contains(&format!("'{script} tap0' failed: exit status: 3")), "{error}");
+        let log = fs::read_to_string(folder.path().join("log")).unwrap();
+        assert_eq!(log, "up tap0\ndown tap0\n");
+        assert!(!exists("tap0"));
+    });
+}
+
+#[test]
+fn what_a_network_that_cannot_start_has_done_is_undone() {
+    isolated("what_a_network_that_cannot_start_has_done_is_undone", || {
+        let folder = tempfile::TempDir::new().unwrap();
+        let (script, downscript) =
+            (logger(folder.path(), "up", 0), logger(folder.path(), "down", 0));
+        let properties = [("script", &*script), ("downscript", &downscript)];
+        let machine = accepting();
+        let log = || fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+        // A shell needs some below the limit that it starts with.
+        let _held = [(); 20].map(|()| fs::File::open("/dev/null").unwrap());
+        let least = u64::try_from(fs::File::open("/dev/null").unwrap().as_raw_fd()).unwrap();
+        let limit = getrlimit(Resource::Nofile);
+        let mut failures = 0;
+        let object = (least..least + 64).find_map(|most| {
+            setrlimit(Resource::Nofile, Rlimit { current: Some(most), ..limit }).unwrap();
+            let created = machine.create("netdev-tap", "net", &properties);
+            setrlimit(Resource::Nofile, limit).unwrap();
+            let Ok(created) = created else {
+                failures += 1;
+                let (ups, downs) =
+                    (log().matches("up tap0").count(), log().matches("down").count());
+                assert_eq!(ups, downs, "with {most} descriptors");
+                return None;
+            };
+            created.objects.into_iter().next()
+        });
+        assert!(failures > 2, "each descriptor was missing once, not {failures}");
+        machine.remove(&object.expect("64 descriptors are enough"));
+        assert!(log().ends_with("up tap0\ndown tap0\n"), "{}", log());
     });
 }
 

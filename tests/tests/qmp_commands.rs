@@ -137,3 +137,18 @@ fn an_object_is_added_correctly_after_every_mistake_there_is_to_make() {
     client.execute("chardev-remove", json!({ "id": "c" }));
     client.execute("chardev-add", ringbuf);
 }
+
+#[test]
+fn what_is_written_to_a_ring_is_read_from_it_once_the_last_of_it() {
+    let mut vm =
+        Monitored::start(&format!("{NO_MACHINE} -chardev ringbuf,id=r,size=8 -chardev null,id=n"));
+    let client = &mut vm.qmp;
+    client.execute("ringbuf-write", json!({ "device": "r", "data": "0123456789" }));
+    let read = |size: u64| json!({ "device": "r", "size": size });
+    assert_eq!(client.execute("ringbuf-read", read(3)), "234");
+    let coded = json!({ "device": "r", "size": 100, "format": "base64" });
+    assert_eq!(client.execute("ringbuf-read", coded), "NTY3ODk=");
+    assert_eq!(client.execute("ringbuf-read", read(1)), "");
+    let (_, text) = client.refused("ringbuf-read", json!({ "device": "n", "size": 1 }));
+    assert_eq!(text, "'n' is not a ringbuf device");
+}

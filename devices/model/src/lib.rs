@@ -68,6 +68,7 @@ pub mod power_button;
 pub mod realize;
 pub mod realized;
 pub mod request;
+pub mod ring_buffer;
 pub mod rng_backend;
 pub mod secret;
 pub mod taint;
@@ -114,6 +115,7 @@ pub mod prelude {
         realize::{DeviceError, RealizeContext},
         realized::Realized,
         request::{VmRequest, VmRequests},
+        ring_buffer::RingBuffer,
         rng_backend::RngBackend,
         secret::{SecretBytes, SecretSource},
         throttle::Throttle,

@@ -31,6 +31,13 @@ pub fn matches(pattern: &str, text: &str) -> bool {
     }
 }
 
+/// Whether every text fits the pattern that is as long as its `?` are many: it has a `*`, and no
+/// letter that stands for itself.
+#[must_use]
+pub fn asks_for_no_letter(pattern: &str) -> bool {
+    pattern.contains('*') && pattern.chars().all(|letter| matches!(letter, '*' | '?'))
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};

@@ -12,13 +12,16 @@ use super::rules::{Decision, Rules};
 #[derive(Debug)]
 pub struct AuthzList {
     /// What becomes of those whom no rule is for
-    #[property(insecure_when(
-        lets_everybody_in,
-        reason = "it lets everybody in: 'policy' allows, and no rule denies"
+    #[property(insecure_if(
+        Decision::Allow,
+        reason = "it lets everybody in whom no rule keeps out, strangers included"
     ))]
     policy: Decision,
     /// Rules, each with match, policy (deny or allow) and format (exact or glob)
-    #[property]
+    #[property(insecure_when(
+        a_rule_lets_everybody_in,
+        reason = "a rule that allows fits every name, strangers' included"
+    ))]
     rules: Rules,
 }
 
@@ -30,8 +33,7 @@ impl Authz for AuthzList {
 
 impl UserCreatable for AuthzList {}
 
-fn lets_everybody_in(configuration: &Configuration<'_>) -> Result<bool, PlanError> {
-    let policy: Decision = configuration.get("policy")?;
-    let rules: Rules = configuration.get("rules")?;
-    Ok(policy == Decision::Allow && !rules.deny_anybody())
+/// Judges `rules`. Rules before that one may keep some out, but nobody who is unknown.
+fn a_rule_lets_everybody_in(configuration: &Configuration<'_>) -> Result<bool, PlanError> {
+    Ok(configuration.get::<Rules>("rules")?.let_everybody_in())
 }

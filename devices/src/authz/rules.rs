@@ -58,6 +58,11 @@ impl Rule {
             Format::Glob => glob::matches(&self.pattern, identity),
         }
     }
+
+    /// Whether it is for every identity, or for every one of some length or more.
+    fn is_for_everybody(&self) -> bool {
+        self.format == Format::Glob && glob::asks_for_no_letter(&self.pattern)
+    }
 }
 
 /// The rules of a list, of which the first that is for somebody decides.
@@ -76,10 +81,10 @@ impl Rules {
         first.map_or(otherwise, |rule| rule.policy)
     }
 
-    /// Whether any rule keeps anybody out.
+    /// Whether a rule lets everybody in, save those whom rules before it keep out.
     #[must_use]
-    pub fn deny_anybody(&self) -> bool {
-        self.0.iter().any(|rule| rule.policy == Decision::Deny)
+    pub fn let_everybody_in(&self) -> bool {
+        self.0.iter().any(|rule| rule.policy == Decision::Allow && rule.is_for_everybody())
     }
 }
 
@@ -158,6 +163,26 @@ mod tests {
         let longest = "x".repeat(LONGEST_IDENTITY);
         assert_eq!(rules.decide(&longest, Decision::Allow), Decision::Allow);
         assert_eq!(rules.decide(&(longest + "x"), Decision::Allow), Decision::Deny);
+    }
+
+    #[test]
+    fn a_rule_lets_everybody_in_that_allows_and_asks_for_no_letter() {
+        let lets = |pattern: &str, policy: &str, format: &str| {
+            let rule = json!({"match": pattern, "policy": policy, "format": format});
+            let eve = json!({"match": "CN=eve", "policy": "deny"});
+            rules(json!([eve, rule])).let_everybody_in()
+        };
+        for pattern in ["*", "**", "?*", "*?*"] {
+            assert!(lets(pattern, "allow", "glob"), "{pattern}");
+            assert!(
+                !lets(pattern, "deny", "glob") && !lets(pattern, "allow", "exact"),
+                "{pattern}"
+            );
+        }
+        for pattern in ["", "?", "????", "O=Example,*", "*x*"] {
+            assert!(!lets(pattern, "allow", "glob"), "{pattern}");
+        }
+        assert!(!Rules::default().let_everybody_in());
     }
 
     #[test]

@@ -13,8 +13,8 @@ const LARGEST: u64 = 1 << 30;
 
 /// Memory that keeps the last output
 ///
-/// A monitor's commands read it and write to it. The device gets no input.
-#[qom_type(secure, parent = Chardev, children = check)]
+/// A monitor's `ringbuf-read` takes it out, and `ringbuf-write` adds to it. The device gets no input.
+#[qom_type(secure, parent = Chardev, interfaces(RingBuffer), children = check)]
 #[derive(Debug)]
 pub struct ChardevRingbuf {
     /// Bytes that are kept, a power of two
@@ -36,24 +36,6 @@ fn check(configuration: &Configuration<'_>, _children: &mut Children) -> Result<
 }
 
 impl ChardevRingbuf {
-    /// Takes at most so many bytes out, the oldest first.
-    pub fn take(&self, count: usize) -> Vec<u8> {
-        let mut kept = self.kept.lock();
-        let count = count.min(kept.len());
-        kept.drain(..count).collect()
-    }
-
-    /// Puts bytes in, for which the oldest make room. They count as output.
-    pub fn put(&self, bytes: &[u8]) {
-        let size = usize::try_from(self.size.0).unwrap_or(usize::MAX);
-        let bytes = bytes.get(bytes.len().saturating_sub(size)..).unwrap_or_default();
-        let mut kept = self.kept.lock();
-        let excess = kept.len().saturating_add(bytes.len()).saturating_sub(size);
-        let excess = excess.min(kept.len());
-        kept.drain(..excess);
-        kept.extend(bytes);
-    }
-
     /// How many bytes are kept.
     pub fn len(&self) -> usize {
         self.kept.lock().len()
@@ -62,6 +44,24 @@ impl ChardevRingbuf {
     /// Whether none are kept.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl RingBuffer for ChardevRingbuf {
+    fn take(&self, count: usize) -> Vec<u8> {
+        let mut kept = self.kept.lock();
+        let count = count.min(kept.len());
+        kept.drain(..count).collect()
+    }
+
+    fn put(&self, bytes: &[u8]) {
+        let size = usize::try_from(self.size.0).unwrap_or(usize::MAX);
+        let bytes = bytes.get(bytes.len().saturating_sub(size)..).unwrap_or_default();
+        let mut kept = self.kept.lock();
+        let excess = kept.len().saturating_add(bytes.len()).saturating_sub(size);
+        let excess = excess.min(kept.len());
+        kept.drain(..excess);
+        kept.extend(bytes);
     }
 }
 

@@ -1,6 +1,6 @@
 //! `netdev-hubport`: a port of a hub, for a card or another network.
 
-use std::{fmt, io::IoSlice, sync::Arc};
+use std::{any::TypeId, fmt, io::IoSlice, sync::Arc};
 
 use device_model::{netdev::LONGEST_FRAME, prelude::*, qom_core::BoxedError};
 
@@ -34,7 +34,7 @@ pub struct NetdevHubport {
 /// announces no children.
 fn check(configuration: &Configuration<'_>, _children: &mut Children) -> Result<(), PlanError> {
     match configuration.linked("netdev")? {
-        Some(network) if network.class().name() == configuration.class().name() => {
+        Some(network) if network.class().type_id() == Some(TypeId::of::<NetdevHubport>()) => {
             let problem = "Parameter 'netdev' expects a network that is no port of a hub";
             Err(PlanError::refused("netdev", problem))
         }

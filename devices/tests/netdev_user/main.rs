@@ -389,19 +389,51 @@ fn to_reach_this_host_is_insecure() {
 }
 
 #[test]
+fn a_resolver_that_no_router_leads_to_is_insecure() {
+    let machine = Machine::new();
+    let refused = |properties: &[(&str, &str)]| {
+        machine.create("netdev-user", "net", properties).unwrap_err().to_string()
+    };
+    for resolver in [
+        "127.0.0.1:631",
+        "127.0.0.53",
+        "0.0.0.0:53",
+        "169.254.169.254:80",
+        "224.0.0.251:5353",
+        "[::1]:631",
+        "[::]:53",
+        "[::ffff:127.0.0.1]:631",
+        "[fe80::1]:53",
+        "[ff02::fb]:5353",
+    ] {
+        let error = refused(&[("resolver", resolver)]);
+        let verdict =
+            format!("'netdev-user.resolver' with value '{resolver}' is declared as insecure");
+        assert!(error.contains(&verdict), "{error}");
+    }
+    // That this host is reached by the gateway makes no other link a router's.
+    let error = refused(&[("host-loopback", "on"), ("resolver", "169.254.169.254:80")]);
+    assert!(error.contains("'netdev-user.resolver' with value"), "{error}");
+    assert_eq!(machine.paths(), [] as [&str; 0]);
+    for (name, resolver) in [("a", "198.51.100.77"), ("b", "198.51.100.77:5353")] {
+        machine.add("netdev-user", name, &[("resolver", resolver)]);
+    }
+    machine.add("netdev-user", "c", &[]);
+}
+
+#[test]
 fn datagrams_go_both_ways() {
     let scene = Scene::local(&[]);
     let mut guest = scene.guest();
     let server = UdpSocket::bind("127.0.0.1:0").unwrap();
-    server.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    server.set_nonblocking(true).unwrap();
     let port = server.local_addr().unwrap().port();
     let handle = guest.udp(5000);
     for length in [1, 1000, 1472] {
         let sent = pattern(length);
         guest.send_to(handle, (GATEWAY, port), &sent);
         let mut received = vec![0; 2000];
-        guest.idle(5);
-        let (read, from) = server.recv_from(&mut received).unwrap();
+        let (read, from) = guest.until("a datagram", |_| server.recv_from(&mut received).ok());
         assert!(received[..read] == sent);
         server.send_to(&received[..read], from).unwrap();
         let (answer, from) = guest.receive_from(handle);
@@ -413,15 +445,14 @@ fn datagrams_go_both_ways() {
 #[test]
 fn questions_for_names_are_passed_on() {
     let server = UdpSocket::bind("127.0.0.1:0").unwrap();
-    server.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    server.set_nonblocking(true).unwrap();
     let at = server.local_addr().unwrap().to_string();
-    let scene = Scene::new(&[("resolver", &at)]);
+    let scene = Scene::local(&[("resolver", &at)]);
     let mut guest = scene.guest();
     let handle = guest.udp(5000);
     guest.send_to(handle, (RESOLVER, 53), b"who is example?");
-    guest.idle(5);
     let mut question = [0; 64];
-    let (length, from) = server.recv_from(&mut question).unwrap();
+    let (length, from) = guest.until("a question", |_| server.recv_from(&mut question).ok());
     assert_eq!(&question[..length], b"who is example?");
     server.send_to(b"it is", from).unwrap();
     let (answer, from) = guest.receive_from(handle);
@@ -429,7 +460,6 @@ fn questions_for_names_are_passed_on() {
     // The server of names has nothing else.
     guest.send_to(handle, (RESOLVER, 54), b"and this?");
     guest.idle(20);
-    server.set_nonblocking(true).unwrap();
     assert!(server.recv(&mut question).is_err());
 }
 

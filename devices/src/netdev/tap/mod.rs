@@ -52,7 +52,7 @@ pub struct NetdevTap {
         )
     )]
     script: String,
-    /// Program that is run with the interface's name before it goes, or no
+    /// Program that is run with the interface's name before it goes, even if script failed, or no
     #[property(
         default = "no",
         insecure_when(
@@ -173,12 +173,14 @@ impl Netdev for NetdevTap {
         let taps = self.taps(&source, platform)?;
         let name = taps.first().map(|tap| tap.name().to_owned()).unwrap_or_default();
         let queues = u16::try_from(taps.len())?;
-        if let Some(script) = program(&self.script) {
-            run(script, &name)?;
-        }
         let shared = self.start(platform, taps)?;
         let opened_by_name = matches!(source, Source::Opened(..));
-        *self.open.lock() = Some(Opened { shared, name, queues, opened_by_name });
+        *self.open.lock() = Some(Opened { shared, name: name.clone(), queues, opened_by_name });
+        // Last, so that nothing else can fail once it has run. If it fails itself, it may have done
+        // half of its work, which is undone like the whole.
+        if let Some(script) = program(&self.script) {
+            run(script, &name).inspect_err(|_| self.close())?;
+        }
         self.port.set_link(true);
         Ok(())
     }

@@ -118,7 +118,7 @@ impl Reach {
             Destination::Resolver if to.port() == 53 => {
                 return self.resolver.or_else(host_resolver);
             }
-            Destination::Outside(address) if self.own_host || !is_own(address) => address,
+            Destination::Outside(address) if self.own_host || !is_own(address.into()) => address,
             _ => return None,
         };
         Some((outside, to.port()).into())

@@ -46,8 +46,12 @@ pub struct NetdevUser {
     /// First of the 16 addresses that are leased; the network's fifteenth if none
     #[property]
     dhcpstart: Option<String>,
-    /// Server that questions for names are passed on to, as ADDRESS[:PORT]; the host's if none
-    #[property]
+    /// Server that questions for names are passed on to, as ADDRESS[:PORT]; the host's if none, even one
+    /// on this host
+    #[property(insecure_when(
+        settings::resolver_is_none_of_a_routers,
+        reason = "the guest reaches by it what no router passes on: this host, or one link alone"
+    ))]
     resolver: Option<String>,
     /// Whether the guest reaches nothing but the gateway; forwarded ports are reached all the same
     #[property]

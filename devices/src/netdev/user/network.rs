@@ -2,7 +2,7 @@
 
 use std::{
     io::ErrorKind,
-    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
 };
 
 /// The addresses of a network.
@@ -83,7 +83,7 @@ impl Network {
 
 /// Whether a router passes on what is sent to an address (RFC 6890, section 2.2.2, whose addresses
 /// for documentation and the like lead nowhere by themselves).
-fn is_forwarded(address: Ipv4Addr) -> bool {
+pub(super) fn is_forwarded(address: Ipv4Addr) -> bool {
     let [first, ..] = address.octets();
     // "This host on this network", and those reserved for the future with the broadcast address.
     let special = first == 0 || first >= 240;
@@ -93,7 +93,7 @@ fn is_forwarded(address: Ipv4Addr) -> bool {
 /// Whether an address is one of this host's own, so that whatever listens here takes whoever comes
 /// from it for somebody local. True too if that can't be told, as on a host that lets anybody bind to
 /// any address (`net.ipv4.ip_nonlocal_bind`).
-pub(super) fn is_own(address: Ipv4Addr) -> bool {
+pub(super) fn is_own(address: IpAddr) -> bool {
     // Nobody is told, and nothing comes: it is closed at once. The kernel binds to its own addresses
     // alone, and knows more of them than an interface's first.
     match UdpSocket::bind((address, 0)) {
@@ -165,9 +165,9 @@ mod tests {
 
     #[test]
     fn this_host_knows_its_own_addresses() {
-        assert!(is_own(Ipv4Addr::LOCALHOST) && is_own(Ipv4Addr::new(127, 9, 9, 9)));
+        assert!(is_own(Ipv4Addr::LOCALHOST.into()) && is_own([127, 9, 9, 9].into()));
         // Of a network for documentation (RFC 5737), which no host is in.
-        assert!(!is_own(Ipv4Addr::new(198, 51, 100, 77)));
+        assert!(!is_own([198, 51, 100, 77].into()));
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! The properties of a user-mode network, and what they mean together.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use device_model::prelude::*;
 
-use super::{forward::HostForwards, network::Network};
+use super::{
+    forward::HostForwards,
+    network::{self, Network},
+};
 
 /// The properties that make the addresses.
 #[derive(Debug)]
@@ -91,6 +94,23 @@ impl Settings {
         let wrong = || refused("resolver", "an address with or without a port", text);
         address.map(Some).ok_or_else(wrong)
     }
+}
+
+/// Judges `resolver`: its port is any, and what listens there hears from this host, not from a guest.
+/// That services of this host do is what `host-loopback` states already.
+pub(super) fn resolver_is_none_of_a_routers(
+    configuration: &Configuration<'_>,
+) -> Result<bool, PlanError> {
+    let Some(resolver) = Settings::of(configuration)?.resolver()? else { return Ok(false) };
+    let address = resolver.ip().to_canonical();
+    if address.is_unspecified() || address.is_loopback() || network::is_own(address) {
+        return Ok(!configuration.get::<bool>("host-loopback")?);
+    }
+    Ok(match address {
+        IpAddr::V4(address) => !network::is_forwarded(address),
+        // Those of one link (RFC 4291, section 2.5.6), and groups.
+        IpAddr::V6(address) => address.is_unicast_link_local() || address.is_multicast(),
+    })
 }
 
 /// Refuses a configuration that means nothing. It announces no children.

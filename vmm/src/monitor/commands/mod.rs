@@ -10,6 +10,7 @@ mod machine;
 pub(in crate::monitor) mod netdev;
 mod objects;
 mod qom;
+mod ring_buffer;
 mod run;
 mod security;
 mod standing;

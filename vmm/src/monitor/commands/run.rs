@@ -2,6 +2,7 @@
 
 use device_model::{
     control::{Order, RunState},
+    event_loop_base::EventLoopBase,
     monitor::{Command, CommandContext, CommandError, Nothing, register_command},
     qom_core::Obj,
 };
@@ -287,7 +288,8 @@ impl Command for QueryIothreads {
         };
         let objects = context.tree().root().child(object::OBJECTS.trim_start_matches('/'));
         let objects = objects.map(|objects| objects.children()).unwrap_or_default();
-        let threads = objects.into_iter().filter(|(_, object)| object.class().is_a("iothread"));
+        let threads =
+            objects.into_iter().filter(|(_, object)| object.cast::<dyn EventLoopBase>().is_some());
         let info = |(id, object): (_, Obj)| IothreadInfo {
             id,
             thread_id: number(&object, "thread-id"),
@@ -382,10 +384,40 @@ register_command!(QueryCommandLineOptions);
 
 #[cfg(test)]
 mod tests {
-    use device_model::{control::Order, monitor::ErrorClass::GenericError};
+    use std::sync::Arc;
+
+    use device_model::{control::Order, monitor::ErrorClass::GenericError, prelude::*};
     use serde_json::json;
 
     use super::super::testing::Bench;
+
+    /// Loop of a kind of its own
+    #[qom_type(secure, parent = EventLoopBase, interfaces(UserCreatable))]
+    struct TestLoop {
+        /// Number of its thread
+        #[property(name = "thread-id", default = 7)]
+        thread_id: i64,
+    }
+
+    impl EventLoopBase for TestLoop {
+        fn events(&self) -> Option<Arc<EventLoop>> {
+            None
+        }
+    }
+
+    impl UserCreatable for TestLoop {}
+
+    #[test]
+    fn whatever_offers_a_loop_is_among_the_threads() {
+        let bench = Bench::new();
+        bench.ok("object-add", json!({"qom-type": "test-loop", "id": "l0"}));
+        bench.ok("object-add", json!({"qom-type": "test-backend", "id": "b0", "size": 1}));
+        let told = json!([{
+            "id": "l0", "thread-id": 7, "poll-max-ns": 0, "poll-grow": 0, "poll-shrink": 0,
+            "aio-max-batch": 0,
+        }]);
+        assert_eq!(bench.ok("query-iothreads", json!({})), told);
+    }
 
     #[test]
     fn orders_reach_the_vm_and_its_status_follows() {
