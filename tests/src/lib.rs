@@ -18,6 +18,7 @@ mod running;
 mod scratch;
 pub mod terminal;
 pub mod virtio;
+pub mod virtio_guest;
 mod vmm;
 
 pub use finished::Finished;
