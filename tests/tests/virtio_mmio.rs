@@ -476,7 +476,7 @@ fn a_device_without_a_place_is_refused() {
     for (options, why) in [
         (&*none_left, "No 'virtio-bus' bus found for device 'virtio-rng-device'"),
         ("-device virtio-rng-device,bus=virtio-mmio-bus.8", "Bus 'virtio-mmio-bus.8' not found"),
-        ("-device virtio-rng-device,bus=isa.0", "Bus 'isa.0' not found"),
+        ("-device virtio-rng-device,bus=isa.0", "Device 'virtio-rng-device' can't go on ISA bus"),
         (
             "-device virtio-rng-device,id=a -device virtio-rng-device,bus=virtio-mmio-bus.0",
             "Bus 'virtio-mmio-bus.0' is full: '/machine/peripheral/a' (type 'virtio-rng-device') \

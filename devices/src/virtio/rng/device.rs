@@ -3,7 +3,6 @@
 use std::{io, sync::Arc, time::Duration};
 
 use device_model::{
-    clock::Clock,
     prelude::*,
     rng_backend::RngBackend,
     virtio::{VirtioDevice, VirtioDriver, spec::device_id},
@@ -33,7 +32,8 @@ pub struct VirtioRngDevice {
     /// The period, in milliseconds
     #[property(default = 65_536, range = 1..=u32::MAX)]
     period: u32,
-    source: Realized<(Arc<dyn RngBackend>, Clock)>,
+    source: Realized<Arc<dyn RngBackend>>,
+    limit: Realized<Arc<Limit>>,
     work: Realized<Arc<Work>>,
 }
 
@@ -45,17 +45,31 @@ fn children(config: &Configuration<'_>, children: &mut Children) -> Result<(), P
     Ok(())
 }
 
+impl VirtioRngDevice {
+    /// A period is over.
+    fn renew(&self) {
+        self.limit.with(|limit| limit.renew());
+        self.work.with(|work| work.go_on());
+    }
+}
+
 impl Device for VirtioRngDevice {
     fn realize(&self, cx: &mut RealizeContext<'_>) -> Result<(), DeviceError> {
         let own = || cx.object().child(DEFAULT_BACKEND)?.cast::<dyn RngBackend>();
         let backend = self.rng.get().cloned().or_else(own);
         let backend = backend.ok_or(DeviceError::Missing("source of random numbers"))?;
-        self.source.set((backend, cx.clock().clone()));
+        self.source.set(backend);
+        if self.max_bytes < UNLIMITED {
+            let (period, timer) =
+                (Duration::from_millis(self.period.into()), cx.timer(self, Self::renew)?);
+            self.limit.set(Arc::new(Limit::new(self.max_bytes, period, timer)));
+        }
         cx.plug_virtio(self)
     }
 
     fn unrealize(&self) {
         self.source.clear();
+        self.limit.clear();
     }
 }
 
@@ -74,19 +88,13 @@ impl VirtioDevice for VirtioRngDevice {
 
     fn start(&self, driver: VirtioDriver) -> io::Result<()> {
         let source = self.source.get().ok_or(io::ErrorKind::NotConnected)?;
-        let (backend, clock) = &*source;
-        let limit = (self.max_bytes < UNLIMITED).then(|| Limit {
-            bytes: self.max_bytes,
-            period: Duration::from_millis(self.period.into()),
-        });
-        self.work.set(Work::new(driver, &**backend, clock, limit)?);
+        let limit = self.limit.with(Arc::clone);
+        self.work.set(Arc::new(Work::new(driver, &**source, limit)?));
         Ok(())
     }
 
     fn notified(&self, _queue: u16) {
-        if let Some(work) = self.work.get() {
-            work.serve();
-        }
+        self.work.with(Work::serve);
     }
 
     fn stop(&self) {

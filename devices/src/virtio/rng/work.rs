@@ -1,13 +1,9 @@
 //! The device at work for one driver: one request at a time, within the quota.
 
-use std::{
-    io,
-    sync::{Arc, OnceLock, Weak},
-    time::Duration,
-};
+use std::{io, sync::Arc, time::Duration};
 
 use device_model::{
-    clock::{Clock, Timer},
+    clock::Timer,
     prelude::Mutex,
     rng_backend::{EntropyError, EntropySource, MOST_ENTROPY, RngBackend},
     virtio::{Chain, VirtioDriver},
@@ -22,54 +18,57 @@ pub(super) const QUEUE: u16 = 0;
 /// loop.
 const IN_ONE_GO: usize = 64;
 
-/// What a device is to give in a period.
-#[derive(Clone, Copy, Debug)]
+/// What a device may give in a period, whatever its driver does: a reset begins no new one.
 pub(super) struct Limit {
-    pub(super) bytes: u64,
-    pub(super) period: Duration,
+    quota: Mutex<Quota>,
+    period: Duration,
+    /// Expires at the period's end.
+    timer: Timer,
+}
+
+impl Limit {
+    pub(super) fn new(bytes: u64, period: Duration, timer: Timer) -> Self {
+        Self { quota: Mutex::new(Quota::new(bytes)), period, timer }
+    }
+
+    fn left(&self) -> usize {
+        usize::try_from(self.quota.lock().left()).unwrap_or(usize::MAX)
+    }
+
+    fn take(&self, bytes: usize) {
+        if self.quota.lock().take(u64::try_from(bytes).unwrap_or(u64::MAX)) {
+            self.timer.set(Some(self.period));
+        }
+    }
+
+    /// The period is over.
+    pub(super) fn renew(&self) {
+        self.quota.lock().renew();
+    }
 }
 
 /// A driver, and the source of its random numbers.
 pub(super) struct Work {
     driver: VirtioDriver,
     source: Box<dyn EntropySource>,
-    progress: Mutex<Progress>,
-    limit: Option<(Limit, OnceLock<Timer>)>,
-}
-
-struct Progress {
     /// A request waits for its answer.
-    is_asking: bool,
-    quota: Quota,
+    is_asking: Mutex<bool>,
+    limit: Option<Arc<Limit>>,
 }
 
 impl Work {
     pub(super) fn new(
         driver: VirtioDriver,
         backend: &dyn RngBackend,
-        clock: &Clock,
-        limit: Option<Limit>,
-    ) -> io::Result<Arc<Self>> {
+        limit: Option<Arc<Limit>>,
+    ) -> io::Result<Self> {
         let source = backend.open(driver.events())?;
-        let quota = Quota::new(limit.map_or(u64::MAX, |limit| limit.bytes));
-        let this = Arc::new(Self {
-            driver,
-            source,
-            progress: Mutex::new(Progress { is_asking: false, quota }),
-            limit: limit.map(|limit| (limit, OnceLock::new())),
-        });
-        if let Some((_, slot)) = &this.limit {
-            let work: Weak<Self> = Arc::downgrade(&this);
-            let timer = clock.timer(this.driver.events(), move || {
-                if let Some(work) = work.upgrade() {
-                    work.progress.lock().quota.renew();
-                    work.driver.notify(QUEUE);
-                }
-            })?;
-            // Nobody else has it yet.
-            let _ = slot.set(timer);
-        }
-        Ok(this)
+        Ok(Self { driver, source, is_asking: Mutex::new(false), limit })
+    }
+
+    /// Goes on with what had to wait, on the thread of the driver's loop.
+    pub(super) fn go_on(&self) {
+        self.driver.notify(QUEUE);
     }
 
     /// Asks for the bytes of the next chain, unless it has to wait.
@@ -77,15 +76,15 @@ impl Work {
         let Some(queue) = self.driver.queue(QUEUE) else { return };
         for _ in 0..IN_ONE_GO {
             let (chain, count) = {
-                let mut progress = self.progress.lock();
-                let left = usize::try_from(progress.quota.left()).unwrap_or(usize::MAX);
-                if progress.is_asking || left == 0 {
+                let mut is_asking = self.is_asking.lock();
+                let left = self.limit.as_ref().map_or(usize::MAX, |limit| limit.left());
+                if *is_asking || left == 0 {
                     return;
                 }
                 let Some(chain) = queue.pop() else { return };
                 let room = usize::try_from(chain.writable_length()).unwrap_or(usize::MAX);
                 let count = room.min(left).min(MOST_ENTROPY);
-                progress.is_asking = count > 0;
+                *is_asking = count > 0;
                 (chain, count)
             };
             if count > 0 {
@@ -94,7 +93,7 @@ impl Work {
             queue.push(&chain, 0);
             queue.signal();
         }
-        self.driver.notify(QUEUE);
+        self.go_on();
     }
 
     fn ask(self: &Arc<Self>, chain: Chain, count: usize) {
@@ -118,15 +117,10 @@ impl Work {
         };
         let given = queue.finish(chain, |buffers| buffers.write(bytes)).unwrap_or(0);
         queue.signal();
-        let mut progress = self.progress.lock();
-        progress.is_asking = false;
-        if progress.quota.take(u64::try_from(given).unwrap_or(u64::MAX))
-            && let Some((limit, timer)) = &self.limit
-            && let Some(timer) = timer.get()
-        {
-            timer.set(Some(limit.period));
+        if let Some(limit) = &self.limit {
+            limit.take(given);
         }
-        drop(progress);
-        self.driver.notify(QUEUE);
+        *self.is_asking.lock() = false;
+        self.go_on();
     }
 }
