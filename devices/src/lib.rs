@@ -3,9 +3,9 @@
 //! There is no list of them: each registers itself when it is linked. Each has a folder: `spec`
 //! names the registers and bits and says where they come from, the behaviour is a plain struct that
 //! knows nothing of KVM, buses or other devices, `device` makes a type of it that can be created
-//! and claims its place in a machine, and `mod` joins them. What devices link to is in [`authz`],
-//! [`block`], [`chardev`], [`iothread`], [`memory_backend`], [`netdev`], [`rng`], [`secret`],
-//! [`throttle`] and [`tls`].
+//! and claims its place in a machine, and `mod` joins them. Virtio devices, which have no registers
+//! of their own, are in [`virtio`]. What devices link to is in [`authz`], [`block`], [`chardev`],
+//! [`iothread`], [`memory_backend`], [`netdev`], [`rng`], [`secret`], [`throttle`] and [`tls`].
 //!
 //! A model is given accesses and answers with values and effects:
 //!
@@ -45,3 +45,4 @@ pub mod secret;
 pub mod serial;
 pub mod throttle;
 pub mod tls;
+pub mod virtio;

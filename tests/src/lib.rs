@@ -3,7 +3,7 @@
 //! This is what the tests share: programs to start, [`Vmm`] to start one with, what came of it
 //! ([`Running`], [`Finished`]), files that a test makes ([`Scratch`]), guests of a few instructions
 //! ([`guest`]) and clients: of monitors ([`qmp`]), and one that drives devices without a guest
-//! ([`qtest`]).
+//! ([`qtest`]), with a driver of virtio devices over it ([`virtio`]).
 
 #![forbid(unsafe_code)]
 
@@ -17,6 +17,8 @@ pub mod qtest;
 mod running;
 mod scratch;
 pub mod terminal;
+pub mod virtio;
+pub mod virtio_guest;
 mod vmm;
 
 pub use finished::Finished;

@@ -12,7 +12,7 @@ const CHECKS: [&str; 6] = [
 ];
 
 /// Path, type, boundary and crate of each object of the machine that the demo builds.
-const OBJECTS: [(&str, &str, &str, &str); 20] = [
+const OBJECTS: [(&str, &str, &str, &str); 28] = [
     ("/", "container", "none", "qom-core"),
     ("/accel", "kvm-accel", "guest", "vmm"),
     ("/chardevs", "container", "none", "qom-core"),
@@ -33,6 +33,14 @@ const OBJECTS: [(&str, &str, &str, &str); 20] = [
     ("/machine/unattached/kvmclock", "kvmclock", "guest", "vmm"),
     ("/machine/unattached/rtc", "mc146818rtc", "guest", "devices"),
     ("/machine/unattached/serial0", "isa-serial", "guest", "devices"),
+    ("/machine/unattached/virtio-mmio[0]", "virtio-mmio", "guest", "devices"),
+    ("/machine/unattached/virtio-mmio[1]", "virtio-mmio", "guest", "devices"),
+    ("/machine/unattached/virtio-mmio[2]", "virtio-mmio", "guest", "devices"),
+    ("/machine/unattached/virtio-mmio[3]", "virtio-mmio", "guest", "devices"),
+    ("/machine/unattached/virtio-mmio[4]", "virtio-mmio", "guest", "devices"),
+    ("/machine/unattached/virtio-mmio[5]", "virtio-mmio", "guest", "devices"),
+    ("/machine/unattached/virtio-mmio[6]", "virtio-mmio", "guest", "devices"),
+    ("/machine/unattached/virtio-mmio[7]", "virtio-mmio", "guest", "devices"),
 ];
 
 /// The lines of `text` from the one after `from` to the one before `to`, but empty ones.

@@ -57,6 +57,7 @@ pub mod clock;
 pub mod control;
 pub mod descriptors;
 pub mod device;
+pub mod doorbell;
 pub mod event_loop;
 pub mod event_loop_base;
 pub mod interrupt;
@@ -76,6 +77,7 @@ pub mod taint;
 pub mod testing;
 pub mod throttle;
 pub mod user_creatable;
+pub mod virtio;
 
 pub use qom_core;
 

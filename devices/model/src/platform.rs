@@ -17,11 +17,13 @@ use crate::{
     chardev::{Chardev, ChardevFrontend, Frontend},
     clock::Clock,
     descriptors::{self, Descriptors, OpenedFile},
+    doorbell::Doorbells,
     event_loop::EventLoop,
     interrupt::{InterruptController, InterruptLine, LineError, LineTap, LineWatcher, MsiSink},
     monitor::{Event, EventListener, Occurrence},
     netdev::{Netdev, NetdevPeer, PeerHandle},
     request::VmRequests,
+    virtio::{VirtioBusError, VirtioBuses},
 };
 
 /// The guest's memory.
@@ -152,6 +154,8 @@ pub struct Platform {
     memory: OnceLock<Arc<GuestMemory>>,
     interrupts: Mutex<Option<Obj>>,
     msi: Mutex<Option<Obj>>,
+    doorbells: Mutex<Option<Obj>>,
+    virtio_buses: VirtioBuses,
     /// Lines, with the devices whose they are.
     lines: Mutex<Vec<(InterruptLine, Obj)>>,
     line_tap: Arc<LineTap>,
@@ -178,6 +182,8 @@ impl Platform {
             memory: OnceLock::new(),
             interrupts: Mutex::default(),
             msi: Mutex::default(),
+            doorbells: Mutex::default(),
+            virtio_buses: VirtioBuses::default(),
             lines: Mutex::default(),
             line_tap: Arc::default(),
             clock: OnceLock::new(),
@@ -264,6 +270,45 @@ impl Platform {
     /// If there is one, or the object is no [`MsiSink`], another tree's, or has left its tree.
     pub fn set_msi(&self, sink: &Obj) -> Result<(), RoleError> {
         self.give("a sink of messages", &self.msi, sink, sink.is::<dyn MsiSink>())
+    }
+
+    /// What turns a guest's writes into events; none where all reach registers.
+    #[must_use]
+    pub fn doorbells(&self) -> Option<Arc<dyn Doorbells>> {
+        self.doorbells.lock().as_ref()?.cast::<dyn Doorbells>()
+    }
+
+    /// Makes an object the one that turns a guest's writes into events, until it is released.
+    ///
+    /// # Errors
+    /// If there is one, or the object has no [`Doorbells`], is another tree's, or has left its tree.
+    pub fn set_doorbells(&self, object: &Obj) -> Result<(), RoleError> {
+        self.give("doorbells", &self.doorbells, object, object.is::<dyn Doorbells>())
+    }
+
+    /// Lets a transport offer a bus of that name to one virtio device, until it is released.
+    ///
+    /// # Errors
+    /// If there is a bus of that name, or the object is no transport, another tree's, or has left its
+    /// tree.
+    pub fn offer_virtio_bus(&self, transport: &Obj, name: String) -> Result<(), VirtioBusError> {
+        self.virtio_buses.offer(self.tree, transport, name)
+    }
+
+    /// Gives a virtio device its place on the bus that it names, or on the first that is free, until
+    /// it is released.
+    ///
+    /// # Errors
+    /// If there is no such bus or none is free, or the object is no virtio device, another tree's, or
+    /// has left its tree.
+    pub fn plug_virtio(&self, device: &Obj) -> Result<(), VirtioBusError> {
+        self.virtio_buses.plug(self.tree, device)
+    }
+
+    /// The names of the buses of virtio devices, each with the device that stands on it.
+    #[must_use]
+    pub fn virtio_buses(&self) -> Vec<(String, Option<Obj>)> {
+        self.virtio_buses.list()
     }
 
     fn give(
@@ -464,7 +509,8 @@ impl Platform {
         for (line, _) in lines {
             line.cut();
         }
-        for role in [&self.interrupts, &self.msi] {
+        self.virtio_buses.release(device);
+        for role in [&self.interrupts, &self.msi, &self.doorbells] {
             role.lock().take_if(|holder| of_device(holder));
         }
     }

@@ -20,6 +20,7 @@ use crate::{
     platform::{ConnectError, GuestMemory, Platform, RoleError},
     request::VmRequests,
     user_creatable::UserCreatable,
+    virtio::{VirtioBusError, VirtioDevice},
 };
 
 /// Why a device could not be realized.
@@ -38,6 +39,9 @@ pub enum DeviceError {
     /// Something that only some machines have.
     #[error("the machine has no {0}")]
     Missing(&'static str),
+    /// Its bus.
+    #[error(transparent)]
+    Bus(#[from] VirtioBusError),
     /// Its backend.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -152,6 +156,24 @@ impl<'a> RealizeContext<'a> {
     /// If the machine has nothing that does.
     pub fn msi(&self) -> Result<Arc<dyn MsiSink>, DeviceError> {
         self.platform.msi().ok_or(DeviceError::Missing("message-signalled interrupts"))
+    }
+
+    /// Gives the device its place on a virtio bus: `cx.plug_virtio(self)?`. The guest may reach it
+    /// from here on, so that this comes last.
+    ///
+    /// # Errors
+    /// If the bus that it names is not there or taken, or none is free.
+    pub fn plug_virtio<T: VirtioDevice>(&mut self, device: &T) -> Result<(), DeviceError> {
+        self.this(device)?;
+        Ok(self.platform.plug_virtio(self.object)?)
+    }
+
+    /// Offers a bus of that name to one virtio device, as a transport does.
+    ///
+    /// # Errors
+    /// If there is a bus of that name.
+    pub fn offer_virtio_bus(&mut self, name: String) -> Result<(), DeviceError> {
+        Ok(self.platform.offer_virtio_bus(self.object, name)?)
     }
 
     /// The guest's memory.

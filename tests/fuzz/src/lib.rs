@@ -9,6 +9,7 @@ mod board;
 pub mod coverage;
 mod input;
 mod targets;
+mod virtio;
 
 // For their types, which the linker would leave out otherwise.
 use devices as _;

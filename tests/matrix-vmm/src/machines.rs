@@ -6,7 +6,7 @@ use device_model::{
 };
 use vmm::{
     boot::entry::Entry,
-    machine::{Machine, MachineClass},
+    machine::{Buses, Machine, MachineClass},
 };
 
 use crate::{in_each_status, with_each_feature};
@@ -16,7 +16,7 @@ static CLASS: MachineClass = MachineClass {
     runs_guest: false,
     has_serial: false,
     max_cpus: 0,
-    buses: &["ISA"],
+    buses: &[Buses::ISA],
 };
 
 fn containers(_: &Configuration<'_>, children: &mut Children) -> Result<(), PlanError> {

@@ -63,13 +63,23 @@ pub const GED_SLEEP_STATUS: u64 = GED + 1;
 pub const GED_RESET: u64 = GED + 2;
 /// First virtio-mmio transport.
 pub const VIRTIO_MMIO: u64 = 0xfeb0_0000;
-/// Bytes between two virtio-mmio transports. Registers and configuration take 0x200 (virtio 1.2,
-/// section 4.2.2); a page each lets a guest map them apart.
-pub const VIRTIO_MMIO_STRIDE: u64 = 0x1000;
+/// Bytes of a virtio-mmio transport, registers and configuration (virtio 1.2, section 4.2.2). The next
+/// follows it at once, as on QEMU's board.
+pub const VIRTIO_MMIO_STRIDE: u64 = 0x200;
+/// How many virtio-mmio transports there are.
+pub const VIRTIO_MMIO_COUNT: u32 = 8;
+/// Interrupt of the first virtio-mmio transport; those of the others follow.
+pub const VIRTIO_MMIO_GSI: u32 = 16;
 /// I/O interrupt controller.
 pub const IOAPIC: u32 = 0xfec0_0000;
 /// Local interrupt controllers, at the address they have after reset.
 pub const LAPIC: u32 = 0xfee0_0000;
+
+/// Where a virtio-mmio transport is, by its number.
+#[must_use]
+pub fn virtio_mmio(index: u32) -> u64 {
+    VIRTIO_MMIO + u64::from(index) * VIRTIO_MMIO_STRIDE
+}
 
 /// A RAM size that the board cannot place.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]

@@ -7,11 +7,11 @@ use std::sync::{
 
 use device_model::{
     device::{Device, Plug},
-    qom_core::{Class, ClassType, Registry, Request, Suggestion},
+    qom_core::{Class, ClassType, Given, Registry, Request, Suggestion},
 };
 use thiserror::Error;
 
-use crate::machine::MachineClass;
+use crate::machine::{Buses, MachineClass};
 
 /// Where devices stand that have an id.
 pub const PERIPHERAL: &str = "/machine/peripheral";
@@ -61,9 +61,15 @@ pub enum BusError {
     },
 }
 
-/// What the only bus of a kind is called.
-pub fn bus_name(kind: &str) -> String {
-    format!("{}.0", kind.to_ascii_lowercase())
+/// The buses of a machine of that class.
+fn buses(machine: &Class) -> &'static [Buses] {
+    machine.data::<MachineClass>().map(|machine| machine.buses).unwrap_or_default()
+}
+
+/// What the first bus of a kind is called that a machine of that class has.
+pub fn first_bus(machine: &Class, kind: &str) -> Option<String> {
+    let buses = buses(machine).iter().find(|buses| buses.kind == kind)?;
+    buses.names().next()
 }
 
 /// Checks that a machine of that class has the bus of that name, if one is given, and a bus on which
@@ -77,20 +83,34 @@ pub fn check_bus(
     plug: &Plug,
     name: Option<&str>,
 ) -> Result<(), BusError> {
-    let buses = machine.data::<MachineClass>().map(|machine| machine.buses).unwrap_or_default();
+    let buses = buses(machine);
     let driver = || driver.to_owned();
     match (name, plug.bus) {
         (Some(name), kind) => {
-            let named = buses.iter().find(|bus| bus_name(bus) == name);
-            match named.copied().ok_or_else(|| BusError::Unknown(name.to_owned()))? {
+            let named = buses.iter().find(|buses| buses.names().any(|there| there == name));
+            match named.ok_or_else(|| BusError::Unknown(name.to_owned()))?.kind {
                 found if kind == Some(found) => Ok(()),
                 kind => Err(BusError::Unfit { driver: driver(), kind }),
             }
         }
-        (None, Some(kind)) if !buses.contains(&kind) => {
+        (None, Some(kind)) if !buses.iter().any(|buses| buses.kind == kind) => {
             Err(BusError::Missing { driver: driver(), kind })
         }
         (None, _) => Ok(()),
+    }
+}
+
+/// Whether the bus that a user names for a device of that class is a property of the device, which
+/// finds it by that: where there are several of its kind.
+pub fn finds_bus(class: &Class) -> bool {
+    class.property("bus").is_some()
+}
+
+/// The request for a device of that class that is to stand on that bus.
+pub fn on_bus(request: Request, class: &Class, bus: Option<String>) -> Request {
+    match bus.filter(|_| finds_bus(class)) {
+        Some(bus) => request.set("bus", Given::Json(bus.into())),
+        None => request,
     }
 }
 
@@ -155,16 +175,21 @@ mod tests {
     fn a_device_stands_on_a_bus_of_its_kind_that_the_machine_has() {
         let registry = Registry::global().expect("the types fit together");
         let machine = registry.class("microvm-machine").expect("it is one of ours");
-        let (isa, pci) = (Some("ISA"), Some("PCI"));
+        let (isa, pci, virtio) = (Some("ISA"), Some("PCI"), Some("virtio-bus"));
         let told = |bus, name| {
             let plug = Plug { bus, hotpluggable: false };
             check_bus(machine, "d", &plug, name).map_err(|error| error.to_string())
         };
-        for good in [(isa, None), (isa, Some("isa.0")), (None, None)] {
+        for good in
+            [(isa, None), (isa, Some("isa.0")), (None, None), (virtio, Some("virtio-mmio-bus.7"))]
+        {
             assert_eq!(told(good.0, good.1), Ok(()), "{good:?}");
         }
         for (bus, name, why) in [
             (isa, Some("isa.1"), "Bus 'isa.1' not found"),
+            (virtio, Some("virtio-mmio-bus.8"), "Bus 'virtio-mmio-bus.8' not found"),
+            (virtio, Some("isa.0"), "Device 'd' can't go on ISA bus"),
+            (isa, Some("virtio-mmio-bus.0"), "Device 'd' can't go on virtio-bus bus"),
             (None, Some(""), "Bus '' not found"),
             (pci, Some("pci.0"), "Bus 'pci.0' not found"),
             (pci, Some("isa.0"), "Device 'd' can't go on ISA bus"),

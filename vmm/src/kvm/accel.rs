@@ -1,8 +1,9 @@
 //! KVM as a type: the accelerator that runs guests on this host's processors.
 
-use std::{ops::Range, path::Path, sync::Arc};
+use std::{io, ops::Range, os::fd::OwnedFd, path::Path, sync::Arc};
 
 use device_model::{
+    doorbell::Doorbells,
     interrupt::{Msi, MsiSink},
     platform::{GuestMemory, Platform},
     qom_core::{BoxedError, Obj, PlanError, PropertyEnum, qom_type},
@@ -11,7 +12,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::{
     Access, ExitHandler, LapicState, Outcome, Role, Route, RouteTarget, RunError,
-    SPLIT_IRQCHIP_PINS, System, Vcpu, Vm,
+    SPLIT_IRQCHIP_PINS, System, Vcpu, Vm, doorbells::Attached,
 };
 use crate::{
     accelerator::{self, Accelerator, AcceleratorClass, Controller, Legacy, PIC, Setting},
@@ -34,7 +35,12 @@ pub enum KernelIrqchip {
 }
 
 /// Linux KVM
-#[qom_type(secure, parent = Accelerator, interfaces(MsiSink), class_data = CLASS)]
+#[qom_type(
+    secure,
+    parent = Accelerator,
+    interfaces(MsiSink, Doorbells),
+    class_data = CLASS
+)]
 pub struct KvmAccel {
     /// Node through which KVM is reached
     #[property(default = "/dev/kvm")]
@@ -44,6 +50,7 @@ pub struct KvmAccel {
     kernel_irqchip: KernelIrqchip,
     opened: Mutex<Option<Opened>>,
     routes: Mutex<[Option<Msi>; SPLIT_IRQCHIP_PINS as usize]>,
+    doorbells: Attached,
 }
 
 /// What there is between opening and closing.
@@ -107,10 +114,12 @@ impl Accelerator for KvmAccel {
         let system = System::open(Path::new(&self.device))?;
         let vm = system.create_vm()?;
         *self.opened() = Some(Opened { system, vm, cpuid: None });
-        Ok(platform.set_msi(object)?)
+        platform.set_msi(object)?;
+        Ok(platform.set_doorbells(object)?)
     }
 
     fn close(&self) {
+        self.doorbells.clear();
         *self.opened() = None;
     }
 
@@ -194,6 +203,19 @@ impl MsiSink for KvmAccel {
             // Without the route, the guest's end of a level-triggered interrupt goes unreported:
             // the guest's own loss, and it alone chose what the kernel refuses.
             let _ = vm.set_routes(&table);
+        }
+    }
+}
+
+impl Doorbells for KvmAccel {
+    fn attach(&self, address: u64, value: u32) -> io::Result<OwnedFd> {
+        let vm = self.vm().ok_or(io::ErrorKind::NotConnected)?;
+        self.doorbells.attach(&vm, address, value)
+    }
+
+    fn detach(&self, address: u64, value: u32) {
+        if let Some(vm) = self.vm() {
+            self.doorbells.detach(&vm, address, value);
         }
     }
 }

@@ -8,6 +8,7 @@
 mod abi;
 pub mod accel;
 pub mod chips;
+mod doorbells;
 mod entry_state;
 mod error;
 mod internal_error;

@@ -10,7 +10,7 @@ use device_model::{
     },
 };
 
-use super::{Machine, MachineClass, OnOffAuto, acpi, memory};
+use super::{Buses, Machine, MachineClass, OnOffAuto, acpi, memory};
 use crate::{
     accelerator::{AcceleratorClass, Legacy, PIC},
     boot::{
@@ -63,6 +63,9 @@ pub struct MicrovmMachine {
     /// Command line for the kernel
     #[property(default = "")]
     append: String,
+    /// Whether a kernel is told of the virtio devices on its command line too, for one without ACPI
+    #[property(default = true)]
+    auto_kernel_cmdline: bool,
     /// Whether it has the pair of 8259 interrupt controllers, which come with kernel-irqchip=on
     #[property(default = OnOffAuto::Auto)]
     pic: OnOffAuto,
@@ -90,8 +93,12 @@ static CLASS: MachineClass = MachineClass {
     runs_guest: true,
     has_serial: true,
     max_cpus: 255,
-    buses: &["ISA"],
+    buses: &[Buses::ISA, VIRTIO_BUSES],
 };
+
+/// The buses of its virtio-mmio transports.
+const VIRTIO_BUSES: Buses =
+    Buses { kind: "virtio-bus", name: "virtio-mmio-bus", count: layout::VIRTIO_MMIO_COUNT };
 
 /// ISA interrupt of the 8254 timer, and the I/O APIC's pin that it is wired to.
 const TIMER_INTERRUPT: (u8, u32) = (0, 2);
@@ -215,13 +222,36 @@ fn devices(
             "there is no first serial port for it: isa-serial=off",
         ));
     }
+    for index in 0..layout::VIRTIO_MMIO_COUNT {
+        children
+            .add(format!("unattached/virtio-mmio[{index}]"), "virtio-mmio")
+            .set("base", json(layout::virtio_mmio(index)))
+            .set("gsi", json(layout::VIRTIO_MMIO_GSI + index))
+            .set("index", json(index));
+    }
     Ok(())
 }
 
+/// How a kernel is told of the virtio devices that it would not find by itself (Linux,
+/// Documentation/admin-guide/kernel-parameters.txt, `virtio_mmio.device=`).
+fn virtio_words(platform: &Platform) -> impl Iterator<Item = String> {
+    let buses = platform.virtio_buses();
+    (0..).zip(VIRTIO_BUSES.names()).filter_map(move |(index, name)| {
+        let taken = buses.iter().any(|(bus, device)| *bus == name && device.is_some());
+        let (size, at) = (layout::VIRTIO_MMIO_STRIDE, layout::virtio_mmio(index));
+        let gsi = layout::VIRTIO_MMIO_GSI + index;
+        taken.then(|| format!("virtio_mmio.device={size}@{at:#x}:{gsi}"))
+    })
+}
+
 /// The kernel's command line, of a length that Linux keeps.
-fn command_line(words: &str) -> Result<Cmdline, CmdlineError> {
+fn command_line(
+    words: &str,
+    more: impl IntoIterator<Item = String>,
+) -> Result<Cmdline, CmdlineError> {
     let mut cmdline = Cmdline::new();
     cmdline.append(words)?;
+    more.into_iter().try_for_each(|words| cmdline.append(&words))?;
     cmdline.check_length(LINUX_CMDLINE_MAX)?;
     Ok(cmdline)
 }
@@ -265,7 +295,7 @@ fn files(config: &Configuration<'_>, children: &mut Children) -> Result<(), Plan
             .link("kernel", Some(kernel))
             .because_of("initrd");
     }
-    command_line(&config.get::<String>("append")?)
+    command_line(&config.get::<String>("append")?, [])
         .map_err(|error| PlanError::refused("append", error))?;
     Ok(())
 }
@@ -351,7 +381,8 @@ impl Machine for MicrovmMachine {
             return Ok(None);
         };
         let initrd = machine.child(INITRD_LOADER).and_then(|object| object.cast::<InitrdLoader>());
-        let cmdline = command_line(&self.append)?;
+        let virtio = self.auto_kernel_cmdline.then(|| virtio_words(platform));
+        let cmdline = command_line(&self.append, virtio.into_iter().flatten())?;
         let acpi = self.describe(machine);
         let information = BootInformation {
             ram_size: self.ram_size(),

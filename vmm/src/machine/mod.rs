@@ -69,8 +69,29 @@ pub struct MachineClass {
     pub has_serial: bool,
     /// The greatest number of processors.
     pub max_cpus: u32,
-    /// The kinds of its buses on which users' devices can stand, one bus of each: `ISA`.
-    pub buses: &'static [&'static str],
+    /// Its buses on which users' devices can stand.
+    pub buses: &'static [Buses],
+}
+
+/// The buses of one kind that a machine has, called by a name and their number, from 0 on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Buses {
+    /// The kind, as a device's [`Plug`](device_model::device::Plug) has it.
+    pub kind: &'static str,
+    /// Their name, before the dot and the number.
+    pub name: &'static str,
+    /// How many there are.
+    pub count: u32,
+}
+
+impl Buses {
+    /// The one ISA bus of a machine.
+    pub const ISA: Self = Self { kind: "ISA", name: "isa", count: 1 };
+
+    /// What each of them is called.
+    pub fn names(self) -> impl Iterator<Item = String> {
+        (0..self.count).map(move |number| format!("{}.{number}", self.name))
+    }
 }
 
 /// Where the machine stands.

@@ -5,7 +5,7 @@ use device_model::{
     qom_core::{BoxedError, Children, Configuration, Obj, PlanError, qom_type},
 };
 
-use super::{Machine, MachineClass, memory};
+use super::{Buses, Machine, MachineClass, memory};
 use crate::boot::entry::Entry;
 
 /// A machine with no processor, for tools that ask what there is
@@ -18,7 +18,7 @@ static CLASS: MachineClass = MachineClass {
     has_serial: false,
     max_cpus: 0,
     // No guest sees them, but whoever asks what would become of a device can try.
-    buses: &["ISA"],
+    buses: &[Buses::ISA],
 };
 
 /// Only what users may add to, as on every machine.

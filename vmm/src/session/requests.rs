@@ -383,7 +383,7 @@ impl<'a> Builder<'a> {
         let mut ids: Vec<String> = Vec::new();
         for (position, (entry, arguments)) in (0..).zip(self.line.devices()) {
             let driver = arguments.implied.as_deref().unwrap_or_default();
-            let (_, plug) = device::pluggable(self.registry, driver)
+            let (class, plug) = device::pluggable(self.registry, driver)
                 .map_err(|problem| refuse_key(entry, "driver", problem.into()))?;
             let bus = arguments.get("bus").map(unquoted);
             device::check_bus(machine.class, driver, plug, bus.as_deref())
@@ -399,9 +399,9 @@ impl<'a> Builder<'a> {
                 }
                 None => device::at_position(driver, position),
             };
-            self.requests.push(
-                with_arguments(request, entry, arguments, &["id", "bus"]).from(origin(entry)),
-            );
+            let beside: &[_] = if device::finds_bus(class) { &["id"] } else { &["id", "bus"] };
+            self.requests
+                .push(with_arguments(request, entry, arguments, beside).from(origin(entry)));
         }
         Ok(())
     }

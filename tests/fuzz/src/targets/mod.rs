@@ -43,3 +43,5 @@ mod secret;
 mod serial;
 mod size;
 mod throttle;
+mod virtio_mmio;
+mod virtio_rng;

@@ -63,7 +63,7 @@ pub(crate) fn board(cpus: u16) -> AcpiPlatform {
             com1(),
             legacy("RTC_", "PNP0B00", &[(0x70, 2)], 8),
             legacy("KBD_", "PNP0303", &[(0x60, 1), (0x64, 1)], 1),
-            virtio(0, layout::VIRTIO_MMIO),
+            virtio(0, layout::virtio_mmio(0)),
             virtio(1, 1 << 40),
         ],
     }
@@ -214,11 +214,11 @@ fn devices_carry_their_identifiers_and_resources() {
     // Interrupt 4, edge, active high, exclusive: section 6.4.3.6.
     assert!(holds(&dsdt, b"\x89\x06\x00\x03\x01\x04\x00\x00\x00"));
     // The transport below 4 GiB: section 6.4.3.4.
-    assert!(holds(&dsdt, b"\x86\x09\x00\x01\x00\x00\xb0\xfe\x00\x10\x00\x00"));
+    assert!(holds(&dsdt, b"\x86\x09\x00\x01\x00\x00\xb0\xfe\x00\x02\x00\x00"));
     // The one above, as minimum and maximum: section 6.4.3.5.1.
     let mut wide = vec![0x8a, 43, 0, 0];
     wide.extend([0x0d, 0x01]);
-    for field in [0, 1_u64 << 40, (1 << 40) + 0xfff, 0, 0x1000] {
+    for field in [0, 1_u64 << 40, (1 << 40) + 0x1ff, 0, 0x200] {
         wide.extend(field.to_le_bytes());
     }
     assert!(holds(&dsdt, &wide));

@@ -34,19 +34,25 @@ struct DeviceAddArguments {
     properties: Properties,
 }
 
-/// Checks that a device of this plug can be added or taken in the state in which the machine is.
+/// Checks that a device of this plug can be added or taken in the state in which the machine is, from
+/// that bus if it is known.
 fn check_hotplug(
     context: &CommandContext<'_>,
     what: &str,
     plug: &Plug,
+    bus: Option<String>,
 ) -> Result<(), CommandError> {
     if plug.hotpluggable || context.vm().run_state() == RunState::Prelaunch {
         return Ok(());
     }
-    let what = plug.bus.map_or_else(
-        || format!("Device '{what}'"),
-        |kind| format!("Bus '{}'", device::bus_name(kind)),
-    );
+    let first = |kind| {
+        let machine = context.tree().resolve(MACHINE).ok()?;
+        device::first_bus(machine.class(), kind)
+    };
+    let what = match bus.or_else(|| plug.bus.and_then(first)) {
+        Some(bus) => format!("Bus '{bus}'"),
+        None => format!("Device '{what}'"),
+    };
     Err(CommandError::generic(format!("{what} does not support hotplugging")))
 }
 
@@ -70,14 +76,14 @@ impl NewDevice {
     pub(in crate::monitor) fn add(self, context: &CommandContext<'_>) -> Result<(), CommandError> {
         let Self { driver, bus, id, properties } = self;
         let tree = context.tree();
-        let (_, plug) = device::pluggable(tree.registry(), &driver)
+        let (class, plug) = device::pluggable(tree.registry(), &driver)
             .map_err(|error| CommandError::caused(&error))?;
         // What the policy refuses is told as such, whatever else is wrong.
         if tree.permit(&driver).is_ok() {
             let machine = tree.resolve(MACHINE)?;
             device::check_bus(machine.class(), &driver, plug, bus.as_deref())
                 .map_err(|error| CommandError::caused(&error))?;
-            check_hotplug(context, &driver, plug)?;
+            check_hotplug(context, &driver, plug, bus.clone())?;
         }
         let request = match &id {
             Some(id) => {
@@ -91,6 +97,7 @@ impl NewDevice {
         };
         let id = id.map(|id| format!(",id={id}")).unwrap_or_default();
         let request = request.from(Origin::new(format!("device_add {driver}{id}")));
+        let request = device::on_bus(request, class, bus);
         let request =
             properties.into_iter().fold(request, |request, (name, value)| request.set(name, value));
         context.vm().create(vec![request])?;
@@ -190,7 +197,10 @@ pub(in crate::monitor) fn delete(
     };
     // What a board or another device made goes with that, or not at all.
     if object.is_requested() {
-        check_hotplug(context, id, plug)?;
+        let buses = context.platform().virtio_buses();
+        let stands = |device: &Option<Obj>| device.as_ref().is_some_and(|it| it.same(&object));
+        let bus = buses.into_iter().find(|(_, device)| stands(device)).map(|(bus, _)| bus);
+        check_hotplug(context, id, plug, bus)?;
     }
     let gone: Vec<_> = devices_of(&object).iter().filter_map(DeviceDeleted::of).collect();
     context.vm().remove(&object)?;

@@ -121,16 +121,18 @@ impl WouldBeObject {
             Kind::Machine => Request::new(self.machine_type(), "/", "machine"),
             Kind::Accel => Request::new(format!("{name}-accel"), "/", "accel"),
             Kind::Device => {
-                let (_, plug) = device::pluggable(registry, name)
+                let (class, plug) = device::pluggable(registry, name)
                     .map_err(|error| CommandError::caused(&error))?;
                 let bus = properties.remove("bus").map(|bus| unquoted(&Given::Json(bus)));
                 if let Some(machine) = machine {
                     device::check_bus(machine, name, plug, bus.as_deref())
                         .map_err(|error| CommandError::caused(&error))?;
                 }
-                self.id
+                let request = self
+                    .id
                     .as_ref()
-                    .map_or_else(|| device::without_id(name), |id| device::with_id(name, id))
+                    .map_or_else(|| device::without_id(name), |id| device::with_id(name, id));
+                device::on_bus(request, class, bus)
             }
             Kind::Object => {
                 object::creatable(registry, name).map_err(|error| CommandError::caused(&error))?;

@@ -1,0 +1,331 @@
+//! Queues in the guest's memory, as the device uses them (virtio 1.2, section 2.7).
+
+use std::{fmt, sync::Arc, sync::atomic::Ordering};
+
+use parking_lot::Mutex;
+use thiserror::Error;
+use virtio_queue::{Queue, QueueOwnedT, QueueT};
+use vm_memory::{Bytes, GuestAddress};
+
+use super::{
+    chain::{Chain, ChainError, Part},
+    driver::VirtioSession,
+    spec::{AVAIL_NO_INTERRUPT, feature},
+};
+use crate::platform::GuestMemory;
+
+/// A queue as the driver sets it up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueSetup {
+    /// The greatest size that the device allows, in descriptors.
+    pub most: u16,
+    /// Its size, in descriptors.
+    pub size: u16,
+    /// Where its descriptors are, guest-physical.
+    pub descriptors: u64,
+    /// Where the ring of available chains is.
+    pub available: u64,
+    /// Where the ring of used chains is.
+    pub used: u64,
+}
+
+/// Why a queue can't be used, or not any more.
+#[derive(Debug, Error)]
+pub enum QueueError {
+    /// Its size or one of its addresses.
+    #[error("the queue's setup does not hold: {0}")]
+    Setup(virtio_queue::Error),
+    /// Its rings are not all in the guest's memory.
+    #[error("the queue's rings are not in the guest's memory")]
+    OutsideMemory,
+    /// Its ring of available chains.
+    #[error("the ring of available chains does not hold: {0}")]
+    Ring(virtio_queue::Error),
+    /// A chain in it.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+}
+
+impl QueueSetup {
+    /// A queue of that greatest size that the driver has not set up.
+    #[must_use]
+    pub const fn new(most: u16) -> Self {
+        Self { most, size: 0, descriptors: 0, available: 0, used: 0 }
+    }
+
+    /// Checks that a queue can be set up like that: its size is a power of two and not above the
+    /// greatest, its parts are aligned and in memory.
+    ///
+    /// # Errors
+    /// If it can't be.
+    pub fn check(&self, memory: &GuestMemory) -> Result<(), QueueError> {
+        self.queue(memory).map(|_| ())
+    }
+
+    fn queue(&self, memory: &GuestMemory) -> Result<Queue, QueueError> {
+        let mut queue = Queue::new(self.most).map_err(QueueError::Setup)?;
+        queue.try_set_size(self.size).map_err(QueueError::Setup)?;
+        queue
+            .try_set_desc_table_address(GuestAddress(self.descriptors))
+            .and_then(|()| queue.try_set_avail_ring_address(GuestAddress(self.available)))
+            .and_then(|()| queue.try_set_used_ring_address(GuestAddress(self.used)))
+            .map_err(QueueError::Setup)?;
+        queue.set_ready(true);
+        // A ring at address 0 is what the library takes for none.
+        if self.available == 0 || !queue.is_valid(memory) {
+            return Err(QueueError::OutsideMemory);
+        }
+        Ok(queue)
+    }
+}
+
+/// A queue that a driver has made ready, for as long as it drives the device.
+///
+/// It may be used from several threads. No lock is held but while one of its methods runs.
+pub struct VirtQueue {
+    index: u16,
+    memory: Arc<GuestMemory>,
+    session: Arc<dyn VirtioSession>,
+    indirect: bool,
+    ring: Mutex<Ring>,
+}
+
+struct Ring {
+    queue: Queue,
+    /// Neither stopped nor broken.
+    works: bool,
+    /// The driver has been told that it need not tell of more.
+    quiet: bool,
+}
+
+impl VirtQueue {
+    /// The queue of that number, for a driver that has agreed on those features.
+    ///
+    /// # Errors
+    /// If it can't be used as it is set up.
+    pub fn new(
+        index: u16,
+        setup: &QueueSetup,
+        features: u64,
+        memory: Arc<GuestMemory>,
+        session: Arc<dyn VirtioSession>,
+    ) -> Result<Self, QueueError> {
+        let mut queue = setup.queue(&memory)?;
+        queue.set_event_idx(features & feature::EVENT_IDX != 0);
+        let ring = Mutex::new(Ring { queue, works: true, quiet: false });
+        let indirect = features & feature::INDIRECT_DESC != 0;
+        Ok(Self { index, memory, session, indirect, ring })
+    }
+
+    /// Its number among the device's.
+    #[must_use]
+    pub const fn index(&self) -> u16 {
+        self.index
+    }
+
+    /// The guest's memory, which its buffers are in.
+    #[must_use]
+    pub const fn memory(&self) -> &Arc<GuestMemory> {
+        &self.memory
+    }
+
+    /// Takes the next chain that the driver has made available. None: there is none at present, and
+    /// the driver tells of the next; or the queue is used no more.
+    ///
+    /// While chains are found, the driver is asked not to tell of more. If what it put there does
+    /// not hold, the device is broken from here on.
+    pub fn pop(&self) -> Option<Chain> {
+        let mut ring = self.ring.lock();
+        if !ring.works || self.session.is_broken() {
+            return None;
+        }
+        let popped = self.take(&mut ring);
+        ring.works = popped.is_ok();
+        drop(ring);
+        popped.unwrap_or_else(|error| {
+            self.session.fail(&format!("queue {}: {error}", self.index));
+            None
+        })
+    }
+
+    fn take(&self, ring: &mut Ring) -> Result<Option<Chain>, QueueError> {
+        let memory = &*self.memory;
+        let Ring { queue, quiet, .. } = ring;
+        // Once more if one came before the driver was asked to tell of it again.
+        for _ in 0..2 {
+            let found = queue.iter(memory).map_err(QueueError::Ring)?.next();
+            if let Some(found) = found {
+                let head = found.head_index();
+                if !*quiet {
+                    queue.disable_notification(memory).map_err(QueueError::Ring)?;
+                    *quiet = true;
+                }
+                let table = GuestAddress(queue.desc_table());
+                let chain = Chain::read(memory, table, queue.size(), head, self.indirect)?;
+                return Ok(Some(chain));
+            }
+            if !*quiet {
+                break;
+            }
+            *quiet = false;
+            if !queue.enable_notification(memory).map_err(QueueError::Ring)? {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Gives a chain back in which the device has written so many bytes, from the first one on.
+    /// Nothing happens if the queue is used no more.
+    pub fn push(&self, chain: &Chain, written: u32) {
+        self.give_back(&mut self.ring.lock(), chain.head(), written);
+    }
+
+    /// Lets the device read and write a chain's buffers, and gives the chain back. Whatever takes the
+    /// queue from the device waits for that; none of it happens if the queue is used no more.
+    pub fn finish<R>(&self, chain: Chain, answer: impl FnOnce(&mut Buffers<'_>) -> R) -> Option<R> {
+        let mut ring = self.ring.lock();
+        if !ring.works {
+            return None;
+        }
+        let mut buffers = self.buffers(&chain);
+        let result = answer(&mut buffers);
+        let written = buffers.written;
+        self.give_back(&mut ring, chain.head(), written);
+        Some(result)
+    }
+
+    /// The buffers of a chain, to be read and written. A device that does so outside
+    /// [`VirtQueue::finish`] ends it in [`VirtioDevice::stop`](super::VirtioDevice::stop).
+    #[must_use]
+    pub fn buffers<'a>(&'a self, chain: &'a Chain) -> Buffers<'a> {
+        Buffers {
+            memory: &self.memory,
+            readable: Place { parts: chain.readable(), ..Place::default() },
+            writable: Place { parts: chain.writable(), ..Place::default() },
+            written: 0,
+        }
+    }
+
+    fn give_back(&self, ring: &mut Ring, head: u16, written: u32) {
+        // Its rings are in memory as long as the queue is used, and the head was in the table.
+        if ring.works && ring.queue.add_used(&*self.memory, head, written).is_err() {
+            ring.works = false;
+        }
+    }
+
+    /// Interrupts the driver, if it wants to hear of what was given back since this was last called.
+    /// Once for all of several chains is best.
+    pub fn signal(&self) {
+        let wanted = {
+            let mut ring = self.ring.lock();
+            ring.works && self.wants_interrupt(&mut ring.queue)
+        };
+        if wanted {
+            self.session.queue_used(self.index);
+        }
+    }
+
+    fn wants_interrupt(&self, queue: &mut Queue) -> bool {
+        let memory = &*self.memory;
+        let needed = queue.needs_notification(memory).unwrap_or(true);
+        if !needed || queue.event_idx_enabled() {
+            return needed;
+        }
+        let flags = memory.load::<u16>(GuestAddress(queue.avail_ring()), Ordering::Relaxed);
+        flags.map_or(true, |flags| u16::from_le(flags) & AVAIL_NO_INTERRUPT == 0)
+    }
+
+    /// Takes the queue from the device. When this returns, nothing touches its rings any more, nor
+    /// the buffers of what [`VirtQueue::finish`] is at.
+    pub fn stop(&self) {
+        self.ring.lock().works = false;
+    }
+
+    /// Whether it is neither stopped nor broken.
+    #[must_use]
+    pub fn works(&self) -> bool {
+        self.ring.lock().works
+    }
+}
+
+impl fmt::Debug for VirtQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VirtQueue").field("index", &self.index).finish_non_exhaustive()
+    }
+}
+
+/// The buffers of a chain: read from the front on, written from the front on.
+#[derive(Debug)]
+pub struct Buffers<'a> {
+    memory: &'a GuestMemory,
+    readable: Place<'a>,
+    writable: Place<'a>,
+    written: u32,
+}
+
+/// How far something has come.
+#[derive(Debug, Default)]
+struct Place<'a> {
+    parts: &'a [Part],
+    /// Bytes of the first part that are behind.
+    offset: u32,
+}
+
+impl Place<'_> {
+    /// The next bytes that are in one piece, up to `most`.
+    fn next(&mut self, most: usize) -> Option<(GuestAddress, usize)> {
+        while let Some((part, rest)) = self.parts.split_first() {
+            let left = part.length.saturating_sub(self.offset);
+            let count = u32::try_from(most).unwrap_or(u32::MAX).min(left);
+            if left == 0 {
+                (self.parts, self.offset) = (rest, 0);
+                continue;
+            }
+            let address = GuestAddress(part.address.0.checked_add(u64::from(self.offset))?);
+            self.offset = self.offset.saturating_add(count);
+            return Some((address, usize::try_from(count).ok()?));
+        }
+        None
+    }
+}
+
+impl Buffers<'_> {
+    /// Reads as many bytes as there are, and tells how many.
+    pub fn read(&mut self, bytes: &mut [u8]) -> usize {
+        let mut done = 0;
+        while let Some(rest) = bytes.get_mut(done..).filter(|rest| !rest.is_empty())
+            && let Some((address, count)) = self.readable.next(rest.len())
+        {
+            // The chain's buffers are in memory, which stays.
+            let Some(rest) = rest.get_mut(..count) else { break };
+            if self.memory.read_slice(rest, address).is_err() {
+                break;
+            }
+            done += count;
+        }
+        done
+    }
+
+    /// Writes as many bytes as there is room for, and tells how many.
+    pub fn write(&mut self, bytes: &[u8]) -> usize {
+        let mut done = 0;
+        while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty())
+            && let Some((address, count)) = self.writable.next(rest.len())
+        {
+            let Some(rest) = rest.get(..count) else { break };
+            if self.memory.write_slice(rest, address).is_err() {
+                break;
+            }
+            done += count;
+        }
+        self.written = self.written.saturating_add(u32::try_from(done).unwrap_or(u32::MAX));
+        done
+    }
+
+    /// How many bytes were written so far.
+    #[must_use]
+    pub const fn written(&self) -> u32 {
+        self.written
+    }
+}
