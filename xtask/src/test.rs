@@ -45,7 +45,7 @@ impl Options {
 /// code before it. `cargo xtask fuzz` looks for more.
 const FUZZ_SEED: u32 = 1;
 /// Seconds that each fuzz target runs for.
-const FUZZ_SECONDS: u32 = 5;
+const FUZZ_SECONDS: u32 = 2;
 
 /// The fuzz targets come first, so that what Cargo says of the tests ends the output. Neither keeps
 /// the other from running.
