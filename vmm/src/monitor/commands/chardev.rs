@@ -249,13 +249,6 @@ mod tests {
                 "Parameter 'backend.data.colour' is unexpected",
             ),
             (file("new", json!({})), "Parameter 'backend.data.out' is missing"),
-            (
-                json!({"id": "new", "backend": {"type": "socket", "data": {
-                    "addr": {"type": "unix", "data": {"path": "/s"}}, "wait": true,
-                }}}),
-                "Parameter 'wait' expects 'false' for a VM that exists: its monitors would wait for \
-                 the first peer too",
-            ),
         ] {
             bench.refuses("chardev-add", &arguments, GenericError, text);
         }
