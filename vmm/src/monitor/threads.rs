@@ -9,6 +9,10 @@ use std::{
 
 use parking_lot::Mutex;
 
+/// Bytes of a thread's stack, of which only what is used takes memory. The deepest message that a
+/// monitor takes needs some 2 MiB to be read in a build that is not optimized.
+const STACK: usize = 8 << 20;
+
 /// The threads that have not been waited for.
 #[derive(Debug, Default)]
 pub(crate) struct Threads(Mutex<Vec<Thread>>);
@@ -27,7 +31,8 @@ impl Threads {
     /// If the host has none.
     pub(crate) fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let (alive, ended) = channel();
-        let handle = thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let builder = thread::Builder::new().name(name.to_owned()).stack_size(STACK);
+        let handle = builder.spawn(move || {
             work();
             drop(alive);
         })?;

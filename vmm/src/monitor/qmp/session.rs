@@ -176,14 +176,20 @@ impl Session {
 
     /// The answer to a request that was run. None if its client has left.
     pub fn finish(&mut self, job: Job, result: &Result<Value, CommandError>) -> Option<Vec<u8>> {
-        let job = self.end(job)?;
-        Some(self.wire.answer(result, job.request.id.as_ref()))
+        let Job { request, claim, .. } = self.end(job)?;
+        let bytes = self.wire.answer(result, request.id.as_ref());
+        drop(request);
+        drop(claim);
+        Some(bytes)
     }
 
     /// As [`Session::finish`], for what a command of the program gives.
     pub fn tell(&mut self, job: Job, result: &Result<Answer, CommandError>) -> Option<Vec<u8>> {
-        let job = self.end(job)?;
-        Some(self.wire.told(result, job.request.id.as_ref()))
+        let Job { request, claim, .. } = self.end(job)?;
+        let bytes = self.wire.told(result, request.id.as_ref());
+        drop(request);
+        drop(claim);
+        Some(bytes)
     }
 
     /// Takes note that a request was run, and gives it back unless its client has left.
