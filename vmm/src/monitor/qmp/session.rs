@@ -58,7 +58,6 @@ pub struct Job {
     request: Request,
     client: u64,
     // After the request, as fields are dropped in their order.
-    #[cfg_attr(not(test), expect(dead_code, reason = "dropped with the job, it gives back"))]
     claim: Claim,
 }
 
