@@ -119,7 +119,7 @@ pub(super) fn dgram(input: &mut Input<'_>) {
     let scene = Scene::new();
     let (own, other) = UnixDatagram::pair().expect("there are descriptors");
     other.set_nonblocking(true).expect("it can be");
-    let number = std::os::fd::AsRawFd::as_raw_fd(&own).to_string();
+    let [number] = scene.machine.hand_over([&own]);
     let properties = [("local.type", "fd"), ("local.str", &*number)];
     let nic = scene.network("net", "netdev-dgram", &properties);
     let (mut sent, mut given, mut taken, mut received) = <[Vec<Vec<u8>>; 4]>::default().into();
