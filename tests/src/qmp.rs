@@ -115,6 +115,25 @@ impl Qmp {
         self.execute("qom-get", json!({ "path": path, "property": property }))
     }
 
+    /// The paths of all objects, each before its children.
+    #[track_caller]
+    pub fn tree(&mut self) -> Vec<String> {
+        let mut paths = vec!["/".to_owned()];
+        let mut next = 0;
+        while let Some(path) = paths.get(next).cloned() {
+            next += 1;
+            let listed = self.execute("qom-list", json!({ "path": path }));
+            let children = listed.as_array().expect("a list").iter().filter(|property| {
+                property["type"].as_str().is_some_and(|name| name.starts_with("child<"))
+            });
+            paths.extend(children.map(|child| {
+                let name = child["name"].as_str().expect("children have names");
+                format!("{}/{name}", path.trim_end_matches('/'))
+            }));
+        }
+        paths
+    }
+
     /// Gives a command for people. The text that they see.
     #[track_caller]
     pub fn human(&mut self, line: &str) -> String {

@@ -121,11 +121,7 @@ impl Running {
 
     /// Its descriptors that lead to `target`, such as `/dev/kvm`.
     pub fn has_open(&self, target: &str) -> bool {
-        let folder = format!("/proc/{}/fd", self.child.id());
-        std::fs::read_dir(folder)
-            .expect("the process runs")
-            .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
-            .any(|link| link.as_os_str() == target)
+        self.links().iter().any(|(_, link)| link == target)
     }
 
     /// Opens the first of its descriptors whose target starts with `target`, such as `/memfd:`, as
@@ -198,9 +194,14 @@ impl Running {
 
     /// What each of its descriptors leads to, in order of these.
     pub fn descriptors(&self) -> Vec<String> {
+        self.links().into_iter().map(|(number, link)| format!("{number} {link}")).collect()
+    }
+
+    /// The number of each descriptor, and what it leads to.
+    fn links(&self) -> Vec<(u32, String)> {
         let folder = format!("/proc/{}/fd", self.child.id());
         let entries = std::fs::read_dir(folder).expect("the process runs");
-        let mut links: Vec<(u32, String)> = entries
+        let mut links: Vec<_> = entries
             .filter_map(|entry| {
                 let path = entry.ok()?.path();
                 let number = path.file_name()?.to_str()?.parse().ok()?;
@@ -208,7 +209,7 @@ impl Running {
             })
             .collect();
         links.sort_unstable();
-        links.into_iter().map(|(number, link)| format!("{number} {link}")).collect()
+        links
     }
 
     /// Waits until it ends by itself.

@@ -20,19 +20,7 @@ struct Traces {
 }
 
 fn traces(vm: &mut Monitored) -> Traces {
-    let mut objects = vec!["/".to_owned()];
-    let mut next = 0;
-    while let Some(path) = objects.get(next).cloned() {
-        next += 1;
-        let listed = vm.qmp.execute("qom-list", json!({ "path": path }));
-        let children = listed.as_array().expect("a list").iter().filter(|property| {
-            property["type"].as_str().is_some_and(|name| name.starts_with("child<"))
-        });
-        objects.extend(children.map(|child| {
-            let name = child["name"].as_str().expect("children have names");
-            format!("{}/{name}", path.trim_end_matches('/'))
-        }));
-    }
+    let objects = vm.qmp.tree();
     let mut threads = vm.running.threads();
     threads.sort_unstable();
     let files = std::fs::read_dir(vm.scratch().path()).expect("it is there");

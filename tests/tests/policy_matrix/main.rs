@@ -196,25 +196,6 @@ fn a_value_that_is_insecure_is_refused_when_it_is_set_later_as_when_it_is_given(
     assert!(tried >= 2);
 }
 
-/// The whole tree, as paths.
-fn tree(vm: &mut Monitored) -> Vec<String> {
-    let mut paths = vec![String::from("/")];
-    let mut next = 0;
-    while next < paths.len() {
-        let path = paths[next].clone();
-        let listed = vm.qmp.execute("qom-list", json!({ "path": path }));
-        let children = listed.as_array().expect("a list").iter().filter(|property| {
-            property["type"].as_str().is_some_and(|name| name.starts_with("child<"))
-        });
-        paths.extend(children.map(|child| {
-            let name = child["name"].as_str().expect("children have names");
-            format!("{}/{name}", path.trim_end_matches('/'))
-        }));
-        next += 1;
-    }
-    paths
-}
-
 #[test]
 fn a_hundred_refusals_leave_what_the_first_left() {
     let registry = Registry::ask();
@@ -236,7 +217,7 @@ fn a_hundred_refusals_leave_what_the_first_left() {
             }
             let mut threads = vm.running.threads();
             threads.sort_unstable();
-            (tree(vm), vm.running.descriptors(), threads)
+            (vm.qmp.tree(), vm.running.descriptors(), threads)
         };
         let first = refuse_all(&mut vm);
         for _ in 1..100 {

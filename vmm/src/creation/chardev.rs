@@ -8,6 +8,8 @@ use device_model::{
 };
 use thiserror::Error;
 
+use super::prefixed;
+
 /// Where they stand.
 pub const CHARDEVS: &str = "/chardevs";
 /// Before the names of their types, which users leave out.
@@ -28,15 +30,9 @@ pub struct BackendError {
 /// # Errors
 /// If there is none.
 pub fn backend<'a>(registry: &'a Registry, name: &str) -> Result<&'a Arc<Class>, BackendError> {
-    let is_chardev =
-        |class: &Class| !class.is_abstract() && class.is_a(<dyn Chardev as ClassType>::INFO.name);
-    registry.class(&format!("{TYPE_PREFIX}{name}")).filter(|class| is_chardev(class)).ok_or_else(
-        || {
-            let all = registry.classes().filter(|class| is_chardev(class));
-            let names = all.filter_map(|class| class.name().strip_prefix(TYPE_PREFIX));
-            BackendError { name: name.to_owned(), suggestion: Suggestion::of(name, names) }
-        },
-    )
+    let class = <dyn Chardev as ClassType>::INFO.name;
+    prefixed::find(registry, class, TYPE_PREFIX, name)
+        .map_err(|suggestion| BackendError { name: name.to_owned(), suggestion })
 }
 
 /// Asks for a character device of that id.

@@ -6,3 +6,4 @@ pub mod chardev;
 pub mod device;
 pub mod netdev;
 pub mod object;
+mod prefixed;

@@ -8,6 +8,7 @@ use device_model::{
 };
 use thiserror::Error;
 
+use super::prefixed;
 use crate::options::keyval::{MAX_KEY_DEPTH, OptionArgs};
 
 /// Where they stand.
@@ -33,15 +34,9 @@ pub struct NetdevTypeError {
 /// # Errors
 /// If there is none.
 pub fn backend<'a>(registry: &'a Registry, name: &str) -> Result<&'a Arc<Class>, NetdevTypeError> {
-    let is_netdev =
-        |class: &Class| !class.is_abstract() && class.is_a(<dyn Netdev as ClassType>::INFO.name);
-    registry.class(&format!("{TYPE_PREFIX}{name}")).filter(|class| is_netdev(class)).ok_or_else(
-        || {
-            let all = registry.classes().filter(|class| is_netdev(class));
-            let names = all.filter_map(|class| class.name().strip_prefix(TYPE_PREFIX));
-            NetdevTypeError { name: name.to_owned(), suggestion: Suggestion::of(name, names) }
-        },
-    )
+    let class = <dyn Netdev as ClassType>::INFO.name;
+    prefixed::find(registry, class, TYPE_PREFIX, name)
+        .map_err(|suggestion| NetdevTypeError { name: name.to_owned(), suggestion })
 }
 
 /// Asks for a network backend of that id.

@@ -368,13 +368,9 @@ impl<'a> Builder<'a> {
             let name = arguments.implied.as_deref().unwrap_or_default();
             object::creatable(self.registry, name)
                 .map_err(|problem| refuse_key(entry, "qom-type", problem.into()))?;
-            let id = text(arguments, "id").unwrap_or_default();
-            if ids.contains(&id) {
-                return Err(refuse(entry, OptionError::DuplicateId { what: "object", id }));
-            }
+            let id = unique_id(&mut ids, "object", entry, arguments)?;
             let request = object::with_id(name, &id).from(origin(entry));
             self.requests.push(with_nested_arguments(request, entry, arguments)?);
-            ids.push(id);
         }
         Ok(())
     }
@@ -442,6 +438,21 @@ fn unknown_property(class: &Class, given: &str) -> OptionError {
         property: given.to_owned(),
         suggestion: Suggestion::of(given, known),
     }
+}
+
+/// The id that an option gives, which none before it of its kind has given.
+fn unique_id(
+    ids: &mut Vec<String>,
+    what: &'static str,
+    entry: &Entry,
+    arguments: &OptionArgs,
+) -> Result<String, StartError> {
+    let id = text(arguments, "id").unwrap_or_default();
+    if ids.contains(&id) {
+        return Err(refuse(entry, OptionError::DuplicateId { what, id }));
+    }
+    ids.push(id.clone());
+    Ok(id)
 }
 
 fn text(arguments: &OptionArgs, key: &str) -> Option<String> {

@@ -10,8 +10,10 @@ use std::sync::Arc;
 
 use device_model::{
     block::{BlockNode, TYPE_PREFIX},
-    qom_core::{Class, ClassType, Registry, Suggestion},
+    qom_core::{Class, ClassType, Registry},
 };
+
+use super::prefixed;
 
 pub use self::{
     definition::{Definition, Place},
@@ -43,10 +45,10 @@ pub fn driver<'a>(
     key: &str,
     name: &str,
 ) -> Result<&'a Arc<Class>, BlockdevError> {
-    let class = registry.class(&format!("{TYPE_PREFIX}{name}"));
-    class.filter(|class| is_driver(class)).ok_or_else(|| {
-        let names = all_drivers(registry).filter_map(|it| it.name().strip_prefix(TYPE_PREFIX));
-        let suggestion = Suggestion::of(name, names);
-        BlockdevError::Driver { key: key.to_owned(), name: name.to_owned(), suggestion }
+    let class = <dyn BlockNode as ClassType>::INFO.name;
+    prefixed::find(registry, class, TYPE_PREFIX, name).map_err(|suggestion| BlockdevError::Driver {
+        key: key.to_owned(),
+        name: name.to_owned(),
+        suggestion,
     })
 }

@@ -1,9 +1,6 @@
 //! Network backends.
 
-use super::{
-    super::error::{OptionError, StartError},
-    Builder, origin, origin_of, refuse, refuse_key, text,
-};
+use super::{super::error::StartError, Builder, origin, origin_of, refuse_key, unique_id};
 use crate::creation::netdev;
 
 impl Builder<'_> {
@@ -13,17 +10,13 @@ impl Builder<'_> {
             let name = arguments.implied.as_deref().unwrap_or_default();
             let class = netdev::backend(self.registry, name)
                 .map_err(|problem| refuse_key(entry, "type", problem.into()))?;
-            let id = text(arguments, "id").unwrap_or_default();
-            if ids.contains(&id) {
-                return Err(refuse(entry, OptionError::DuplicateId { what: "netdev", id }));
-            }
+            let id = unique_id(&mut ids, "netdev", entry, arguments)?;
             let request = netdev::properties(class, netdev::all_given(arguments))
                 .into_iter()
                 .fold(netdev::with_id(name, &id), |request, (key, value)| {
                     request.set_by(origin_of(entry, &key), &key, value)
                 });
             self.requests.push(request.from(origin(entry)));
-            ids.push(id);
         }
         Ok(())
     }

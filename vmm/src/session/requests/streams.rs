@@ -4,7 +4,8 @@ use device_model::qom_core::{Given, Origin, PropertyType, Request, Suggestion, V
 
 use super::{
     super::error::{OptionError, StartError},
-    ACCELERATOR, Builder, Chosen, origin, origin_of, refuse, refuse_key, text, with_arguments,
+    ACCELERATOR, Builder, Chosen, origin, origin_of, refuse, refuse_key, text, unique_id,
+    with_arguments,
 };
 use crate::{
     creation::chardev::{self, CHARDEVS},
@@ -58,14 +59,10 @@ impl<'a> Builder<'a> {
             let name = arguments.implied.as_deref().unwrap_or_default();
             chardev::backend(self.registry, name)
                 .map_err(|problem| refuse_key(entry, "backend", problem.into()))?;
-            let id = text(arguments, "id").unwrap_or_default();
-            if ids.contains(&id) {
-                return Err(refuse(entry, OptionError::DuplicateId { what: "chardev", id }));
-            }
+            let id = unique_id(&mut ids, "chardev", entry, arguments)?;
             let request = chardev::with_id(name, &id);
             self.requests
                 .push(with_arguments(request, entry, arguments, &["id"]).from(origin(entry)));
-            ids.push(id);
         }
         Ok(())
     }
