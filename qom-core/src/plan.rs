@@ -13,7 +13,7 @@ use crate::{
     registry::Registry,
     request::{Origin, Origins},
     snapshot::Snapshot,
-    verdict::{Finding, judge},
+    verdict::{Finding, judge, judge_new},
 };
 
 /// What some requests would create, children included, in the order of creation. Nothing has
@@ -86,13 +86,10 @@ impl Plan {
                     }
                     let now = Snapshot::of(&user);
                     let alone = now.configuration(&self.registry, None);
-                    // If it can't be judged as it is, nothing is known that it had against it.
-                    let known = judge(policy, &alone, &origins).unwrap_or_default();
                     let shared = Configuration { planned: &self.objects, ..alone };
-                    let findings =
-                        judge(policy, &shared, &origins).map_err(|error| planned.error(error))?;
-                    let new = findings.into_iter().filter(|finding| !known.contains(finding));
-                    found.extend(new.map(|finding| (user.clone(), finding)));
+                    let new = judge_new(policy, &alone, &shared, &origins)
+                        .map_err(|error| planned.error(error))?;
+                    found.extend(new.into_iter().map(|finding| (user.clone(), finding)));
                 }
             }
         }

@@ -175,6 +175,20 @@ pub(crate) fn judge(
     Ok(findings)
 }
 
+/// What require-secure would refuse of a configuration that comes after another, and not of that.
+pub(crate) fn judge_new(
+    policy: Policy,
+    before: &Configuration<'_>,
+    after: &Configuration<'_>,
+    origins: &Origins,
+) -> Result<Vec<Finding>, PlanError> {
+    // If it can't be judged as it is, nothing is known that it had against it.
+    let known = judge(policy, before, origins).unwrap_or_default();
+    let mut findings = judge(policy, after, origins)?;
+    findings.retain(|finding| !known.contains(finding));
+    Ok(findings)
+}
+
 /// What require-secure would refuse of a type by itself, whatever its configuration.
 pub(crate) fn judge_type(
     policy: Policy,

@@ -14,7 +14,7 @@ use crate::{
     request::Origins,
     snapshot::Snapshot,
     value::Given,
-    verdict::{Finding, judge},
+    verdict::{Finding, judge, judge_new},
 };
 
 impl Tree {
@@ -118,15 +118,10 @@ impl Tree {
     fn judge_change(&self, judged: &Obj, after: &Snapshot) -> Result<Vec<Finding>, PlanError> {
         let policy = self.policy();
         let now = Snapshot::of(judged);
-        // If it can't be judged as it is, nothing is known that it had against it.
-        let origins = Origins::all(judged.origin().clone());
-        let known =
-            judge(policy, &now.configuration(&self.registry, None), &origins).unwrap_or_default();
         let then = if after.is_of(judged) { after } else { &now };
         let then = then.configuration(&self.registry, Some(after));
-        let mut findings = judge(policy, &then, &origins)?;
-        findings.retain(|finding| !known.contains(finding));
-        Ok(findings)
+        let before = now.configuration(&self.registry, None);
+        judge_new(policy, &before, &then, &Origins::all(judged.origin().clone()))
     }
 
     /// An object, and all that link to it in one step or several.
