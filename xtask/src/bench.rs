@@ -4,13 +4,13 @@
 //! meets all of them alike; medians are compared. What is measured, and what it may be at most, is
 //! in [`measures`]; how, in the module of each kind.
 
-mod guest_images;
+pub(crate) mod guest_images;
 mod in_process;
 mod measures;
 mod memory;
 mod monitor;
 mod process;
-mod programs;
+pub(crate) mod programs;
 mod report;
 mod summary;
 

@@ -1,6 +1,4 @@
-//! Tasks of the workspace: `cargo xtask audit`, `fetch`, `test`, `fuzz`, `bench`.
-
-#![forbid(unsafe_code)]
+//! Tasks of the workspace: `cargo xtask audit`, `fetch`, `test`, `fuzz`, `bench`, `order`.
 
 // For their types, which the linker would leave out otherwise.
 use devices as _;
@@ -11,6 +9,7 @@ mod audit;
 mod bench;
 mod fetch;
 mod fuzz;
+mod order;
 mod test;
 mod workspace;
 
@@ -32,6 +31,8 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Measure the monitor beside the least program that runs the same guest
     Bench(bench::Options),
+    /// Write which functions the monitor calls first, for the linker to lay side by side
+    Order(order::Options),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Bench(options) => bench::run(&options),
+        Task::Order(options) => order::run(&options),
     };
     done.unwrap_or_else(|error| {
         eprintln!("xtask: {error:#}");

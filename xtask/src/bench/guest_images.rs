@@ -10,23 +10,23 @@ use tempfile::TempDir;
 const PORT: u16 = guests::COM1 + 5;
 
 /// Files of guests, which go when this does.
-pub(super) struct GuestImages {
+pub(crate) struct GuestImages {
     _folder: TempDir,
     /// Writes a byte and ends.
-    pub(super) hello: PathBuf,
+    pub(crate) hello: PathBuf,
     /// Writes a byte and runs on for ever.
-    pub(super) spin: PathBuf,
+    pub(crate) spin: PathBuf,
     /// Loops without an exit.
-    pub(super) nothing: PathBuf,
+    pub(crate) nothing: PathBuf,
     /// Loops with a read from a port.
-    pub(super) port: PathBuf,
+    pub(crate) port: PathBuf,
     /// Loops with a read from the I/O APIC.
-    pub(super) memory: PathBuf,
+    pub(crate) memory: PathBuf,
 }
 
 impl GuestImages {
     /// Writes all of them, those with loops for so many rounds.
-    pub(super) fn write(rounds: u32) -> Result<Self> {
+    pub(crate) fn write(rounds: u32) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let file = |name: &str, image: Result<Vec<u8>, GuestError>| -> Result<PathBuf> {
             let path = folder.path().join(name);

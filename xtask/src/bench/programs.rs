@@ -12,7 +12,7 @@ use crate::workspace;
 
 /// A program that runs a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Monitor {
+pub(crate) enum Monitor {
     /// Ours.
     Palisade,
     /// The least there can be.
@@ -20,14 +20,14 @@ pub(super) enum Monitor {
 }
 
 /// Where the programs are.
-pub(super) struct Programs {
+pub(crate) struct Programs {
     ours: PathBuf,
     baseline: PathBuf,
 }
 
 impl Programs {
     /// Builds them.
-    pub(super) fn build() -> Result<Self> {
+    pub(crate) fn build() -> Result<Self> {
         let mut cargo = workspace::cargo();
         cargo.args(["build", "--quiet", "--release"]);
         // Apart from everything else, so that no feature that others ask for gets into it.
@@ -50,7 +50,7 @@ impl Programs {
     }
 
     /// Both monitors, in the order in which they are run.
-    pub(super) fn monitors(&self) -> [Monitor; 2] {
+    pub(crate) fn monitors(&self) -> [Monitor; 2] {
         [Monitor::BareKvm, Monitor::Palisade]
     }
 
@@ -65,7 +65,7 @@ impl Programs {
     }
 
     /// The command that runs a guest of 128 MiB, with its serial port on standard output.
-    pub(super) fn start(&self, monitor: Monitor, image: &Path) -> Command {
+    pub(crate) fn start(&self, monitor: Monitor, image: &Path) -> Command {
         match monitor {
             Monitor::BareKvm => {
                 let mut command = Self::run(&self.baseline.join("bare-kvm"));
@@ -82,33 +82,33 @@ impl Programs {
     }
 
     /// As [`Programs::start`] for ours, with a monitor that listens at `socket`.
-    pub(super) fn start_monitored(&self, image: &Path, socket: &Path) -> Command {
+    pub(crate) fn start_monitored(&self, image: &Path, socket: &Path) -> Command {
         let mut command = self.start(Monitor::Palisade, image);
         command.arg("-qmp").arg(listen(socket));
         command
     }
 
     /// The command of a monitor with 1,000 types more, that listens at `socket` and runs no guest.
-    pub(super) fn monitored(&self, socket: &Path) -> Command {
+    pub(crate) fn monitored(&self, socket: &Path) -> Command {
         let mut command = self.program("monitored");
         command.args(["-machine", "none", "-qmp"]).arg(listen(socket));
         command
     }
 
     /// The command of a server that answers each line at `socket` with `answer`.
-    pub(super) fn ping_pong(&self, socket: &Path, answer: &str) -> Command {
+    pub(crate) fn ping_pong(&self, socket: &Path, answer: &str) -> Command {
         let mut command = self.program("ping-pong");
         command.arg(socket).arg(answer);
         command
     }
 
     /// The command that builds a registry of 10,000 types.
-    pub(super) fn registry_load(&self) -> Command {
+    pub(crate) fn registry_load(&self) -> Command {
         self.program("registry-load")
     }
 
     /// The command that measures bus and policy in its own process.
-    pub(super) fn in_process(&self) -> Command {
+    pub(crate) fn in_process(&self) -> Command {
         self.program("in-process")
     }
 }
