@@ -63,6 +63,7 @@ pub mod event_loop_base;
 pub mod interrupt;
 pub mod memory_backend;
 pub mod monitor;
+pub mod named_file;
 pub mod netdev;
 pub mod platform;
 pub mod power_button;
