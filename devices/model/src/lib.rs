@@ -67,6 +67,7 @@ pub mod named_file;
 pub mod netdev;
 pub mod platform;
 pub mod power_button;
+pub mod preparation;
 pub mod realize;
 pub mod realized;
 pub mod request;
