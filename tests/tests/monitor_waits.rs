@@ -52,7 +52,8 @@ fn stream(id: &str, address: &Value) -> Value {
 #[test]
 fn others_are_answered_while_a_client_s_command_waits_for_somebody_who_does_not_answer() {
     let scratch = Scratch::new();
-    let (hole, socket) = (scratch.path().join("hole"), |at| scratch.path().join(format!("qmp{at}")));
+    let (hole, socket) =
+        (scratch.path().join("hole"), |at| scratch.path().join(format!("qmp{at}")));
     let sockets = [0, 1, 2].map(socket);
     let _unix = unix_black_hole(&hole);
     let (_listener, _first, port) = tcp_black_hole();
