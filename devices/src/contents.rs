@@ -1,13 +1,9 @@
 //! Reading a file that a user names: a regular one, of bounded size, whose contents are wiped.
 
-use std::{
-    fs::OpenOptions,
-    io::{self, Read},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-};
+use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
 
-use rustix::fs::OFlags;
+use device_model::descriptors::Descriptors;
+use rustix::fs::{Mode, OFlags};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -44,10 +40,14 @@ impl ContentsError {
 ///
 /// # Errors
 /// If it is none, is larger, or can't be read.
-pub(crate) fn read(path: &Path, most: u64) -> Result<Zeroizing<Vec<u8>>, ContentsError> {
+pub(crate) fn read(
+    descriptors: &Descriptors,
+    path: &Path,
+    most: u64,
+) -> Result<Zeroizing<Vec<u8>>, ContentsError> {
     // Without waiting for somebody at the other end of a pipe.
-    let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or_default();
-    let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = File::from(descriptors.open(path, flags, Mode::empty())?.descriptor);
     let status = file.metadata()?;
     if !status.is_file() {
         return Err(ContentsError::NotRegular);
@@ -62,7 +62,8 @@ pub(crate) fn read(path: &Path, most: u64) -> Result<Zeroizing<Vec<u8>>, Content
     let mut contents = Zeroizing::new(vec![0; room]);
     let mut length = 0;
     while let Some(rest @ [_, ..]) = contents.get_mut(length..) {
-        match file.read(rest) {
+        // From its start, wherever the user of a descriptor was.
+        match file.read_at(rest, length as u64) {
             Ok(0) => {
                 contents.truncate(length);
                 return Ok(contents);
@@ -83,27 +84,29 @@ mod tests {
 
     #[test]
     fn only_regular_files_of_bounded_size_are_read() {
+        let none = Descriptors::default();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, "12345").unwrap();
-        assert_eq!(**read(&file, 5).unwrap(), *b"12345");
-        let error = read(&file, 4).unwrap_err();
+        assert_eq!(**read(&none, &file, 5).unwrap(), *b"12345");
+        let error = read(&none, &file, 4).unwrap_err();
         assert_eq!(error.to_string(), "it has 5 bytes, and at most 4 are expected");
         fs::write(&file, "").unwrap();
-        assert!(read(&file, 5).unwrap().is_empty());
+        assert!(read(&none, &file, 5).unwrap().is_empty());
         let pipe = folder.path().join("pipe");
         let kind = rustix::fs::FileType::Fifo;
         let mode = rustix::fs::Mode::RUSR;
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, mode, 0).unwrap();
         for other in [folder.path(), &pipe, Path::new("/dev/zero")] {
-            assert!(matches!(read(other, 5), Err(ContentsError::NotRegular)));
+            assert!(matches!(read(&none, other, 5), Err(ContentsError::NotRegular)));
         }
-        assert!(read(&folder.path().join("none"), 5).unwrap_err().is_missing());
+        assert!(read(&none, &folder.path().join("none"), 5).unwrap_err().is_missing());
     }
 
     #[test]
     fn a_file_that_has_more_than_it_says_has_no_contents_to_rely_on() {
         // The kernel says 0 of it.
-        assert!(matches!(read(Path::new("/proc/version"), 5), Err(ContentsError::Growing)));
+        let none = Descriptors::default();
+        assert!(matches!(read(&none, Path::new("/proc/version"), 5), Err(ContentsError::Growing)));
     }
 }

@@ -35,6 +35,8 @@ fn the_right_client_and_the_device_talk_both_ways() {
     // Under TLS 1.2, or of openssl, it is the same.
     let client = served.authority.client("fred");
     for version in ["-tls1_2", "-tls1_3"] {
+        // Before the client is there, which may be faster than this thread.
+        let seen = reader.presences().len();
         let mut openssl = Command::new("openssl")
             .args(["s_client", "-quiet", "-verify_return_error", "-verify_hostname", "localhost"])
             .args([version, "-connect", &format!("127.0.0.1:{}", served.port())])
@@ -49,7 +51,6 @@ fn the_right_client_and_the_device_talk_both_ways() {
             .stderr(Stdio::null())
             .spawn()
             .expect("the tests' tools are there: cargo xtask fetch");
-        let seen = reader.presences().len();
         openssl.stdin.as_mut().unwrap().write_all(b"from openssl\n").unwrap();
         assert_eq!(reader.wait_for(13), b"from openssl\n");
         served.stream.write(b"to openssl\n");

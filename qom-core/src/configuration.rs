@@ -1,6 +1,6 @@
 //! The effective configuration of an object that is planned or alive, as judges and planners see it.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{any::Any, collections::BTreeMap, fmt, sync::Arc};
 
 use serde_json::Value;
 
@@ -32,6 +32,16 @@ pub(crate) struct Setting {
     pub(crate) source: Source,
 }
 
+/// What surrounds all objects of a tree.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) registry: &'a Registry,
+    pub(crate) context: Option<&'a Context>,
+}
+
+/// What a VM gives its tree for judges and planners to ask.
+pub(crate) type Context = dyn Any + Send + Sync;
+
 /// All values of one object, defaults and global settings included, and what it links to.
 #[derive(Clone, Copy)]
 pub struct Configuration<'a> {
@@ -40,7 +50,9 @@ pub struct Configuration<'a> {
     pub(crate) settings: &'a BTreeMap<&'static str, Setting>,
     pub(crate) links: &'a BTreeMap<&'static str, LinkTarget>,
     pub(crate) planned: &'a [Planned],
-    pub(crate) registry: &'a Registry,
+    pub(crate) surroundings: Surroundings<'a>,
+    /// The object, if it lives.
+    pub(crate) object: Option<&'a Obj>,
     /// What a living object would be after the change that is being judged.
     pub(crate) change: Option<&'a Snapshot>,
 }
@@ -55,7 +67,21 @@ impl<'a> Configuration<'a> {
     /// All types of the program, for a class that chooses among them.
     #[must_use]
     pub const fn registry(&self) -> &'a Registry {
-        self.registry
+        self.surroundings.registry
+    }
+
+    /// What the tree was given for judges and planners to ask, if it is a `T`. See
+    /// [`Tree::with_context`](crate::Tree::with_context).
+    #[must_use]
+    pub fn context<T: Any>(&self) -> Option<&'a T> {
+        self.surroundings.context?.downcast_ref()
+    }
+
+    /// The object itself, once it has taken up its work: it may hold what its properties only name,
+    /// and is judged by that.
+    #[must_use]
+    pub const fn object(&self) -> Option<&'a Obj> {
+        self.object
     }
 
     /// The object's canonical path, as it is or will be.
@@ -90,13 +116,13 @@ impl<'a> Configuration<'a> {
         Ok(self.links.get(property).and_then(|target| match target {
             LinkTarget::Existing(object) => Some(match self.change {
                 Some(after) if after.is_of(object) => {
-                    Linked::Planned(after.configuration(self.registry, None))
+                    Linked::Planned(after.configuration(self.surroundings, None))
                 }
                 _ => Linked::Existing(object),
             }),
             LinkTarget::Planned(position) => {
                 let planned = self.planned.get(*position)?;
-                Some(Linked::Planned(planned.configuration(self.planned, self.registry)))
+                Some(Linked::Planned(planned.configuration(self.planned, self.surroundings)))
             }
         }))
     }

@@ -1,12 +1,12 @@
 //! Plans: every object that requests would bring, worked out before the first side effect.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use crate::{
     Obj, TreeId,
     class::Class,
     compat::{self, CompatFinding, CompatPolicy},
-    configuration::{Configuration, Setting},
+    configuration::{Configuration, Context, Setting, Surroundings},
     error::{CreateError, PlanError},
     path,
     policy::Policy,
@@ -18,10 +18,10 @@ use crate::{
 
 /// What some requests would create, children included, in the order of creation. Nothing has
 /// happened yet; the dry run and the real run use the same plan.
-#[derive(Debug)]
 pub struct Plan {
     pub(crate) tree: TreeId,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) context: Option<Arc<Context>>,
     pub(crate) objects: Vec<Planned>,
 }
 
@@ -61,6 +61,10 @@ impl Plan {
         self.tree
     }
 
+    fn surroundings(&self) -> Surroundings<'_> {
+        Surroundings { registry: &self.registry, context: self.context.as_deref() }
+    }
+
     /// Lists all that require-secure would refuse, with what `policy` makes of each: of the objects
     /// of the plan, and of those that exist and would share with them what they link to.
     ///
@@ -85,7 +89,7 @@ impl Plan {
                         continue;
                     }
                     let now = Snapshot::of(&user);
-                    let alone = now.configuration(&self.registry, None);
+                    let alone = now.configuration(self.surroundings(), None);
                     let shared = Configuration { planned: &self.objects, ..alone };
                     let new = judge_new(policy, &alone, &shared, &origins)
                         .map_err(|error| planned.error(error))?;
@@ -100,7 +104,7 @@ impl Plan {
     pub(crate) fn judge_each(&self, policy: Policy) -> Result<Vec<(usize, Finding)>, CreateError> {
         let mut findings = Vec::new();
         for (position, planned) in self.objects.iter().enumerate() {
-            let configuration = planned.configuration(&self.objects, &self.registry);
+            let configuration = planned.configuration(&self.objects, self.surroundings());
             let found = judge(policy, &configuration, &planned.origins)
                 .map_err(|error| planned.error(error))?;
             findings.extend(found.into_iter().map(|finding| (position, finding)));
@@ -120,7 +124,13 @@ impl Plan {
     /// The effective configuration of the object at that position.
     #[must_use]
     pub fn configuration(&self, position: usize) -> Option<Configuration<'_>> {
-        Some(self.objects.get(position)?.configuration(&self.objects, &self.registry))
+        Some(self.objects.get(position)?.configuration(&self.objects, self.surroundings()))
+    }
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan").field("objects", &self.objects).finish_non_exhaustive()
     }
 }
 
@@ -194,7 +204,7 @@ impl Planned {
     pub(crate) fn configuration<'a>(
         &'a self,
         planned: &'a [Self],
-        registry: &'a Registry,
+        surroundings: Surroundings<'a>,
     ) -> Configuration<'a> {
         Configuration {
             class: &self.class,
@@ -202,7 +212,8 @@ impl Planned {
             settings: &self.settings,
             links: &self.links,
             planned,
-            registry,
+            surroundings,
+            object: None,
             change: None,
         }
     }

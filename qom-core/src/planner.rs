@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{
     Children, ClassType, Container, Obj, TreeId,
     class::Class,
-    configuration::{Setting, Source},
+    configuration::{Context, Setting, Source, Surroundings},
     error::{CreateError, PathError, PlanError},
     global::Globals,
     path,
@@ -30,6 +30,7 @@ const MOST_LEVELS: usize = 64;
 /// Works requests out against the tree as it is.
 pub(crate) struct Planner<'a> {
     registry: &'a Arc<Registry>,
+    context: Option<&'a Arc<Context>>,
     globals: &'a Globals,
     tree: TreeId,
     root: &'a Obj,
@@ -41,6 +42,7 @@ pub(crate) struct Planner<'a> {
 impl<'a> Planner<'a> {
     pub(crate) fn new(
         registry: &'a Arc<Registry>,
+        context: Option<&'a Arc<Context>>,
         globals: &'a Globals,
         tree: TreeId,
         root: &'a Obj,
@@ -48,6 +50,7 @@ impl<'a> Planner<'a> {
     ) -> Self {
         Self {
             registry,
+            context,
             globals,
             tree,
             root,
@@ -58,7 +61,12 @@ impl<'a> Planner<'a> {
     }
 
     pub(crate) fn finish(self) -> Plan {
-        Plan { tree: self.tree, registry: Arc::clone(self.registry), objects: self.objects }
+        Plan {
+            tree: self.tree,
+            registry: Arc::clone(self.registry),
+            context: self.context.cloned(),
+            objects: self.objects,
+        }
     }
 
     pub(crate) fn request(&mut self, request: Request) -> Result<(), CreateError> {
@@ -211,7 +219,9 @@ impl<'a> Planner<'a> {
             return Ok(Vec::new());
         };
         let mut children = Children::of(planned.path.clone());
-        announce(&planned.configuration(&self.objects, self.registry), &mut children)?;
+        let context = self.context.map(|context| &**context);
+        let surroundings = Surroundings { registry: self.registry, context };
+        announce(&planned.configuration(&self.objects, surroundings), &mut children)?;
         children.into_requests().ok_or_else(|| PlanError::TooLarge {
             limit: "65536 objects",
             path: planned.path.clone(),

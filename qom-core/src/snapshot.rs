@@ -6,9 +6,8 @@ use serde_json::Value;
 
 use crate::{
     Access, Obj,
-    configuration::{Configuration, Setting, Source},
+    configuration::{Configuration, Setting, Source, Surroundings},
     plan::LinkTarget,
-    registry::Registry,
 };
 
 /// The configuration of a living object: as it is, or as it would be after a change.
@@ -54,7 +53,7 @@ impl Snapshot {
     /// As judges see it, with an object that it links to as `change` has it.
     pub(crate) fn configuration<'a>(
         &'a self,
-        registry: &'a Registry,
+        surroundings: Surroundings<'a>,
         change: Option<&'a Self>,
     ) -> Configuration<'a> {
         Configuration {
@@ -63,7 +62,8 @@ impl Snapshot {
             settings: &self.settings,
             links: &self.links,
             planned: &[],
-            registry,
+            surroundings,
+            object: Some(&self.object),
             change,
         }
     }

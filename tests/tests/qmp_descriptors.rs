@@ -402,3 +402,73 @@ fn only_descriptors_that_the_process_was_started_with_are_taken() {
         vmm.run().code(1).complains(&why);
     }
 }
+
+/// `palisade`, started with a descriptor 9 that reads from that file, as set 2.
+fn with_file(file: &std::path::Path, options: &str) -> Vmm {
+    let script = format!("exec \"$0\" \"$@\" 9<{}", file.display());
+    let vmm = Vmm::of("sh", ["-c".into(), script, palisade().display().to_string()]);
+    vmm.and(options).and("-add-fd fd=9,set=2")
+}
+
+#[test]
+fn a_kernel_is_looked_at_and_loaded_from_one_descriptor() {
+    let scratch = Scratch::new();
+    let kernel = scratch.guest(tests::guest::power_off("from a set"));
+    let vmm = with_file(&kernel, "-m 16M -nodefaults -serial stdio");
+    vmm.kernel("/dev/fdset/2").run().code(0).says("from a set");
+    let none = with_file(&kernel, "-m 16M -nodefaults").kernel("/dev/fdset/3");
+    none.run().code(1).complains("there is no set 3 of descriptors");
+}
+
+#[test]
+fn a_drive_s_format_is_guessed_from_a_descriptor() {
+    let scratch = Scratch::new();
+    let image = scratch.file("image", [0; 4096]);
+    let vmm = with_file(&image, NO_MACHINE);
+    let vmm =
+        vmm.and("-compat insecure-types=warn -drive if=none,id=d,file=/dev/fdset/2,read-only=on");
+    let mut vm = Monitored::of(vmm, scratch);
+    let nodes = vm.qmp.execute("query-named-block-nodes", json!({}));
+    let file = nodes.as_array().expect("it is a list").iter().find(|it| it["drv"] == "file");
+    assert_eq!(file.expect("it is there")["file"], "/dev/fdset/2");
+}
+
+#[test]
+fn a_dry_run_judges_what_is_in_a_set_as_the_run_does() {
+    let random = |path: &str, option: &str| {
+        let vmm = Vmm::of(
+            "sh",
+            [
+                "-c".into(),
+                format!("exec \"$0\" {option} \"$@\" 9<{path}"),
+                palisade().display().to_string(),
+            ],
+        );
+        vmm.and("-add-fd fd=9,set=2 -nodefaults -machine none")
+            .and("-object rng-random,id=r,filename=/dev/fdset/2")
+            .run()
+    };
+    random("/dev/urandom", "check").code(0);
+    random("/dev/zero", "check").code(1).says("the kernel's generators");
+    let insecure =
+        "Property 'rng-random.filename' with value '/dev/fdset/2' is declared as insecure";
+    random("/dev/zero", "").code(1).complains(insecure);
+}
+
+#[test]
+fn objects_are_made_of_sets_and_judged_by_what_is_in_them() {
+    let mut vm = Monitored::start(NO_MACHINE);
+    let client = &mut vm.qmp;
+    let random = json!({ "qom-type": "rng-random", "id": "r", "filename": "/dev/fdset/0" });
+    let zero = File::open("/dev/zero").expect("it is there");
+    pass(client, "add-fd", json!({}), &zero);
+    let insecure =
+        "Property 'rng-random.filename' with value '/dev/fdset/0' is declared as insecure";
+    is_refused(client, "object-add", random.clone(), insecure);
+    client.execute("remove-fd", json!({ "fdset-id": 0 }));
+    let kernels = File::open("/dev/urandom").expect("it is there");
+    pass(client, "add-fd", json!({}), &kernels);
+    client.execute("object-add", random);
+    client.execute("remove-fd", json!({ "fdset-id": 0 }));
+    client.execute("set-security-policy", json!({ "require-secure": true }));
+}

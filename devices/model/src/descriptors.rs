@@ -2,9 +2,8 @@
 //! that stand for files.
 //!
 //! They are judged by what they are, never by what they are called, and they stay open until their
-//! user takes them back. Whoever opens a file for a user does it by
-//! [`Platform::open_file`](crate::platform::Platform::open_file), which takes the path of a set as
-//! well.
+//! user takes them back. Whoever opens a file for a user does it by [`Descriptors::open`], which takes
+//! the path of a set as well.
 //!
 //! A user may also give a number. Most numbers are those of what the program opened itself: a
 //! monitor's socket, the guest's memory. None of that is a user's to have, so that
@@ -14,20 +13,18 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io::{self, ErrorKind},
     os::fd::{AsFd, AsRawFd, OwnedFd},
-    path::Path,
     sync::{Arc, Weak},
 };
 
 use parking_lot::Mutex;
 use qom_core::Obj;
 use rustix::{
-    fs::{CWD, FileType, Mode, OFlags, fcntl_getfl, fstat, openat},
+    fs::{OFlags, fcntl_getfl},
     io::{Errno, fcntl_dupfd_cloexec},
     process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open},
 };
 
-/// Before the number of a set, the path that stands for it: QEMU, docs of `-add-fd`.
-const SET_PATH: &str = "/dev/fdset/";
+use crate::named_file;
 
 /// How many descriptors a VM keeps for its users.
 const MOST_DESCRIPTORS: usize = 1024;
@@ -259,7 +256,7 @@ impl Descriptors {
     }
 
     /// A duplicate of the descriptor in a set that allows just the access that is asked for.
-    fn duplicate_member(&self, set: u32, access: OFlags) -> io::Result<OwnedFd> {
+    pub(crate) fn duplicate_member(&self, set: u32, access: OFlags) -> io::Result<OwnedFd> {
         let kept = self.0.lock();
         let wrong = |kind, what: String| io::Error::new(kind, what);
         let members = kept.sets.get(&set).ok_or_else(|| {
@@ -268,7 +265,7 @@ impl Descriptors {
         for member in members {
             let descriptor = member.descriptor.as_fd();
             if fcntl_getfl(descriptor)? & OFlags::ACCMODE == access & OFlags::ACCMODE {
-                check_file(&member.descriptor)?;
+                named_file::check(&member.descriptor)?;
                 return Ok(fcntl_dupfd_cloexec(descriptor, 3)?);
             }
         }
@@ -304,61 +301,4 @@ pub fn examine(number: u32) -> io::Result<OwnedFd> {
     }
     pidfd_getfd(this, number, PidfdGetfdFlags::empty())
         .map_err(|error| if error == Errno::BADF { none() } else { error.into() })
-}
-
-/// Checks that a descriptor leads to something that a path could lead to and be opened. A socket does
-/// not, so that none gets in where sockets are not judged.
-fn check_file(descriptor: impl AsFd) -> io::Result<()> {
-    let kind = match FileType::from_raw_mode(fstat(descriptor)?.st_mode) {
-        FileType::RegularFile
-        | FileType::BlockDevice
-        | FileType::CharacterDevice
-        | FileType::Fifo => return Ok(()),
-        FileType::Socket => "a socket",
-        FileType::Directory => "a directory",
-        FileType::Symlink => "a symbolic link",
-        _ => "of an unknown kind",
-    };
-    let what = format!("the descriptor is no file: it is {kind}");
-    Err(io::Error::new(ErrorKind::InvalidInput, what))
-}
-
-/// A file that was opened.
-#[derive(Debug)]
-pub struct OpenedFile {
-    /// Its descriptor.
-    pub descriptor: OwnedFd,
-    /// Whether it was not there before, and was created.
-    pub is_new: bool,
-    /// Whether it is a user's descriptor: its contents are as its user wants them, and what is
-    /// written to it goes where its user was.
-    pub is_handed_over: bool,
-}
-
-/// Opens the file at a path, which may be that of a set. See
-/// [`Platform::open_file`](crate::platform::Platform::open_file).
-pub(crate) fn open_file(
-    descriptors: &Descriptors,
-    path: &Path,
-    flags: OFlags,
-    created: Mode,
-) -> io::Result<OpenedFile> {
-    if let Some(set) = path.to_str().and_then(|path| path.strip_prefix(SET_PATH)) {
-        let digits = !set.is_empty() && set.bytes().all(|byte| byte.is_ascii_digit());
-        let set = set.parse().ok().filter(|_| digits).ok_or_else(|| {
-            io::Error::new(ErrorKind::InvalidInput, format!("expected a number after {SET_PATH}"))
-        })?;
-        let descriptor = descriptors.duplicate_member(set, flags)?;
-        return Ok(OpenedFile { descriptor, is_new: false, is_handed_over: true });
-    }
-    let there = flags.difference(OFlags::CREATE | OFlags::EXCL) | OFlags::CLOEXEC;
-    let (descriptor, is_new) = match openat(CWD, path, there, Mode::empty()) {
-        Err(Errno::NOENT) if flags.contains(OFlags::CREATE) => {
-            // Whoever else creates it meanwhile has it.
-            let new = there | OFlags::CREATE | OFlags::EXCL;
-            (openat(CWD, path, new, created)?, true)
-        }
-        opened => (opened?, false),
-    };
-    Ok(OpenedFile { descriptor, is_new, is_handed_over: false })
 }

@@ -16,11 +16,12 @@ use crate::{
     bus::{MemoryBus, PortBus, is_attached},
     chardev::{Chardev, ChardevFrontend, Frontend},
     clock::Clock,
-    descriptors::{self, Descriptors, OpenedFile},
+    descriptors::Descriptors,
     doorbell::Doorbells,
     event_loop::EventLoop,
     interrupt::{InterruptController, InterruptLine, LineError, LineTap, LineWatcher, MsiSink},
     monitor::{Event, EventListener, Occurrence},
+    named_file::OpenedFile,
     netdev::{Netdev, NetdevPeer, PeerHandle},
     request::VmRequests,
     virtio::{VirtioBusError, VirtioBuses},
@@ -166,7 +167,7 @@ pub struct Platform {
     events: Arc<EventLoop>,
     requests: Arc<VmRequests>,
     listeners: Listeners,
-    descriptors: Descriptors,
+    descriptors: Arc<Descriptors>,
 }
 
 impl Platform {
@@ -175,6 +176,15 @@ impl Platform {
     /// # Errors
     /// If the process has no descriptors left.
     pub fn new(tree: TreeId) -> io::Result<Self> {
+        Self::with_descriptors(tree, Arc::default())
+    }
+
+    /// The same, with what its users have handed over already. Those are what judges of that tree
+    /// are to see: see [`Descriptors::known_to`].
+    ///
+    /// # Errors
+    /// If the process has no descriptors left.
+    pub fn with_descriptors(tree: TreeId, descriptors: Arc<Descriptors>) -> io::Result<Self> {
         Ok(Self {
             tree,
             ports: PortBus::new(tree),
@@ -192,7 +202,7 @@ impl Platform {
             events: Arc::new(EventLoop::new()?),
             requests: Arc::new(VmRequests::new()?),
             listeners: Listeners::default(),
-            descriptors: Descriptors::default(),
+            descriptors,
         })
     }
 
@@ -204,19 +214,16 @@ impl Platform {
 
     /// What its users have handed over.
     #[must_use]
-    pub const fn descriptors(&self) -> &Descriptors {
+    pub const fn descriptors(&self) -> &Arc<Descriptors> {
         &self.descriptors
     }
 
-    /// Opens a file that a user names, for the access in `flags` (`O_RDONLY`, `O_WRONLY`, `O_RDWR`);
-    /// with `O_CREAT`, creates it with this mode if it is not there. The path `/dev/fdset/N` stands
-    /// for the descriptor in that set which allows just that access, of which this gives a
-    /// duplicate; no other flag counts then.
+    /// Opens a file that a user names. See [`Descriptors::open`].
     ///
     /// # Errors
-    /// If the host refuses; if the set has no such descriptor, or that is no file.
+    /// If the host refuses; if a set has no such descriptor, or that is no file.
     pub fn open_file(&self, path: &Path, flags: OFlags, created: Mode) -> io::Result<OpenedFile> {
-        descriptors::open_file(&self.descriptors, path, flags, created)
+        self.descriptors.open(path, flags, created)
     }
 
     /// The I/O ports.

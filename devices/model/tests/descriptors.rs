@@ -183,3 +183,34 @@ fn neither_a_socket_nor_a_directory_passes_for_a_file() {
         assert_eq!(error.expect_err("it is none").to_string(), expected);
     }
 }
+
+#[test]
+fn what_would_be_opened_is_looked_at_without_opening_it() {
+    let machine = Machine::new();
+    let folder = Folder::new("looked-at");
+    let path = folder.0.join("file");
+    fs::write(&path, "0123456789").expect("there is room");
+    let kept = machine.platform.descriptors();
+    let size = |path: &Path, access| {
+        let there = kept.look_at(path, access).map_err(|error| error.to_string())?;
+        let status = rustix::fs::fstat(&there).expect("it is open");
+        let read = rustix::io::read(&there, &mut [0; 1]);
+        Ok::<_, String>((status.st_size, read.is_ok()))
+    };
+    assert_eq!(size(&path, OFlags::RDWR), Ok((10, false)), "it is not to be read from");
+    let missing = size(&folder.0.join("missing"), OFlags::RDONLY).unwrap_err();
+    assert!(missing.contains("No such file"), "{missing}");
+    let set = Path::new("/dev/fdset/4");
+    assert_eq!(size(set, OFlags::RDONLY).unwrap_err(), "there is no set 4 of descriptors");
+    // A set may lead to several files: the one with that access is looked at.
+    let other = folder.0.join("other");
+    fs::write(&other, "0").expect("there is room");
+    let read_only = File::open(&other).expect("it is ours");
+    kept.add(Some(4), None, read_only.into()).expect("there is room");
+    let both = File::options().read(true).write(true).open(&path).expect("it is ours");
+    kept.add(Some(4), None, both.into()).expect("there is room");
+    assert_eq!(size(set, OFlags::RDWR).map(|(size, _)| size), Ok(10));
+    assert_eq!(size(set, OFlags::RDONLY).map(|(size, _)| size), Ok(1));
+    let wrong = size(Path::new("/dev/fdset/4x"), OFlags::RDONLY).unwrap_err();
+    assert_eq!(wrong, "expected a number after /dev/fdset/");
+}

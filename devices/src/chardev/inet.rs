@@ -3,10 +3,12 @@
 use std::{
     fmt, io,
     io::ErrorKind,
-    net::{IpAddr, SocketAddr, ToSocketAddrs},
+    net::{IpAddr, SocketAddr},
 };
 
 use device_model::prelude::*;
+
+use super::resolver;
 
 /// The name that stands for the host itself (RFC 6761, section 6.3).
 const LOCALHOST: &str = "localhost";
@@ -52,17 +54,14 @@ pub(crate) fn is_loopback(address: &IpAddr) -> bool {
 /// that [`names_loopback`] are loopback addresses.
 ///
 /// # Errors
-/// If there are none of those families.
+/// If there are none of those families, or the resolver does not answer in time.
 pub(crate) fn resolve(host: &str, port: u16, families: Families) -> io::Result<Vec<SocketAddr>> {
     // As the resolver takes it, which would also take a network interface's name after it.
     let resolved: Vec<SocketAddr> = match host {
         "" => vec![(IpAddr::from([0_u16; 8]), port).into(), (IpAddr::from([0_u8; 4]), port).into()],
-        host => (host, port)
-            .to_socket_addrs()
-            .map_err(|error| {
-                io::Error::new(error.kind(), format!("can't resolve '{host}': {error}"))
-            })?
-            .collect(),
+        host => resolver::look_up(host, port).map_err(|error| {
+            io::Error::new(error.kind(), format!("can't resolve '{host}': {error}"))
+        })?,
     };
     // Whoever edits the host's table of names is not to open what was judged to be closed.
     let only_loopback = names_loopback(host);

@@ -6,6 +6,7 @@ pub(crate) mod inet;
 mod null;
 mod pipe;
 mod pty;
+mod resolver;
 mod ringbuf;
 pub(crate) mod socket;
 mod stdio;

@@ -1,17 +1,14 @@
 //! `chardev-pipe`: named pipes.
 
 use std::{
-    fs,
     io::{self, ErrorKind},
-    os::{
-        fd::OwnedFd,
-        unix::fs::{FileTypeExt, OpenOptionsExt},
-    },
+    os::fd::OwnedFd,
+    path::Path,
     sync::Arc,
 };
 
-use device_model::prelude::*;
-use rustix::fs::OFlags;
+use device_model::{descriptors::Descriptors, prelude::*};
+use rustix::fs::{FileType, Mode, OFlags, fstat};
 
 use super::channel::{self, Channel, Ends, Host, Poller};
 
@@ -19,7 +16,8 @@ use super::channel::{self, Channel, Ends, Host, Poller};
 ///
 /// Input comes from `PATH.in` and output goes to `PATH.out` if both are there; otherwise `PATH` is
 /// one pipe for both, of which the stream reads what it writes unless somebody else is faster.
-/// Whoever is at the other ends can come and go, and is not waited for.
+/// Whoever is at the other ends can come and go, and is not waited for. A path `/dev/fdset/N` stands
+/// for a descriptor of that set, which is open for both reading and writing.
 #[qom_type(secure, parent = Chardev)]
 #[derive(Debug)]
 pub struct ChardevPipe {
@@ -34,30 +32,33 @@ struct NoHost;
 impl Host for NoHost {}
 
 /// Opens a named pipe in both directions, so that it has no end while the stream is open.
-fn open_pipe(path: &str) -> io::Result<OwnedFd> {
-    let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or_default();
-    let pipe = fs::OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)?;
-    if !pipe.metadata()?.file_type().is_fifo() {
+fn open_pipe(descriptors: &Descriptors, path: &str) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let pipe = descriptors.open(Path::new(path), flags, Mode::empty())?.descriptor;
+    if !FileType::from_raw_mode(fstat(&pipe)?.st_mode).is_fifo() {
         let problem = format!("'{path}' is no named pipe");
         return Err(io::Error::new(ErrorKind::InvalidInput, problem));
     }
-    Ok(pipe.into())
+    Ok(pipe)
 }
 
-fn open_ends(path: &str) -> io::Result<Ends> {
+fn open_ends(descriptors: &Descriptors, path: &str) -> io::Result<Ends> {
     let (input, output) = (format!("{path}.in"), format!("{path}.out"));
-    let is_there = |path: &str| fs::metadata(path).is_ok();
+    let is_there = |path: &str| descriptors.look_at(Path::new(path), OFlags::RDWR).is_ok();
     if is_there(&input) && is_there(&output) {
-        return Ok(Ends::Files { input: Some(open_pipe(&input)?), output: open_pipe(&output)? });
+        return Ok(Ends::Files {
+            input: Some(open_pipe(descriptors, &input)?),
+            output: open_pipe(descriptors, &output)?,
+        });
     }
-    let pipe = open_pipe(path)?;
+    let pipe = open_pipe(descriptors, path)?;
     Ok(Ends::Files { input: Some(pipe.try_clone()?), output: pipe })
 }
 
 impl Chardev for ChardevPipe {
     fn open(&self, platform: &Platform) -> io::Result<()> {
         let poller = Arc::new(Poller::new()?);
-        let ends = open_ends(&self.path).map_err(|error| {
+        let ends = open_ends(platform.descriptors(), &self.path).map_err(|error| {
             let path = &self.path;
             io::Error::new(error.kind(), format!("can't open pipe '{path}': {error}"))
         })?;

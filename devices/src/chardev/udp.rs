@@ -7,14 +7,18 @@ use std::{
     sync::Arc,
 };
 
-use device_model::prelude::*;
+use device_model::{
+    prelude::*,
+    preparation::{Preparation, Prepared, PreparedSlot, Prepares},
+    qom_core::BoxedError,
+};
 use rustix::{
     io::Errno,
     net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, connect, recv, socket_with},
 };
 
 use super::{
-    channel::{self, Channel, Ends, Host, Poller},
+    channel::{self, Channel, Host, Poller},
     inet::{self, Families, HostPort, is_loopback, resolve},
 };
 
@@ -27,7 +31,14 @@ const MOST_EARLY: usize = 1 << 16;
 /// Each output of the device is a datagram. The kernel passes on only what comes from that address.
 /// Its addresses are looked up once. If the other end is this host, the own end is bound to this
 /// host too, unless `localaddr` says otherwise.
-#[qom_type(secure, parent = Chardev, boundary(network), children = check)]
+#[qom_type(
+    secure,
+    parent = Chardev,
+    interfaces(Prepares),
+    boundary(network),
+    children = check,
+    class_data = PREPARATION
+)]
 #[derive(Debug)]
 pub struct ChardevUdp {
     /// Name or address of the host to talk to
@@ -58,6 +69,27 @@ pub struct ChardevUdp {
     #[property]
     ipv6: Option<bool>,
     channel: Arc<Channel>,
+    socket: PreparedSlot<OwnedFd>,
+}
+
+static PREPARATION: Preparation = Preparation(prepare);
+
+/// Looks the hosts up.
+fn prepare(configuration: &Configuration<'_>) -> Result<Option<Prepared>, BoxedError> {
+    let ends = Ends {
+        host: configuration.get("host")?,
+        port: configuration.get("port")?,
+        localaddr: configuration.get("localaddr")?,
+        localport: configuration.get("localport")?,
+        families: Families::of(configuration.get("ipv4")?, configuration.get("ipv6")?),
+    };
+    Ok(Some(Box::new(ends.socket()?)))
+}
+
+impl Prepares for ChardevUdp {
+    fn accept(&self, prepared: Prepared) {
+        self.socket.accept(prepared);
+    }
 }
 
 /// Refuses a configuration that means nothing. It announces no children.
@@ -90,7 +122,16 @@ struct NoHost;
 
 impl Host for NoHost {}
 
-impl ChardevUdp {
+/// Between whom datagrams go.
+struct Ends {
+    host: String,
+    port: u16,
+    localaddr: Option<String>,
+    localport: u16,
+    families: Option<Families>,
+}
+
+impl Ends {
     /// Where this end may be, for that other end.
     fn own_ends(&self, other: SocketAddr) -> io::Result<Vec<SocketAddr>> {
         let families = Families { ipv4: other.is_ipv4(), ipv6: other.is_ipv6() };
@@ -106,9 +147,15 @@ impl ChardevUdp {
     }
 
     fn socket(&self) -> io::Result<OwnedFd> {
+        self.try_all().map_err(|error| {
+            let name = shown(&self.host, self.port);
+            io::Error::new(error.kind(), format!("can't talk to '{name}': {error}"))
+        })
+    }
+
+    fn try_all(&self) -> io::Result<OwnedFd> {
         let mut problem = io::Error::from(Errno::ADDRNOTAVAIL);
-        let families = Families::of(self.ipv4, self.ipv6);
-        let families = families.unwrap_or(Families { ipv4: true, ipv6: true });
+        let families = self.families.unwrap_or(Families { ipv4: true, ipv6: true });
         for other in resolve(&self.host, self.port, families)? {
             let ends = match self.own_ends(other) {
                 Ok(ends) => ends,
@@ -147,14 +194,30 @@ pub(crate) fn connected(own: SocketAddr, other: SocketAddr) -> Result<OwnedFd, E
     Ok(socket)
 }
 
+fn shown(host: &str, port: u16) -> String {
+    format!("udp:{}", HostPort(host, port))
+}
+
+impl ChardevUdp {
+    fn ends(&self) -> Ends {
+        Ends {
+            host: self.host.clone(),
+            port: self.port,
+            localaddr: self.localaddr.clone(),
+            localport: self.localport,
+            families: Families::of(self.ipv4, self.ipv6),
+        }
+    }
+}
+
 impl Chardev for ChardevUdp {
     fn open(&self, platform: &Platform) -> io::Result<()> {
         let poller = Arc::new(Poller::new()?);
-        let socket = self.socket().map_err(|error| {
-            let name = self.filename();
-            io::Error::new(error.kind(), format!("can't talk to '{name}': {error}"))
-        })?;
-        let ends = Ends::Datagrams(socket, Mutex::default());
+        let socket = match self.socket.take() {
+            Some(socket) => socket,
+            None => self.ends().socket()?,
+        };
+        let ends = channel::Ends::Datagrams(socket, Mutex::default());
         self.channel.open(platform.events(), Arc::clone(&poller), Box::new(NoHost))?;
         self.channel.arrive(&poller, ends, self.filename()).inspect_err(|_| self.channel.close())
     }
@@ -170,6 +233,6 @@ impl Chardev for ChardevUdp {
     channel::delegate!();
 
     fn filename(&self) -> String {
-        format!("udp:{}", HostPort(&self.host, self.port))
+        shown(&self.host, self.port)
     }
 }

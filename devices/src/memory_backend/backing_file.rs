@@ -3,19 +3,19 @@
 use std::{
     fs::{self, File, Metadata},
     io::{self, ErrorKind},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::{fd::AsFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
 };
 
-use device_model::memory_backend::MemoryBackendError;
-use rustix::fs::{FallocateFlags, OFlags, fallocate, fstatfs};
+use device_model::{descriptors::Descriptors, memory_backend::MemoryBackendError};
+use rustix::fs::{FallocateFlags, FileType, Mode, OFlags, fallocate, fstat, fstatfs};
 use thiserror::Error;
 
 /// `f_type` of a file of huge pages (`statfs(2)`).
 const HUGETLBFS_MAGIC: i64 = 0x9584_58f6;
 
 /// Who may read and write a file that is made here: its owner.
-const MODE: u32 = 0o600;
+const MODE: Mode = Mode::from_bits_truncate(0o600);
 
 /// What is wrong with a file that is there.
 #[derive(Debug, Error)]
@@ -33,6 +33,7 @@ pub(super) enum FileError {
 /// What to open, and how.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted<'a> {
+    pub(super) descriptors: &'a Descriptors,
     pub(super) path: &'a str,
     pub(super) offset: u64,
     pub(super) size: u64,
@@ -153,35 +154,46 @@ fn is_same(one: &Metadata, other: &Metadata) -> bool {
 /// Opens it, and tells where it was created, if it was and has a name.
 fn open(wanted: Wanted<'_>) -> io::Result<(File, Option<PathBuf>)> {
     let path = Path::new(wanted.path);
-    if path.is_dir() {
-        if wanted.readonly {
-            return Err(io::Error::new(ErrorKind::IsADirectory, "readonly=on needs a file"));
-        }
-        return Ok((tempfile::tempfile_in(path)?, None));
-    }
     // Nothing else that may be there is waited for.
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    let flags = i32::try_from(flags.bits()).unwrap_or_default();
-    let mut options = fs::OpenOptions::new();
-    options.read(true).write(!wanted.readonly).custom_flags(flags).mode(MODE);
-    match options.open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound && !wanted.readonly => {
-            let found_at = std::path::absolute(path)?;
-            Ok((options.create_new(true).open(path)?, Some(found_at)))
+    let waiting = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let flags = match wanted.readonly {
+        true => OFlags::RDONLY,
+        false => OFlags::RDWR | OFlags::CREATE,
+    };
+    let opened = match wanted.descriptors.open(path, flags | waiting, MODE) {
+        // It is a folder, which only one who reads could open.
+        Err(error) if error.kind() == ErrorKind::IsADirectory => {
+            return Ok((tempfile::tempfile_in(path)?, None));
         }
-        opened => Ok((opened?, None)),
+        opened => opened?,
+    };
+    let file = File::from(opened.descriptor);
+    if file.metadata()?.is_dir() {
+        return Err(io::Error::new(ErrorKind::IsADirectory, "readonly=on needs a file"));
     }
+    let created = if opened.is_new { Some(std::path::absolute(path)?) } else { None };
+    Ok((file, created))
 }
 
-/// Whether others than this process's user and root may write to the file that is there. A folder
-/// holds none, and one that is missing is made for its owner.
-pub(super) fn others_may_write(path: &str) -> io::Result<bool> {
-    let status = match fs::metadata(path) {
-        Ok(status) => status,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    let owner = [0, rustix::process::geteuid().as_raw()].contains(&status.uid());
+/// Whether others than this process's user and root may write to a file. A folder holds none.
+pub(super) fn others_may_write(file: impl AsFd) -> io::Result<bool> {
+    let status = fstat(file)?;
+    let owner = [0, rustix::process::geteuid().as_raw()].contains(&status.st_uid);
     // An access control list has its greatest rights shown as the group's.
-    Ok(status.is_file() && !(owner && status.mode() & 0o022 == 0))
+    let others = Mode::from_raw_mode(status.st_mode).intersects(Mode::WGRP | Mode::WOTH);
+    Ok(FileType::from_raw_mode(status.st_mode).is_file() && (!owner || others))
+}
+
+/// The same of a file before it is opened. One that is missing is made for its owner.
+pub(super) fn others_may_write_at(
+    descriptors: &Descriptors,
+    path: &str,
+    writes: bool,
+) -> io::Result<bool> {
+    let access = if writes { OFlags::RDWR } else { OFlags::RDONLY };
+    match descriptors.look_at(Path::new(path), access) {
+        Ok(file) => others_may_write(file),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }

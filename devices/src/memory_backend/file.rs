@@ -3,6 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use device_model::{
+    descriptors::Descriptors,
     memory_backend::{MemoryBackend, MemoryBackendError},
     prelude::*,
     qom_core::BoxedError,
@@ -32,7 +33,8 @@ pub enum Rom {
 /// A file that is missing is made, for its owner alone, and one that is empty is made long enough.
 /// One that has contents is the memory's contents, and keeps its length. In a folder a file is made
 /// that nobody else can find and that ends with the VM. What was made is taken back if the VM does
-/// not come to be.
+/// not come to be. A path `/dev/fdset/N` stands for a descriptor of that set, which is open for both
+/// reading and writing, or only for reading with readonly=on.
 #[qom_type(
     secure,
     parent = MemoryBackend,
@@ -69,10 +71,20 @@ pub struct MemoryBackendFile {
     made: Mutex<Option<BackingFile>>,
 }
 
+/// Judges the file that is mapped, once one is.
 fn others_may_write(configuration: &Configuration<'_>) -> Result<bool, PlanError> {
+    let living = configuration.object().and_then(Obj::cast::<MemoryBackendFile>);
+    let mapped = living.and_then(|living| living.mapping.file());
     let path: String = configuration.get("mem-path")?;
-    backing_file::others_may_write(&path)
-        .map_err(|error| PlanError::refused("mem-path", format!("can't open '{path}': {error}")))
+    let judged = match mapped {
+        Some(file) => backing_file::others_may_write(&*file),
+        None => {
+            let descriptors = Descriptors::known_to(configuration);
+            let writes = !configuration.get::<bool>("readonly")?;
+            backing_file::others_may_write_at(descriptors, &path, writes)
+        }
+    };
+    judged.map_err(|error| PlanError::refused("mem-path", format!("can't open '{path}': {error}")))
 }
 
 /// Refuses what can't be. It announces no children.
@@ -119,9 +131,10 @@ impl MemoryBackend for MemoryBackendFile {
 }
 
 impl UserCreatable for MemoryBackendFile {
-    fn complete(&self, object: &Obj, _platform: &Platform) -> Result<(), BoxedError> {
+    fn complete(&self, object: &Obj, platform: &Platform) -> Result<(), BoxedError> {
         let size = self.size().0;
         let backing = BackingFile::open(Wanted {
+            descriptors: platform.descriptors(),
             path: &self.mem_path,
             offset: self.offset.0,
             size,

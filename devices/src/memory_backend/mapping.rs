@@ -73,6 +73,12 @@ impl Mapping {
         Ok(())
     }
 
+    /// The file, while it is mapped.
+    pub(super) fn file(&self) -> Option<Arc<File>> {
+        let state = self.0.lock();
+        state.as_ref()?.backing.file.as_ref().map(|(file, _)| Arc::clone(file))
+    }
+
     /// Lets go of it. What was taken stays with whoever took it.
     pub(super) fn close(&self) {
         *self.0.lock() = None;

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use device_model::{prelude::*, qom_core::BoxedError};
+use device_model::{descriptors::Descriptors, prelude::*, qom_core::BoxedError};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -78,11 +78,11 @@ pub enum SecretError {
 }
 
 impl Secret {
-    fn load(&self) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    fn load(&self, descriptors: &Descriptors) -> Result<Zeroizing<Vec<u8>>, SecretError> {
         let from_file;
         let (property, given) = match &self.file {
             Some(path) => {
-                from_file = contents::read(Path::new(path), LARGEST_FILE)
+                from_file = contents::read(descriptors, Path::new(path), LARGEST_FILE)
                     .map_err(|source| SecretError::File { path: path.clone(), source })?;
                 ("file", &**from_file)
             }
@@ -106,8 +106,8 @@ impl SecretSource for Secret {
 }
 
 impl UserCreatable for Secret {
-    fn complete(&self, _object: &Obj, _platform: &Platform) -> Result<(), BoxedError> {
-        *self.secret.lock() = Some(Arc::new(SecretBytes::new(self.load()?)));
+    fn complete(&self, _object: &Obj, platform: &Platform) -> Result<(), BoxedError> {
+        *self.secret.lock() = Some(Arc::new(SecretBytes::new(self.load(platform.descriptors())?)));
         Ok(())
     }
 

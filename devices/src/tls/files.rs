@@ -5,7 +5,7 @@ use std::{
     str::Utf8Error,
 };
 
-use device_model::prelude::SecretBytes;
+use device_model::{descriptors::Descriptors, prelude::SecretBytes};
 use pkcs8::{EncryptedPrivateKeyInfoRef, SecretDocument};
 use rustls::pki_types::{
     CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer,
@@ -101,9 +101,9 @@ impl From<rustls::Error> for Problem {
     }
 }
 
-/// A folder with files.
+/// A folder with files, and what was handed over.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Folder<'a>(pub(super) &'a Path);
+pub(super) struct Folder<'a>(pub(super) &'a Path, pub(super) &'a Descriptors);
 
 /// A certificate with those that lead to the authority's, and its key.
 #[derive(Debug)]
@@ -119,12 +119,12 @@ impl Folder<'_> {
     }
 
     fn read(self, name: &str, most: u64) -> Result<Zeroizing<Vec<u8>>, CredentialsError> {
-        contents::read(&self.0.join(name), most).map_err(|error| self.error(name, error))
+        contents::read(self.1, &self.0.join(name), most).map_err(|error| self.error(name, error))
     }
 
     /// The same; none if there is no such file.
     fn find(self, name: &str, most: u64) -> Result<Option<Zeroizing<Vec<u8>>>, CredentialsError> {
-        match contents::read(&self.0.join(name), most) {
+        match contents::read(self.1, &self.0.join(name), most) {
             Err(error) if error.is_missing() => Ok(None),
             read => read.map(Some).map_err(|error| self.error(name, error)),
         }

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use device_model::{prelude::*, qom_core::BoxedError};
+use device_model::{descriptors::Descriptors, prelude::*, qom_core::BoxedError};
 use rustls::{
     ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig, ServerConnection,
     client::{Resumption, WebPkiServerVerifier},
@@ -143,9 +143,9 @@ impl<'a> Loader<'a> {
 }
 
 impl TlsCredsX509 {
-    fn load(&self) -> Result<Config, CredentialsError> {
+    fn load(&self, descriptors: &Descriptors) -> Result<Config, CredentialsError> {
         let dir = self.dir();
-        let folder = Folder(Path::new(&dir));
+        let folder = Folder(Path::new(&dir), descriptors);
         let endpoint = self.endpoint();
         let password = match self.passwordid.get() {
             Some(source) => Some(
@@ -187,8 +187,8 @@ impl TlsCreds for TlsCredsX509 {
 }
 
 impl UserCreatable for TlsCredsX509 {
-    fn complete(&self, _object: &Obj, _platform: &Platform) -> Result<(), BoxedError> {
-        *self.config.lock() = Some(self.load()?);
+    fn complete(&self, _object: &Obj, platform: &Platform) -> Result<(), BoxedError> {
+        *self.config.lock() = Some(self.load(platform.descriptors())?);
         Ok(())
     }
 

@@ -30,7 +30,7 @@ impl Tree {
         }
         for object in path::descendants(&self.root) {
             let snapshot = Snapshot::of(&object);
-            let configuration = snapshot.configuration(&self.registry, None);
+            let configuration = snapshot.configuration(self.surroundings(), None);
             let path = || object.path().unwrap_or_default();
             let findings = judge(policy, &configuration, &Origins::all(object.origin().clone()))
                 .map_err(|error| RaiseError::Unjudged { path: path(), error: Box::new(error) })?;
@@ -119,8 +119,8 @@ impl Tree {
         let policy = self.policy();
         let now = Snapshot::of(judged);
         let then = if after.is_of(judged) { after } else { &now };
-        let then = then.configuration(&self.registry, Some(after));
-        let before = now.configuration(&self.registry, None);
+        let then = then.configuration(self.surroundings(), Some(after));
+        let before = now.configuration(self.surroundings(), None);
         judge_new(policy, &before, &then, &Origins::all(judged.origin().clone()))
     }
 

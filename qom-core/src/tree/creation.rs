@@ -14,8 +14,10 @@ use crate::{
     object::{Obj, Parts},
     permit::{Permit, PermitError},
     plan::{LinkTarget, ParentRef, Plan, Planned},
+    property::InsecureCondition,
     request::{Origin, Request},
-    verdict::{Finding, judge_type, refused},
+    snapshot::Snapshot,
+    verdict::{Finding, judge, judge_type, refused},
 };
 
 /// What a plan became.
@@ -51,6 +53,37 @@ impl Tree {
             }
         };
         self.execute(&changing, &plan, None, completion)
+    }
+
+    /// What require-secure would refuse of an object that has taken up its work, and that could not
+    /// be seen before: what its properties named may by now be something else.
+    ///
+    /// # Errors
+    /// If the policy refuses any of it, or it can't be judged.
+    fn judge_completed(
+        &self,
+        planned: &Planned,
+        object: &Obj,
+        known: &[&Finding],
+    ) -> Result<Vec<Finding>, CreateError> {
+        let has_judges = planned.class().properties().any(|(info, _)| {
+            let mut insecure = info.insecure.iter();
+            insecure.any(|it| matches!(it.condition, InsecureCondition::When(_)))
+        });
+        if !has_judges {
+            return Ok(Vec::new());
+        }
+        let snapshot = Snapshot::of(object);
+        let configuration = snapshot.configuration(self.surroundings(), None);
+        let mut findings = judge(self.policy(), &configuration, &planned.origins)
+            .map_err(|error| planned.error(error))?;
+        let about = |finding: &Finding| {
+            let property = finding.refusal.property().map(|(property, _)| property);
+            (property, finding.refusal.reason())
+        };
+        findings.retain(|finding| !known.iter().any(|known| about(known) == about(finding)));
+        refused(&findings)?;
+        Ok(findings)
     }
 
     /// What the policies refuse of the requested types, whatever their configuration.
@@ -111,7 +144,7 @@ impl Tree {
         }
         check_current(plan)?;
         let findings = plan.judge_each(self.policy())?;
-        let (positions, mut findings): (Vec<_>, Vec<_>) = findings.into_iter().unzip();
+        let (mut positions, mut findings): (Vec<_>, Vec<_>) = findings.into_iter().unzip();
         let (sharers, shared): (Vec<_>, Vec<_>) =
             plan.judge_sharers(self.policy())?.into_iter().unzip();
         findings.extend(shared.iter().cloned());
@@ -121,7 +154,21 @@ impl Tree {
         let mut attempt = Attempt::default();
         attempt.build(self.id, plan, permit)?;
         let serials: Vec<_> = attempt.objects.iter().map(Obj::serial).collect();
-        let (completed, outcome) = attempt.complete(plan, completion);
+        let judging = |position: usize, object: &Obj| {
+            let known = positions.iter().zip(&findings).filter(|(at, _)| **at == position);
+            let known: Vec<_> = known.map(|(_, finding)| finding).collect();
+            self.judge_completed(&plan.objects()[position], object, &known)
+        };
+        let (completed, outcome) = attempt.complete(plan, completion, judging);
+        let (outcome, held) = match outcome {
+            Ok(held) => (Ok(()), held),
+            Err(error) => (Err(error), Vec::new()),
+        };
+        for (position, finding) in held {
+            positions.push(position);
+            // What is known of those that share comes after what is known of the plan.
+            findings.insert(positions.len() - 1, finding);
+        }
         let mut state = self.state();
         for (position, finding) in positions.iter().zip(&findings) {
             // What had taken up its work was there, even if what came later failed.
@@ -215,28 +262,38 @@ impl Attempt {
         Ok(())
     }
 
-    /// Completes each object, and tells how many took up their work. If one fails, the earlier ones
-    /// are undone.
+    /// Completes each object, judges what it holds then, and tells how many took up their work, and
+    /// what was found of each. If one fails, the earlier ones are undone.
     fn complete(
         &self,
         plan: &Plan,
         completion: &mut dyn Completion,
-    ) -> (usize, Result<(), CreateError>) {
+        judging: impl Fn(usize, &Obj) -> Result<Vec<Finding>, CreateError>,
+    ) -> (usize, Result<Vec<(usize, Finding)>, CreateError>) {
+        let mut held = Vec::new();
         for (position, object) in self.objects.iter().enumerate() {
-            if let Err(error) = completion.complete(object) {
-                for done in self.objects[..position].iter().rev() {
-                    done.set_complete(false);
-                    completion.undo(done);
-                }
+            let completed = completion.complete(object).map_err(|error| {
                 let planned = &plan.objects()[position];
                 let about = error.downcast_ref::<PlanError>();
                 let origin = about.map_or(planned.origin(), |about| planned.origin_of(about));
                 let (origin, path) = (origin.clone(), planned.path().to_owned());
-                return (position, Err(CreateError::Complete { origin, path, error }));
+                CreateError::Complete { origin, path, error }
+            });
+            let judged = completed
+                .and_then(|()| judging(position, object).inspect_err(|_| completion.undo(object)));
+            match judged {
+                Ok(found) => held.extend(found.into_iter().map(|finding| (position, finding))),
+                Err(error) => {
+                    for done in self.objects[..position].iter().rev() {
+                        done.set_complete(false);
+                        completion.undo(done);
+                    }
+                    return (position, Err(error));
+                }
             }
             object.set_complete(true);
         }
-        (self.objects.len(), Ok(()))
+        (self.objects.len(), Ok(held))
     }
 
     fn keep(&mut self) -> Vec<Obj> {

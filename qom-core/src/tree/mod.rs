@@ -18,6 +18,7 @@ use self::{creation::Ready, lock::ChangeLock};
 use crate::{
     ClassType, Container, TreeId,
     compat::{self, CompatPolicy},
+    configuration::{Context, Surroundings},
     error::{CreateError, ForeignError, PathError, PlanError},
     global::Globals,
     object::Obj,
@@ -42,6 +43,7 @@ pub struct Tree {
     registry: Arc<Registry>,
     globals: Globals,
     compat: CompatPolicy,
+    context: Option<Arc<Context>>,
     root: Obj,
     /// Held from the judging to the being, so that nothing comes between.
     changes: ChangeLock,
@@ -79,13 +81,25 @@ impl Tree {
         root.set_complete(true);
         let state = Mutex::new(State { policy, taints: TaintRecord::default() });
         let (compat, changes) = (CompatPolicy::default(), ChangeLock::default());
-        Ok(Self { id, registry, globals, compat, root, changes, state })
+        Ok(Self { id, registry, globals, compat, context: None, root, changes, state })
     }
 
     /// The same with another compatibility policy than the default, for the life of the tree.
     #[must_use]
     pub fn with_compat(self, compat: CompatPolicy) -> Self {
         Self { compat, ..self }
+    }
+
+    /// The same with something that judges and planners may ask, for the life of the tree, by
+    /// [`Configuration::context`](crate::Configuration::context): what names in properties stand
+    /// for. The tree itself knows nothing of it.
+    #[must_use]
+    pub fn with_context<T: std::any::Any + Send + Sync>(self, context: Arc<T>) -> Self {
+        Self { context: Some(context), ..self }
+    }
+
+    fn surroundings(&self) -> Surroundings<'_> {
+        Surroundings { registry: &self.registry, context: self.context.as_deref() }
     }
 
     /// The tree's identity.
@@ -141,8 +155,9 @@ impl Tree {
     /// If a request can't be planned.
     pub fn plan(&self, requests: impl IntoIterator<Item = Request>) -> Result<Plan, CreateError> {
         let resolve = |path: &str| self.resolve(path);
+        let (registry, context) = (&self.registry, self.context.as_ref());
         let mut planner =
-            Planner::new(&self.registry, &self.globals, self.id, &self.root, &resolve);
+            Planner::new(registry, context, &self.globals, self.id, &self.root, &resolve);
         for request in requests {
             planner.request(request)?;
         }

@@ -37,7 +37,7 @@ pub(super) fn load_kernel(
     platform: &Platform,
 ) -> Result<LoadedKernel, LoadError> {
     let memory = platform.memory().ok_or(LoadError::NoMemory)?;
-    let mut opened = open(file)?;
+    let mut opened = open(platform.descriptors(), file)?;
     let loaded = boot::load_kernel(&mut opened, memory)
         .map_err(|error| LoadError::Contents(with_causes(&error)))?;
     if loaded.kind != kind {

@@ -1,8 +1,9 @@
 //! The loader of firmware: what a processor executes first, at the top of the first 4 GiB.
 
-use std::{io::Read, ops::Range};
+use std::{fs::File, io::Read, ops::Range};
 
 use device_model::{
+    descriptors::Descriptors,
     platform::Platform,
     qom_core::{BoxedError, qom_type},
 };
@@ -30,11 +31,11 @@ pub struct FirmwareLoader;
 impl Loader for FirmwareLoader {
     fn load(&self, platform: &Platform) -> Result<(), BoxedError> {
         let file = self.file();
-        let range = place(&file)?;
         let memory = platform.memory().ok_or(LoadError::NoMemory)?;
         let memory_error =
             |error: vm_memory::GuestMemoryError| LoadError::Contents(error.to_string());
-        let mut opened = open(&file)?;
+        let mut opened = open(platform.descriptors(), &file).map_err(LoadError::from)?;
+        let range = place_of(&opened)?;
         let size = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
         memory
             .read_exact_volatile_from(GuestAddress(range.start), &mut opened, size)
@@ -61,8 +62,13 @@ impl Loader for FirmwareLoader {
 ///
 /// # Errors
 /// If the file can't be read, or is of a size that firmware can't have.
-pub(crate) fn place(file: &str) -> Result<Range<u64>, LoadError> {
-    let size = open(file)?.metadata()?.len();
+pub(crate) fn place(descriptors: &Descriptors, file: &str) -> Result<Range<u64>, LoadError> {
+    place_of(&open(descriptors, file)?)
+}
+
+/// The same of a file that is open.
+fn place_of(file: &File) -> Result<Range<u64>, LoadError> {
+    let size = file.metadata()?.len();
     if size == 0 || size % UNIT != 0 || size > LARGEST {
         return Err(LoadError::Contents(format!(
             "it has {size} bytes, and firmware has a multiple of {}, up to {}",

@@ -31,7 +31,7 @@ impl Loader for InitrdLoader {
         let kernel = kernel
             .ok_or_else(|| LoadError::Contents("there is no kernel to load it for".to_owned()))?;
         let memory = platform.memory().ok_or(LoadError::NoMemory)?;
-        let mut opened = open(&self.file())?;
+        let mut opened = open(platform.descriptors(), &self.file())?;
         let initrd = boot::load_initrd(&mut opened, memory, &kernel)
             .map_err(|error| LoadError::Contents(with_causes(&error)))?;
         self.loaded.set(initrd);

@@ -5,13 +5,10 @@ pub mod elf;
 pub mod firmware;
 pub mod initrd;
 
-use std::{
-    fs::File,
-    io::{Read, Seek},
-    path::Path,
-};
+use std::{fs::File, io::Read, path::Path};
 
 use device_model::{
+    descriptors::Descriptors,
     platform::Platform,
     qom_core::{BoxedError, Object, Registry, qom_type},
 };
@@ -104,18 +101,22 @@ pub enum LoadError {
 }
 
 /// Opens a file for loading.
-pub(crate) fn open(file: &str) -> Result<File, OpenError> {
-    regular_file::open(Path::new(file))
+pub(crate) fn open(descriptors: &Descriptors, file: &str) -> Result<File, OpenError> {
+    regular_file::open(descriptors, Path::new(file))
 }
 
 /// The type of the loader that knows this kernel's format.
 ///
 /// # Errors
 /// If the file can't be read, or no loader knows it.
-pub fn kernel_loader(registry: &Registry, file: &str) -> Result<&'static str, LoadError> {
-    let mut opened = open(file)?;
+pub fn kernel_loader(
+    registry: &Registry,
+    descriptors: &Descriptors,
+    file: &str,
+) -> Result<&'static str, LoadError> {
+    let opened = open(descriptors, file)?;
     let mut start = Vec::with_capacity(PROBE_LENGTH);
-    opened.rewind().and_then(|()| opened.take(PROBE_LENGTH as u64).read_to_end(&mut start))?;
+    opened.take(PROBE_LENGTH as u64).read_to_end(&mut start)?;
     let loader = registry.classes().find(|class| {
         !class.is_abstract()
             && class.data::<KernelFormat>().is_some_and(|format| (format.recognise)(&start))

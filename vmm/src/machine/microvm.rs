@@ -3,6 +3,7 @@
 use device_model::{
     causes::with_causes,
     chardev::Chardev,
+    descriptors::Descriptors,
     platform::Platform,
     qom_core::{
         BoxedError, Children, Class, ClassType, Configuration, Given, Link, Obj, PlanError,
@@ -260,6 +261,7 @@ fn files(config: &Configuration<'_>, children: &mut Children) -> Result<(), Plan
     let kernel = config.get::<String>("kernel")?;
     let initrd = config.get::<String>("initrd")?;
     let firmware = config.get::<String>("bios")?;
+    let handed_over = Descriptors::known_to(config);
     if !firmware.is_empty() {
         if !kernel.is_empty() {
             return Err(PlanError::refused(
@@ -269,7 +271,8 @@ fn files(config: &Configuration<'_>, children: &mut Children) -> Result<(), Plan
                 ),
             ));
         }
-        firmware::place(&firmware).map_err(|error| PlanError::refused("bios", error))?;
+        firmware::place(handed_over, &firmware)
+            .map_err(|error| PlanError::refused("bios", error))?;
         children
             .add("firmware-loader", "firmware-loader")
             .set("file", json(firmware))
@@ -284,7 +287,7 @@ fn files(config: &Configuration<'_>, children: &mut Children) -> Result<(), Plan
         }
         return Ok(());
     }
-    let loader = kernel_loader(config.registry(), &kernel)
+    let loader = kernel_loader(config.registry(), handed_over, &kernel)
         .map_err(|error| PlanError::refused("kernel", error))?;
     children.add(KERNEL_LOADER, loader).set("file", json(kernel)).because_of("kernel");
     if !initrd.is_empty() {
@@ -360,7 +363,7 @@ impl Machine for MicrovmMachine {
         let ram = layout::ram_ranges(self.ram_size()).map_err(|error| memory_error(&error))?;
         let firmware = match &*self.bios {
             "" => None,
-            file => Some(firmware::place(file)?),
+            file => Some(firmware::place(platform.descriptors(), file)?),
         };
         let layout = memory::Layout { ram, firmware };
         let memory =

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use super::excerpt::excerpt;
 use super::keyval::has_key_form;
+use device_model::descriptors::Descriptors;
+
 use crate::regular_file::{self, OpenError};
 use device_model::qom_core::Suggestion;
 
@@ -127,7 +129,8 @@ pub enum LineProblem {
 pub fn read(path: &Path) -> Result<Vec<Section>, ConfigFileError> {
     let name = excerpt(&path.to_string_lossy());
     let mut bytes = Vec::new();
-    regular_file::open(path)
+    // It is read before anything can be handed over.
+    regular_file::open(&Descriptors::default(), path)
         .and_then(|file| Ok(file.take(MAX_FILE_SIZE + 1).read_to_end(&mut bytes)?))
         .map_err(|reason| ConfigFileError::Read { file: name.clone(), reason })?;
     parse(&name, &bytes)

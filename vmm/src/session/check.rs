@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{
     error::{OptionError, StartError},
+    handed_over::HandedOver,
     policy, report,
     requests::requests,
     run::Exit,
@@ -57,8 +58,9 @@ pub(super) fn run(registry: &Arc<Registry>, arguments: &[OsString]) -> Result<Ex
 
 /// Plans what the options ask for, and judges each object of it. Nothing is created.
 fn judge(registry: &Arc<Registry>, line: &CommandLine) -> Result<Vec<Judgement>, StartError> {
-    let requests = requests(line, registry)?;
-    let tree = tree(registry, line)?;
+    let descriptors = HandedOver::take(line)?.give()?;
+    let requests = requests(line, registry, &descriptors)?;
+    let tree = tree(registry, line, &descriptors)?;
     let plan = tree.plan(requests)?;
     for warning in tree.globals().warnings(registry) {
         report::warning(&warning);

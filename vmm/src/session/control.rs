@@ -1,7 +1,7 @@
 //! What every thread may reach of a VM: its objects, and the main thread's ear.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -14,9 +14,10 @@ use device_model::{
     memory_backend::MemoryBackend,
     monitor::CommandError,
     platform::Platform,
+    preparation::prepare,
     qom_core::{
-        CompatFinding, CompatInput, CreateError, Created, Feature, Finding, Given, Obj, Origin,
-        Policy, PolicyStatement, RaiseError, RemoveError, Request, SetError, Subject, Tree,
+        Action, CompatFinding, CompatInput, CreateError, Created, Feature, Finding, Given, Obj,
+        Origin, Policy, PolicyStatement, RaiseError, RemoveError, Request, SetError, Subject, Tree,
     },
     taint::announce_taints,
 };
@@ -78,6 +79,21 @@ impl Control {
         self.stated.lock().iter().map(|(statement, _)| *statement).collect()
     }
 
+    /// Creates objects of a VM that runs. What they need of others is done before the tree changes,
+    /// so that nobody else waits for that; but nothing is done for what will be refused.
+    fn create_prepared(&self, requests: Vec<Request>) -> Result<Created, CreateError> {
+        let Ok(plan) = self.tree.plan(requests.iter().cloned()) else {
+            // Told as it is by whoever creates.
+            return self.tree.create(requests, &mut Realizer::new(&self.platform));
+        };
+        let findings = plan.judge(self.tree.policy())?;
+        let refused = findings.iter().any(|finding| finding.action == Action::Refuse)
+            || plan.judge_compat(self.tree.compat()).iter().any(|it| it.action.refuses());
+        let prepared = if refused { BTreeMap::new() } else { prepare(&plan)? };
+        let mut realizer = Realizer::new(&self.platform).with_prepared(prepared);
+        self.tree.create_planned(plan, &mut realizer)
+    }
+
     /// Aborts if a refusal is to be seen where it comes from.
     fn abort_if_told(&self, error: &CreateError) {
         if let CreateError::Refused(refusals) = error
@@ -116,7 +132,11 @@ impl VmControl for Control {
     }
 
     fn create(&self, requests: Vec<Request>) -> Result<Created, CreateError> {
-        let created = self.tree.create(requests, &mut Realizer::new(&self.platform));
+        // Those of one that does not run yet may need each other.
+        let created = match self.stays.load(Ordering::Acquire) {
+            true => self.create_prepared(requests),
+            false => self.tree.create(requests, &mut Realizer::new(&self.platform)),
+        };
         match &created {
             Ok(created) => {
                 if let Some(name) = &self.name {

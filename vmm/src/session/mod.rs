@@ -20,8 +20,11 @@ mod vm;
 
 use std::{ffi::OsString, process::ExitCode, sync::Arc};
 
-use device_model::qom_core::{
-    CompatPolicy, CreateError, Global, Globals, Origin, Policy, PolicyStatement, Registry, Tree,
+use device_model::{
+    descriptors::Descriptors,
+    qom_core::{
+        CompatPolicy, CreateError, Global, Globals, Origin, Policy, PolicyStatement, Registry, Tree,
+    },
 };
 
 pub use demo::Demo;
@@ -113,11 +116,15 @@ fn compat(line: &CommandLine) -> CompatPolicy {
     CompatPolicy::of(line.compat_statements())
 }
 
-/// The tree that a command line asks for, with nothing in it.
-fn tree(registry: &Arc<Registry>, line: &CommandLine) -> Result<Tree, CreateError> {
+/// The tree that a command line asks for, with nothing in it. Its judges see what was handed over.
+fn tree(
+    registry: &Arc<Registry>,
+    line: &CommandLine,
+    descriptors: &Arc<Descriptors>,
+) -> Result<Tree, CreateError> {
     let (policy, _) = policy(line);
     let tree = Tree::new(Arc::clone(registry), policy, Globals::new(globals(line)))?;
-    Ok(tree.with_compat(compat(line)))
+    Ok(tree.with_compat(compat(line)).with_context(Arc::clone(descriptors)))
 }
 
 fn globals(line: &CommandLine) -> Vec<Global> {

@@ -6,7 +6,10 @@ mod nested;
 mod networks;
 mod streams;
 
-use device_model::qom_core::{Class, Given, Origin, PropertyType, Registry, Request, Suggestion};
+use device_model::{
+    descriptors::Descriptors,
+    qom_core::{Class, Given, Origin, PropertyType, Registry, Request, Suggestion},
+};
 use serde_json::Value;
 
 use self::{nested::with_nested_arguments, streams::FirstSerial};
@@ -38,8 +41,9 @@ const FILES: [&str; 3] = ["kernel", "initrd", "bios"];
 pub(super) fn requests(
     line: &CommandLine,
     registry: &Registry,
+    descriptors: &Descriptors,
 ) -> Result<Vec<Request>, StartError> {
-    let mut builder = Builder { line, registry, requests: Vec::new() };
+    let mut builder = Builder { line, registry, descriptors, requests: Vec::new() };
     let machine = builder.machine_class()?;
     builder.accelerator(&machine)?;
     builder.objects()?;
@@ -66,6 +70,8 @@ struct Chosen<'a> {
 struct Builder<'a> {
     line: &'a CommandLine,
     registry: &'a Registry,
+    /// What was handed over, for what looks at a file.
+    descriptors: &'a Descriptors,
     requests: Vec<Request>,
 }
 

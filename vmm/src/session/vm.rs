@@ -34,14 +34,13 @@ impl Vm {
     /// # Errors
     /// If anything of it can't be, or the policy refuses it. Nothing is left then.
     pub fn create(registry: &Arc<Registry>, line: &CommandLine) -> Result<Self, StartError> {
-        let handed_over = HandedOver::take(line)?;
-        let requests = requests::requests(line, registry)?;
+        let descriptors = HandedOver::take(line)?.give()?;
+        let requests = requests::requests(line, registry, &descriptors)?;
         let (_, stated) = policy(line);
-        let tree = tree(registry, line)?;
+        let tree = tree(registry, line, &descriptors)?;
         let foretold = cfg!(debug_assertions).then(|| tree.plan(requests.iter().cloned()));
-        let platform = Platform::new(tree.id())
+        let platform = Platform::with_descriptors(tree.id(), descriptors)
             .map_err(|source| StartError::Host { action: "prepare a machine", source })?;
-        handed_over.give(&platform)?;
         // Before there is anything, so that a signal while it is made does not leave a terminal as
         // the guest has it. It ends the VM once that is complete.
         let signals = EndSignals::take()

@@ -11,7 +11,8 @@ use qom_core::{CompatPolicy, CreateError, Created, Globals, Obj, Policy, Registr
 
 use super::{TestController, control::Controlled};
 use crate::{
-    event_loop::EventLoop, platform::Platform, realize::DeviceRealizer, request::VmRequest,
+    descriptors::Descriptors, event_loop::EventLoop, platform::Platform, realize::DeviceRealizer,
+    request::VmRequest,
 };
 
 /// A tree, and the platform of its devices.
@@ -54,8 +55,11 @@ impl Machine {
     pub fn with_policies(policy: Policy, compat: CompatPolicy) -> Self {
         let registry = Registry::global().expect("the linked types are in order");
         let tree = Tree::new(Arc::clone(registry), policy, Globals::default());
+        let descriptors = Arc::<Descriptors>::default();
         let tree = tree.expect("an empty tree can be made").with_compat(compat);
-        let platform = Platform::new(tree.id()).expect("the process has descriptors");
+        let tree = tree.with_context(Arc::clone(&descriptors));
+        let platform = Platform::with_descriptors(tree.id(), descriptors);
+        let platform = platform.expect("the process has descriptors");
         let controlled = Controlled::new(policy);
         Self { tree, platform: Arc::new(platform), controlled }
     }

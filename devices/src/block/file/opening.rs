@@ -34,10 +34,10 @@ pub(super) struct Wanted<'a> {
 
 impl Wanted<'_> {
     pub(super) fn open(&self) -> Result<Opened, BlockError> {
-        // Of what is no regular file, opening may already be an act. What can't be looked at, as a
-        // set of descriptors can't, tells below why.
-        let looked_at = OFlags::PATH | OFlags::CLOEXEC;
-        if let Ok(there) = rustix::fs::open(self.filename, looked_at, Mode::empty()) {
+        // Of what is no regular file, opening may already be an act. What can't be looked at tells
+        // below why.
+        let (access, path) = (OFlags::RDONLY, Path::new(self.filename));
+        if let Ok(there) = self.platform.descriptors().look_at(path, access) {
             self.check_kind(&there)?;
         }
         let (file, writable) = self.open_file()?;

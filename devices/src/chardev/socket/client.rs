@@ -1,40 +1,27 @@
 //! The side that connects.
 
-use std::{
-    io::{self, ErrorKind},
-    net::SocketAddr,
-    os::fd::{AsFd, OwnedFd},
-    sync::Arc,
-};
+use std::{io, os::fd::OwnedFd, sync::Arc};
 
 use device_model::descriptors::Descriptors;
 use rustix::{
     io::Errno,
-    net::{
-        AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, getpeername, getsockname,
-        socket_with, sockopt,
-    },
+    net::{SocketFlags, sockopt},
 };
 
 use super::{
+    dial::{self, Dialled, Dialling, Reached, Target},
     inherited::Inherited,
     label,
     security::{Handshakes, Outcome, Security},
     settings::Address,
 };
-use crate::chardev::{
-    channel::{Alarm, Channel, Ends, Host, Poller, Readiness, Token},
-    inet::resolve,
-};
+use crate::chardev::channel::{Alarm, Channel, Ends, Host, Poller, Readiness, Token};
 
 /// An attempt has succeeded or failed.
 pub(crate) const ATTEMPT: Token = 1;
 
 /// It is time for the next one.
 pub(crate) const RETRY: Token = 2;
-
-/// A peer that was reached, and how it is shown.
-pub(crate) type Reached = Option<(Ends, String)>;
 
 /// A socket that connects, once or for as long as the stream is open.
 pub(crate) struct Client {
@@ -54,45 +41,40 @@ struct Retry {
     after: u64,
 }
 
-#[derive(Clone, Debug)]
-enum Target {
-    Unix(SocketAddrUnix),
-    Tcp(SocketAddr),
-}
-
 impl Client {
     /// Connects, or begins to if it goes on trying every `retry` milliseconds. The descriptors are
-    /// those that an address may number.
+    /// those that an address may number; `dialled` is what was dialled for it, if it was.
     ///
     /// # Errors
     /// If the host refuses, or nobody listens and there is no retry; of kind
-    /// [`ErrorKind::Interrupted`] if a signal comes first.
+    /// [`ErrorKind::Interrupted`](io::ErrorKind::Interrupted) if a signal comes first.
     pub(crate) fn new(
-        address: Address,
+        address: &Address,
         descriptors: &Descriptors,
         poller: &Poller,
         retry: Option<u64>,
         nodelay: bool,
         security: Option<Security>,
+        dialled: Option<Dialled>,
     ) -> io::Result<(Self, Reached)> {
         let place = address.place(false);
-        let context = |error: io::Error| {
-            io::Error::new(error.kind(), format!("can't connect to '{place}': {error}"))
-        };
         let mut inherited = None;
-        let targets = match address {
-            Address::Path(_, at) | Address::Abstract(_, at) => vec![Target::Unix(at)],
-            Address::Inet { host, port, families, .. } => {
-                let addresses = resolve(&host, port, families).map_err(context)?;
-                addresses.into_iter().map(Target::Tcp).collect()
+        if let Address::Inherited(fd) = *address {
+            let socket = Inherited::duplicate(descriptors, fd)
+                .map_err(|error| dial::context(&place, &error))?;
+            socket.check_role(fd, false).map_err(io::Error::other)?;
+            if nodelay && socket.is_tcp() {
+                sockopt::set_tcp_nodelay(&socket, true)?;
             }
-            Address::Inherited(fd) => {
-                let socket = Inherited::duplicate(descriptors, fd).map_err(context)?;
-                socket.check_role(fd, false).map_err(io::Error::other)?;
-                inherited = Some(socket);
-                Vec::new()
-            }
+            inherited = Some(socket.into_socket());
+        }
+        let dialling = Dialling { retries: retry.is_some(), nodelay, security: security.as_ref() };
+        let dialled = match dialled {
+            Some(dialled) => Some(dialled),
+            None => dialling.dial(address)?,
         };
+        let (targets, reached) =
+            dialled.map_or((Vec::new(), None), |dialled| (dialled.targets, dialled.reached));
         let retry = match retry {
             Some(after) => Some(Retry { alarm: Alarm::new(poller, RETRY)?, after }),
             None => None,
@@ -101,20 +83,9 @@ impl Client {
         let mut client =
             Self { targets, next: 0, attempt: None, handshakes, retry, nodelay, place };
         let reached = match inherited {
-            Some(inherited) => {
-                if nodelay && inherited.is_tcp() {
-                    sockopt::set_tcp_nodelay(&inherited, true)?;
-                }
-                Some(client.reached(inherited.into_socket()))
-            }
+            Some(inherited) => Some(client.reached(inherited)),
             None if client.retry.is_some() => client.attempt(poller),
-            None => {
-                let reached = client.connect_once().map_err(|error| {
-                    let place = &client.place;
-                    io::Error::new(error.kind(), format!("can't connect to '{place}': {error}"))
-                })?;
-                Some(reached)
-            }
+            None => reached,
         };
         Ok((client, reached))
     }
@@ -150,32 +121,6 @@ impl Client {
         }
     }
 
-    /// Tries each address, and waits for it.
-    fn connect_once(&self) -> io::Result<(Ends, String)> {
-        let mut problem = io::Error::from(Errno::ADDRNOTAVAIL);
-        for target in &self.targets {
-            let connected = target.socket(SocketFlags::CLOEXEC).and_then(|socket| {
-                target.connect(&socket)?;
-                self.check(&socket)?;
-                Ok(socket)
-            });
-            let secured = connected.map_err(io::Error::from).and_then(|socket| {
-                let Some(handshakes) = &self.handshakes else { return Ok(self.reached(socket)) };
-                let label = label(&socket, &self.place);
-                let stream = handshakes.security().complete(socket)?;
-                Ok((Ends::Tls(Box::new(stream)), label))
-            });
-            match secured {
-                Ok(reached) => return Ok(reached),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {
-                    return Err(ErrorKind::Interrupted.into());
-                }
-                Err(error) => problem = error,
-            }
-        }
-        Err(problem)
-    }
-
     /// Begins to connect to the next address.
     pub(crate) fn attempt(&mut self, poller: &Poller) -> Reached {
         let target = self.targets.get(self.next % self.targets.len().max(1))?;
@@ -188,7 +133,7 @@ impl Client {
             }
             connected => {
                 connected?;
-                self.check(&socket)?;
+                dial::check(&socket, self.nodelay)?;
                 Ok((socket, true))
             }
         });
@@ -210,29 +155,13 @@ impl Client {
         let socket = self.attempt.take()?;
         poller.remove(&socket);
         let outcome = sockopt::socket_error(&socket).and_then(|error| error);
-        match outcome.and_then(|()| self.check(&socket)) {
+        match outcome.and_then(|()| dial::check(&socket, self.nodelay)) {
             Ok(()) => self.secure(poller, socket),
             Err(_) => {
                 self.try_later(poller);
                 None
             }
         }
-    }
-
-    /// Checks and sets up a connection.
-    fn check(&self, socket: &OwnedFd) -> Result<(), Errno> {
-        let ends = (SocketAddr::try_from(getsockname(socket)?), getpeername(socket)?);
-        if let (Ok(own), Some(other)) = ends {
-            // The kernel may choose the very port that it is to reach, where nobody listens: then
-            // TCP connects a socket to itself.
-            if SocketAddr::try_from(other).is_ok_and(|other| other == own) {
-                return Err(Errno::CONNREFUSED);
-            }
-            if self.nodelay {
-                sockopt::set_tcp_nodelay(socket, true)?;
-            }
-        }
-        Ok(())
     }
 
     /// Whether nothing is under way.
@@ -244,24 +173,6 @@ impl Client {
     pub(crate) fn try_later(&self, poller: &Poller) {
         if let Some(retry) = &self.retry {
             retry.alarm.set(poller, retry.after);
-        }
-    }
-}
-
-impl Target {
-    fn socket(&self, flags: SocketFlags) -> Result<OwnedFd, Errno> {
-        let family = match self {
-            Self::Unix(_) => AddressFamily::UNIX,
-            Self::Tcp(SocketAddr::V4(_)) => AddressFamily::INET,
-            Self::Tcp(SocketAddr::V6(_)) => AddressFamily::INET6,
-        };
-        socket_with(family, SocketType::STREAM, flags, None)
-    }
-
-    fn connect(&self, socket: impl AsFd) -> Result<(), Errno> {
-        match self {
-            Self::Unix(address) => connect(socket, address),
-            Self::Tcp(address) => connect(socket, address),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `chardev-socket`: a Unix or TCP socket that listens for one peer at a time, or connects to one.
 
 pub(crate) mod client;
+pub(crate) mod dial;
 pub(crate) mod inherited;
 pub(crate) mod listen;
 mod security;
@@ -14,11 +15,16 @@ use std::{
     sync::Arc,
 };
 
-use device_model::prelude::*;
+use device_model::{
+    prelude::*,
+    preparation::{Preparation, Prepared, PreparedSlot, Prepares},
+    qom_core::{BoxedError, Linked},
+};
 use rustix::net::{getpeername, getsockname};
 
 use self::{
     client::Client,
+    dial::{Dialled, Dialling},
     listen::Listening,
     security::{Handshakes, Security},
     server::Server,
@@ -40,7 +46,14 @@ use crate::tls::TlsCreds;
 ///
 /// Output without a peer is lost. A peer that does not read holds writers up, until it goes or the
 /// stream is closed or told not to wait. A peer that sends no more counts as gone.
-#[qom_type(secure, parent = Chardev, boundary(network), children = settings::check)]
+#[qom_type(
+    secure,
+    parent = Chardev,
+    interfaces(Prepares),
+    boundary(network),
+    children = settings::check,
+    class_data = PREPARATION
+)]
 #[derive(Debug)]
 pub struct ChardevSocket {
     /// Path of a Unix socket, or its name if it is abstract
@@ -103,6 +116,39 @@ pub struct ChardevSocket {
     channel: Arc<Channel>,
     /// Where it listens or connects to, once it is open.
     place: Mutex<Option<String>>,
+    dialled: PreparedSlot<Dialled>,
+}
+
+static PREPARATION: Preparation = Preparation(dial);
+
+/// Reaches the peer of a client.
+fn dial(configuration: &Configuration<'_>) -> Result<Option<Prepared>, BoxedError> {
+    let settings = Settings::of(configuration)?;
+    if settings.server {
+        return Ok(None);
+    }
+    let security = match configuration.linked("tls-creds")? {
+        None => None,
+        Some(Linked::Existing(creds)) => {
+            let Some(creds) = creds.cast::<dyn TlsCreds>() else { return Ok(None) };
+            Some(Security::new(creds, None, settings.host.clone())?)
+        }
+        // They are not there yet.
+        Some(Linked::Planned(_)) => return Ok(None),
+    };
+    let dialling = Dialling {
+        retries: settings.retry_after().is_some(),
+        nodelay: settings.nodelay,
+        security: security.as_ref(),
+    };
+    let dialled = dialling.dial(&settings.address()?)?;
+    Ok(dialled.map(|dialled| -> Prepared { Box::new(dialled) }))
+}
+
+impl Prepares for ChardevSocket {
+    fn accept(&self, prepared: Prepared) {
+        self.dialled.accept(prepared);
+    }
 }
 
 impl ChardevSocket {
@@ -146,12 +192,14 @@ impl ChardevSocket {
         self.start(platform.events(), poller, Box::new(server), place, first)
     }
 
-    fn dial(&self, platform: &Platform, settings: &Settings, at: Address) -> io::Result<()> {
+    fn dial(&self, platform: &Platform, settings: &Settings, at: &Address) -> io::Result<()> {
         let poller = Arc::new(Poller::new()?);
         let retry = settings.retry_after();
         let security = self.security()?;
+        let (descriptors, nodelay) = (platform.descriptors(), settings.nodelay);
+        let dialled = self.dialled.take();
         let (client, first) =
-            Client::new(at, platform.descriptors(), &poller, retry, settings.nodelay, security)?;
+            Client::new(at, descriptors, &poller, retry, nodelay, security, dialled)?;
         let place = client.place().to_owned();
         self.start(platform.events(), poller, Box::new(client), place, first)
     }
@@ -182,7 +230,7 @@ impl Chardev for ChardevSocket {
         if self.server {
             self.listen(platform, &settings, &address)
         } else {
-            self.dial(platform, &settings, address)
+            self.dial(platform, &settings, &address)
         }
     }
 

@@ -48,7 +48,7 @@ pub(crate) enum Address {
 pub(crate) const LONGEST_ABSTRACT_NAME: usize = 107;
 
 impl Settings {
-    fn of(configuration: &Configuration<'_>) -> Result<Self, PlanError> {
+    pub(super) fn of(configuration: &Configuration<'_>) -> Result<Self, PlanError> {
         Ok(Self {
             path: configuration.get("path")?,
             abstract_name: configuration.get("abstract")?,

@@ -12,7 +12,11 @@ use std::{
 };
 
 use device_model::{
-    descriptors::Descriptors, netdev::LONGEST_FRAME, prelude::*, qom_core::BoxedError,
+    descriptors::Descriptors,
+    netdev::LONGEST_FRAME,
+    prelude::*,
+    preparation::{Preparation, Prepared, PreparedSlot, Prepares},
+    qom_core::BoxedError,
 };
 use rustix::{
     io::Errno,
@@ -51,7 +55,13 @@ const MOST_READ: usize = 64;
 /// sent to a group comes back too. Whoever is at the other end may come and go; what is sent
 /// meanwhile is lost. UDP takes what comes from that end only. If a Unix socket's other end is slow,
 /// frames wait for it.
-#[qom_type(secure, parent = Netdev, children = settings::check)]
+#[qom_type(
+    secure,
+    parent = Netdev,
+    interfaces(Prepares),
+    children = settings::check,
+    class_data = PREPARATION
+)]
 pub struct NetdevDgram {
     /// What kind of address this end has
     #[property(name = "local.type")]
@@ -102,6 +112,25 @@ pub struct NetdevDgram {
     output: Arc<Output>,
     /// How it is shown, once it is open.
     shown: Mutex<Option<String>>,
+    prepared: PreparedSlot<Opened>,
+}
+
+static PREPARATION: Preparation = Preparation(prepare);
+
+/// Looks the hosts up. What is found by its path or number needs no looking up.
+fn prepare(configuration: &Configuration<'_>) -> Result<Option<Prepared>, BoxedError> {
+    let ends = settings::ends(configuration)?;
+    if !matches!(ends, Ends::Hosts { .. } | Ends::Group { .. }) {
+        return Ok(None);
+    }
+    let opened = open_socket(ends, Descriptors::known_to(configuration))?;
+    Ok(Some(Box::new(opened)))
+}
+
+impl Prepares for NetdevDgram {
+    fn accept(&self, prepared: Prepared) {
+        self.prepared.accept(prepared);
+    }
 }
 
 impl fmt::Debug for NetdevDgram {
@@ -187,32 +216,38 @@ impl NetdevDgram {
         };
         Ends::of(&local, &remote)
     }
+}
 
-    fn socket(ends: Ends, descriptors: &Descriptors) -> io::Result<Opened> {
-        let shown = ends.shown();
-        match ends {
-            Ends::Paths(paths) => {
-                let Paths { own: (path, at), other: (_, to) } = *paths;
-                let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-                let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
-                let path = SocketPath::bind(&socket, &path, &at)?;
-                Ok((socket, Target::Path(to), Some(path), shown))
-            }
-            Ends::Hosts { own, other } => {
-                let socket = udp(&own, &other)?;
-                // With the port that the kernel may have chosen.
-                let at = SocketAddr::try_from(getsockname(&socket)?)?;
-                let other = inet::HostPort(&other.host, other.port);
-                Ok((socket, Target::Connected, None, format!("udp:{at} <-> {other}")))
-            }
-            Ends::Group { group, through } => {
-                let (socket, group) = join(&group, through.as_deref())?;
-                Ok((socket, Target::Group(group), None, shown))
-            }
-            Ends::Inherited(fd) => {
-                let socket = settings::inherit(descriptors, fd).map_err(io::Error::other)?;
-                Ok((socket, Target::Connected, None, shown))
-            }
+fn open_socket(ends: Ends, descriptors: &Descriptors) -> io::Result<Opened> {
+    let shown = ends.shown();
+    socket(ends, descriptors)
+        .map_err(|error| io::Error::new(error.kind(), format!("can't open '{shown}': {error}")))
+}
+
+fn socket(ends: Ends, descriptors: &Descriptors) -> io::Result<Opened> {
+    let shown = ends.shown();
+    match ends {
+        Ends::Paths(paths) => {
+            let Paths { own: (path, at), other: (_, to) } = *paths;
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
+            let path = SocketPath::bind(&socket, &path, &at)?;
+            Ok((socket, Target::Path(to), Some(path), shown))
+        }
+        Ends::Hosts { own, other } => {
+            let socket = udp(&own, &other)?;
+            // With the port that the kernel may have chosen.
+            let at = SocketAddr::try_from(getsockname(&socket)?)?;
+            let other = inet::HostPort(&other.host, other.port);
+            Ok((socket, Target::Connected, None, format!("udp:{at} <-> {other}")))
+        }
+        Ends::Group { group, through } => {
+            let (socket, group) = join(&group, through.as_deref())?;
+            Ok((socket, Target::Group(group), None, shown))
+        }
+        Ends::Inherited(fd) => {
+            let socket = settings::inherit(descriptors, fd).map_err(io::Error::other)?;
+            Ok((socket, Target::Connected, None, shown))
         }
     }
 }
@@ -265,11 +300,10 @@ fn join(group: &InetEnd, through: Option<&str>) -> io::Result<(OwnedFd, SocketAd
 impl Netdev for NetdevDgram {
     fn open(&self, _object: &Obj, platform: &Platform) -> Result<(), BoxedError> {
         let ends = self.ends()?;
-        let shown = ends.shown();
-        let (socket, target, path, shown) =
-            Self::socket(ends, platform.descriptors()).map_err(|error| {
-                io::Error::new(error.kind(), format!("can't open '{shown}': {error}"))
-            })?;
+        let (socket, target, path, shown) = match self.prepared.take() {
+            Some(prepared) => prepared,
+            None => open_socket(ends, platform.descriptors())?,
+        };
         let poller = Arc::new(Poller::new()?);
         poller.add(&socket, INPUT, Readiness::IN)?;
         self.output.attach(&socket, target, &poller, OUTPUT)?;

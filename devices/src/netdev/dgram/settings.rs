@@ -124,7 +124,7 @@ pub(super) fn check(
     }
 }
 
-fn ends(configuration: &Configuration<'_>) -> Result<Ends, PlanError> {
+pub(super) fn ends(configuration: &Configuration<'_>) -> Result<Ends, PlanError> {
     Ends::of(&Fields::of(configuration, &LOCAL)?, &Fields::of(configuration, &REMOTE)?)
 }
 

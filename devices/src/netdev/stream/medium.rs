@@ -14,7 +14,8 @@ use crate::{
     chardev::{
         channel::{Alarm, Ends, KICK, Poller, Readiness, Token},
         socket::{
-            client::{ATTEMPT, Client, RETRY, Reached},
+            client::{ATTEMPT, Client, RETRY},
+            dial::Reached,
             label,
             listen::Listening,
         },

@@ -5,7 +5,11 @@ mod output;
 
 use std::{fmt, io, io::IoSlice, sync::Arc};
 
-use device_model::{prelude::*, qom_core::BoxedError};
+use device_model::{
+    prelude::*,
+    preparation::{Preparation, Prepared, PreparedSlot, Prepares},
+    qom_core::BoxedError,
+};
 
 use self::{
     medium::{Source, Stream},
@@ -18,7 +22,8 @@ use super::{
 use crate::chardev::{
     channel::Poller,
     socket::{
-        client::{Client, Reached},
+        client::Client,
+        dial::{Dialled, Dialling, Reached},
         inherited::Inherited,
         listen::Listening,
         settings::Address,
@@ -33,7 +38,13 @@ const ADDR: Names = names!("addr");
 /// end at a time: whoever comes while there is one finds the connection closed, and so does
 /// whoever announces a frame of more than 69,632 bytes. Without anybody at the other end, frames
 /// are lost. A client that has `reconnect-ms` goes on trying for as long.
-#[qom_type(secure, parent = Netdev, children = check)]
+#[qom_type(
+    secure,
+    parent = Netdev,
+    interfaces(Prepares),
+    children = check,
+    class_data = PREPARATION
+)]
 pub struct NetdevStream {
     /// What kind of address it listens at or connects to
     #[property(name = "addr.type")]
@@ -85,6 +96,27 @@ pub struct NetdevStream {
     label: Arc<Mutex<Option<String>>>,
     /// Where it listens or connects to, once it is open.
     place: Mutex<Option<String>>,
+    dialled: PreparedSlot<Dialled>,
+}
+
+static PREPARATION: Preparation = Preparation(dial);
+
+/// Reaches the other end of a client.
+fn dial(configuration: &Configuration<'_>) -> Result<Option<Prepared>, BoxedError> {
+    if configuration.get("server")? {
+        return Ok(None);
+    }
+    let address = address_of(&Fields::of(configuration, &ADDR)?, false)?;
+    let retry: Option<u64> = configuration.get("reconnect-ms")?;
+    let retries = retry.is_some_and(|retry| retry != 0);
+    let dialled = Dialling { retries, nodelay: true, security: None }.dial(&address)?;
+    Ok(dialled.map(|dialled| -> Prepared { Box::new(dialled) }))
+}
+
+impl Prepares for NetdevStream {
+    fn accept(&self, prepared: Prepared) {
+        self.dialled.accept(prepared);
+    }
 }
 
 impl fmt::Debug for NetdevStream {
@@ -173,15 +205,16 @@ impl NetdevStream {
             return Ok((Source::server(listening, poller)?, place, None));
         }
         let retry = self.reconnect_ms.filter(|retry| *retry != 0);
+        let (descriptors, dialled) = (platform.descriptors(), self.dialled.take());
         let (client, reached) =
-            Client::new(address, platform.descriptors(), poller, retry, true, None)?;
+            Client::new(&address, descriptors, poller, retry, true, None, dialled)?;
         let place = client.place().to_owned();
         Ok((Source::Client(client), place, reached))
     }
 }
 
 impl Netdev for NetdevStream {
-    /// A client that does not try again waits until it is connected.
+    /// A client that does not try again waits until it is connected, up to a time.
     fn open(&self, _object: &Obj, platform: &Platform) -> Result<(), BoxedError> {
         let poller = Arc::new(Poller::new()?);
         let (source, place, reached) = self.source(platform, &poller)?;

@@ -1,6 +1,9 @@
 //! `-drive`: a format node over a file, in fewer words.
 
-use device_model::qom_core::{Given, Suggestion, Value};
+use device_model::{
+    descriptors::Descriptors,
+    qom_core::{Given, Suggestion, Value},
+};
 
 use super::{BlockdevError, Definition, Place, probe};
 use crate::options::{
@@ -50,6 +53,7 @@ impl<'a> Drive<'a> {
     pub fn definition(
         &self,
         place: &Place<'_>,
+        descriptors: &Descriptors,
         position: usize,
         may_guess: bool,
     ) -> Result<Definition, BlockdevError> {
@@ -64,7 +68,7 @@ impl<'a> Drive<'a> {
         let file = given("file").filter(|file| !file.is_empty()).ok_or_else(missing)?;
         let (driver, probed) = match given("format") {
             Some(format) => (format, false),
-            None if may_guess => (probe::format(place.registry, &file)?, true),
+            None if may_guess => (probe::format(place.registry, descriptors, &file)?, true),
             // Whatever it would have been, it is the guess that is refused.
             None => (ANY_FORMAT.to_owned(), true),
         };

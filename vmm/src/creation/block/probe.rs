@@ -2,7 +2,7 @@
 
 use std::{fs::File, io::Read, path::Path};
 
-use device_model::{block::FormatProbe, qom_core::Registry};
+use device_model::{block::FormatProbe, descriptors::Descriptors, qom_core::Registry};
 
 use super::{BlockdevError, all_drivers, definition::driver_name};
 use crate::regular_file;
@@ -11,9 +11,13 @@ use crate::regular_file;
 ///
 /// # Errors
 /// If the file can't be read, or no driver takes it.
-pub(super) fn format(registry: &Registry, file: &str) -> Result<String, BlockdevError> {
-    let opened =
-        regular_file::open(Path::new(file)).map_err(|error| BlockdevError::probe(file, error))?;
+pub(super) fn format(
+    registry: &Registry,
+    descriptors: &Descriptors,
+    file: &str,
+) -> Result<String, BlockdevError> {
+    let opened = regular_file::open(descriptors, Path::new(file))
+        .map_err(|error| BlockdevError::probe(file, error))?;
     let head = head(opened).map_err(|error| BlockdevError::probe_read(file, &error))?;
     let claims = all_drivers(registry).filter_map(|class| {
         let FormatProbe(probe) = class.data::<FormatProbe>()?;

@@ -22,7 +22,12 @@ impl Builder<'_> {
                 OptionValue::Blockdev(arguments) => Definition::new(&entries(arguments)),
                 OptionValue::Drive(arguments) => {
                     drives += 1;
-                    Drive::new(arguments).definition(&place, drives - 1, may_guess)
+                    Drive::new(arguments).definition(
+                        &place,
+                        self.descriptors,
+                        drives - 1,
+                        may_guess,
+                    )
                 }
                 _ => continue,
             };
