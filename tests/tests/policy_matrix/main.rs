@@ -11,6 +11,7 @@ mod kinds;
 mod live;
 mod policies;
 mod registry;
+mod unchecked;
 mod ways;
 
 use std::{collections::BTreeSet, path::Path, thread};
