@@ -7,6 +7,7 @@
 mod crash;
 mod features;
 mod forms;
+mod help;
 mod kinds;
 mod live;
 mod policies;
