@@ -1,7 +1,11 @@
 //! A client of the machine protocol that nobody here wrote, PyPI's `qemu.qmp`: it connects to every
 //! machine that there is, and does with it what a management program does.
 
-use std::{path::Path, process::Command};
+use std::{
+    io::Write,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use serde_json::{Value, json};
 use tests::{
@@ -77,6 +81,43 @@ fn it_adds_and_deletes_a_device_of_a_machine_that_runs() {
     let (told, ended) = control(vmm, Some("secure-loose-device"));
     ended.code(0).complains_only(&[]);
     assert!(told["added"].as_array().is_some_and(|added| !added.is_empty()), "{told}");
+}
+
+#[test]
+fn its_shell_takes_what_a_person_types() {
+    let scratch = Scratch::new();
+    let socket = scratch.path().join("shell");
+    let mut vm = Monitored::of(Vmm::line("-machine none -nodefaults").monitor(&socket), scratch);
+    let mut shell = Command::new(python())
+        .args(["-m", "qemu.qmp.qmp_shell"])
+        .arg(&socket)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("there is an interpreter");
+    let typed = "query-status\nqom-get path=/machine property=type\n\
+                 object-add qom-type=rng-builtin id=typed\n\
+                 device_add driver=isa-debug-exit id=refused\nwarp\n";
+    shell.stdin.take().expect("it is a pipe").write_all(typed.as_bytes()).expect("it is read");
+    let output = shell.wait_with_output().expect("it ends with its input");
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let answers: Vec<Value> = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("(QEMU) "))
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    let refused = "Type 'isa-debug-exit' is declared as insecure";
+    let expected = [
+        json!({ "return": { "running": true, "status": "running" } }),
+        json!({ "return": "none-machine" }),
+        json!({ "return": {} }),
+        json!({ "error": { "class": "GenericError", "desc": refused } }),
+        json!({ "error": { "class": "CommandNotFound", "desc": "The command warp has not been found" } }),
+    ];
+    assert_eq!(answers, expected, "{said}");
+    assert!(vm.qmp.tree().contains(&"/objects/typed".to_owned()));
+    vm.quit().code(0);
 }
 
 #[test]
