@@ -243,9 +243,9 @@ fn help_is_a_request_of_its_own_kind() {
     assert_eq!(asked(&["-cpu", "host,help"]), properties(Cpu, "host"));
     assert_eq!(asked(&["-cpu", "host,+popcnt,?"]), properties(Cpu, "host"));
     for option in ["-drive", "-mon", "-smp", "-m", "-compat", "-add-fd", "-global"] {
-        let keys = HelpRequest::Keys(option.trim_start_matches('-').to_owned());
-        assert_eq!(asked(&[option, "help"]), [keys.clone()], "{option}");
-        assert_eq!(asked(&[option, "?"]), [keys], "{option}");
+        let keys = [HelpRequest::Keys(option.trim_start_matches('-').to_owned())];
+        assert_eq!(asked(&[option, "help"]), keys, "{option}");
+        assert_eq!(asked(&[option, "?"]), keys, "{option}");
     }
     assert_eq!(asked(&["-drive", "file=x,help"]), [HelpRequest::Keys("drive".to_owned())]);
     for option in ["-serial", "-qmp", "-qmp-pretty", "-qtest"] {
