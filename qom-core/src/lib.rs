@@ -9,6 +9,9 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(all(policy_unchecked, not(debug_assertions)))]
+compile_error!("the policy's check can be left out for a test, and in no release");
+
 extern crate self as qom_core;
 
 mod boundary;

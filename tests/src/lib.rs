@@ -22,7 +22,10 @@ pub mod virtio_guest;
 mod vmm;
 
 pub use finished::Finished;
-pub use programs::{Profile, empty_vmm, matrix_vmm, palisade, palisade_of, third_party_vmm};
+pub use programs::{
+    Profile, empty_vmm, matrix_vmm, palisade, palisade_of, third_party_vmm, unchecked_matrix_vmm,
+    unchecked_palisade,
+};
 pub use running::Running;
 pub use scratch::{Scratch, debian_kernel, python};
 pub use vmm::Vmm;

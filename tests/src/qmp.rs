@@ -118,20 +118,28 @@ impl Qmp {
     /// The paths of all objects, each before its children.
     #[track_caller]
     pub fn tree(&mut self) -> Vec<String> {
+        let mut paths = Vec::new();
+        self.walk(|_, path, _| paths.push(path.to_owned()));
+        paths
+    }
+
+    /// Goes through all objects, each before its children: has its path and what `qom-list` tells of
+    /// it visited.
+    #[track_caller]
+    pub fn walk(&mut self, mut visit: impl FnMut(&mut Self, &str, &[Value])) {
         let mut paths = vec!["/".to_owned()];
         let mut next = 0;
         while let Some(path) = paths.get(next).cloned() {
             next += 1;
             let listed = self.execute("qom-list", json!({ "path": path }));
-            let children = listed.as_array().expect("a list").iter().filter(|property| {
-                property["type"].as_str().is_some_and(|name| name.starts_with("child<"))
-            });
+            let properties = listed.as_array().expect("a list");
+            let children = properties.iter().filter(|property| is_child(property));
             paths.extend(children.map(|child| {
                 let name = child["name"].as_str().expect("children have names");
                 format!("{}/{name}", path.trim_end_matches('/'))
             }));
+            visit(self, &path, properties);
         }
-        paths
     }
 
     /// Gives a command for people. The text that they see.
@@ -252,6 +260,11 @@ pub fn send_with(stream: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_
     assert!(control.push(SendAncillaryMessage::ScmRights(descriptors)), "too many");
     let sent = sendmsg(stream, &[IoSlice::new(bytes)], &mut control, SendFlags::empty());
     assert_eq!(sent, Ok(bytes.len()), "whoever is at the other end takes it");
+}
+
+/// Whether an entry of `qom-list` is an object's child.
+pub fn is_child(property: &Value) -> bool {
+    property["type"].as_str().is_some_and(|name| name.starts_with("child<"))
 }
 
 /// Class and text of the error that an answer is, if it is one.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
-use tests::qmp::{Monitored, error_of};
+use tests::qmp::{Monitored, Qmp, error_of};
 
 /// What a client might write who wants everything permitted.
 const WISHES: [&str; 8] = [
@@ -97,19 +97,19 @@ impl Schema {
 
 /// Checks that the policy is as strict as it is by default, and that it is obeyed.
 #[track_caller]
-fn stands(vm: &mut Monitored) {
-    let security = vm.qmp.execute("query-security", json!({}));
+fn stands(client: &mut Qmp) {
+    let security = client.execute("query-security", json!({}));
     let strict = json!({ "undeclared": "refuse", "insecure": "refuse" });
     assert_eq!(security["policy"], strict);
     assert_eq!(security["tainted"], false);
-    let (_, text) = vm.qmp.refused("device_add", json!({ "driver": "isa-debug-exit" }));
+    let (_, text) = client.refused("device_add", json!({ "driver": "isa-debug-exit" }));
     assert_eq!(text, "Type 'isa-debug-exit' is declared as insecure");
 }
 
 #[test]
 fn no_command_loosens_it_whatever_its_arguments_are() {
     let mut vm = Monitored::start("-machine none -nodefaults");
-    stands(&mut vm);
+    stands(&mut vm.qmp);
     let schema = Schema::ask(&mut vm);
     let mut tried = 0;
     for (command, argument_type) in schema.commands() {
@@ -120,7 +120,7 @@ fn no_command_loosens_it_whatever_its_arguments_are() {
             vm.qmp.ask(&json!({ "execute": command, "arguments": arguments }));
             tried += 1;
         }
-        stands(&mut vm);
+        stands(&mut vm.qmp);
     }
     assert!(tried > 200, "{tried} requests");
     vm.quit().code(0);
@@ -129,25 +129,19 @@ fn no_command_loosens_it_whatever_its_arguments_are() {
 #[test]
 fn no_property_of_any_object_loosens_it() {
     let mut vm = Monitored::start("-machine none -nodefaults -device pvpanic,id=panic");
-    let mut paths = vec!["/".to_owned()];
-    let mut next = 0;
-    while let Some(path) = paths.get(next).cloned() {
-        next += 1;
-        let listed = vm.qmp.execute("qom-list", json!({ "path": path }));
-        for property in listed.as_array().expect("a list") {
-            let text = |key: &str| property[key].as_str().expect("it is text").to_owned();
-            let (name, of) = (text("name"), text("type"));
-            if of.starts_with("child<") {
-                paths.push(format!("{}/{name}", path.trim_end_matches('/')));
-            }
+    let mut paths = Vec::new();
+    vm.qmp.walk(|client, path, properties| {
+        paths.push(path.to_owned());
+        for property in properties {
             let values = WISHES.into_iter().map(Value::from);
             for value in values.chain([false.into(), true.into(), 0.into(), Value::Null]) {
-                let arguments = json!({ "path": path, "property": name, "value": value });
-                vm.qmp.ask(&json!({ "execute": "qom-set", "arguments": arguments }));
+                let arguments =
+                    json!({ "path": path, "property": property["name"], "value": value });
+                client.ask(&json!({ "execute": "qom-set", "arguments": arguments }));
             }
         }
-        stands(&mut vm);
-    }
+        stands(client);
+    });
     assert!(paths.len() > 5, "{paths:?}");
     vm.quit().code(0);
 }
@@ -165,13 +159,13 @@ fn no_statement_made_later_loosens_it() {
         let (class, text) = vm.qmp.refused("set-security-policy", statements);
         assert_eq!(class, "GenericError");
         assert!(text.ends_with("would loosen the security policy, which can only be raised"));
-        stands(&mut vm);
+        stands(&mut vm.qmp);
     }
     // It states nothing, and so changes nothing.
     let none = vm.qmp.ask(&json!({
         "execute": "set-security-policy", "arguments": { "prohibit-insecure": false },
     }));
     assert_eq!(error_of(&none), None);
-    stands(&mut vm);
+    stands(&mut vm.qmp);
     vm.quit().code(0);
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use tests::{
     Vmm,
-    qmp::{Monitored, Qmp},
+    qmp::{Monitored, Qmp, is_child},
     qtest::PERMITTED,
 };
 
@@ -32,24 +32,19 @@ fn is_abstract(entry: &Value) -> bool {
     entry.get("abstract") == Some(&json!(true))
 }
 
-/// Walks the tree from a path on, and reads every property. All that was read.
-fn walk(client: &mut Qmp, path: &str, read: &mut BTreeMap<String, Value>) {
-    let entries = client.execute("qom-list", json!({ "path": path }));
-    for entry in list(&entries) {
-        let (name, kind) = (text(entry, "name"), text(entry, "type"));
-        let value = client.property(path, name);
-        if kind.starts_with("child<") {
-            let child = format!("{}/{name}", path.trim_end_matches('/'));
-            assert_eq!(value, json!(child));
-            walk(client, &child, read);
-        }
-        read.insert(format!("{path} {name}"), value);
-    }
-}
-
+/// Every property of every object, by path and name.
 fn whole_tree(client: &mut Qmp) -> BTreeMap<String, Value> {
     let mut read = BTreeMap::new();
-    walk(client, "/", &mut read);
+    client.walk(|client, path, properties| {
+        for entry in properties {
+            let name = text(entry, "name");
+            let value = client.property(path, name);
+            if is_child(entry) {
+                assert_eq!(value, json!(format!("{}/{name}", path.trim_end_matches('/'))));
+            }
+            read.insert(format!("{path} {name}"), value);
+        }
+    });
     read
 }
 

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tests::{
     Scratch, Vmm,
     qmp::{Monitored, Qmp, error_of},
+    third_party_vmm,
 };
 
 /// A machine that is nothing but its monitor.
@@ -160,6 +161,26 @@ fn out_of_band_is_for_commands_that_have_it_and_clients_that_negotiated_it() {
     let answer = client.ask(&json!({ "exec-oob": "no-such-command" }));
     is_error(&answer, "CommandNotFound", "The command no-such-command has not been found");
     client.execute("query-version", json!({}));
+}
+
+#[test]
+fn out_of_band_overtakes_in_band() {
+    // QEMU's commands that may overtake are there for migration and for what can be yanked, none of
+    // which there is here; so these are a third party's.
+    let vmm = Vmm::of(third_party_vmm(), NO_MACHINE.split_whitespace());
+    let scratch = Scratch::new();
+    let socket = scratch.path().join("overtaking");
+    let vm = Monitored::of(vmm.monitor(&socket), scratch);
+    let mut client = Qmp::connect_out_of_band(&socket);
+    // It is answered once what comes last is, and what comes after it waits for it.
+    client.send(r#"{"execute": "x-wait", "id": 1}{"execute": "query-name", "id": 2}"#);
+    client.send(r#"{"exec-oob": "query-name", "id": 3}{"exec-oob": "x-let-go", "id": 4}"#);
+    let answers = [(); 4].map(|()| client.answer());
+    assert_eq!(answers.each_ref().map(|answer| &answer["id"]), [3, 4, 1, 2]);
+    is_error(&answers[0], "GenericError", "The command query-name does not support OOB");
+    assert_eq!(answers[1], json!({ "return": {}, "id": 4 }));
+    drop(client);
+    vm.quit().code(0);
 }
 
 #[test]

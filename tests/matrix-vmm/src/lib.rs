@@ -7,6 +7,8 @@ mod carriers;
 mod chardevs;
 mod cpus;
 mod devices;
+mod formats;
+mod kernels;
 mod machines;
 mod netdevs;
 mod objects;

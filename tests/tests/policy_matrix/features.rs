@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use tests::matrix_vmm;
+
 use super::{
+    kinds::{NONE, STILL},
     policies::Action,
     registry::Registry,
     vm,
-    ways::{Attempt, NONE, Outcome, STILL, attempts},
+    ways::{Attempt, Outcome, Under, attempts},
 };
 
 /// Options, and what they make of what is deprecated and of what is unstable.
@@ -38,6 +41,7 @@ fn featured(registry: &Registry) -> Vec<(Attempt<'_>, Vec<String>)> {
 #[test]
 fn what_is_deprecated_or_unstable_is_taken_warned_of_or_refused_by_every_way() {
     let registry = Registry::ask();
+    let program = matrix_vmm();
     let featured = featured(&registry);
     // Two of each of seven kinds, of devices on a bus and of others, and one that brings another.
     assert_eq!(featured.len(), 17);
@@ -48,6 +52,7 @@ fn what_is_deprecated_or_unstable_is_taken_warned_of_or_refused_by_every_way() {
             let of = |has: bool, action| if has { action } else { Action::Permit };
             of(is_deprecated, deprecated).max(of(is_unstable, unstable))
         };
+        let under = Under { program: &program, options };
         let mut vms = [STILL, NONE].map(|rest| (vm(options, rest), BTreeSet::new()));
         for (attempt, types) in &featured {
             let expected = types.iter().map(action).max().expect("there is one at least");
@@ -58,10 +63,10 @@ fn what_is_deprecated_or_unstable_is_taken_warned_of_or_refused_by_every_way() {
                 }
             };
             for rest in attempt.kind.rest {
-                for form in attempt.forms() {
-                    tried(&format!("{form:?}"), attempt.start(options, rest, *form));
+                for form in attempt.forms(rest) {
+                    tried(&format!("{form:?}"), attempt.start(under, rest, form));
+                    tried(&format!("check {form:?}"), attempt.check(under, rest, form));
                 }
-                tried("check", attempt.check(options, rest));
             }
             for (vm, to_be_warned) in &mut vms {
                 if let Some(outcome) = attempt.ask(vm) {

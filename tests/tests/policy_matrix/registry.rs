@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tests::{Vmm, matrix_vmm};
 
 /// Crate of the types that exist for the matrix.
@@ -69,7 +69,7 @@ impl Registry {
     }
 
     /// What has to be given of an object of the type.
-    pub(crate) fn required(&self, name: &str) -> Vec<(String, Value)> {
+    pub(crate) fn required(&self, name: &str) -> Map<String, Value> {
         let properties = self.types[name]["properties"].as_array().expect("they are listed");
         let required = properties.iter().filter(|property| property["required"] == true);
         // A block node stands on others.

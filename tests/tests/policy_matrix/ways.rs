@@ -1,181 +1,43 @@
-//! The ways to create something: options in each of their forms, commands, and the two that only ask.
+//! The ways to create something: by options in each of their forms, by commands, and the two that only
+//! ask.
+
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use tests::{
-    Scratch, Vmm, matrix_vmm,
+    Finished, Scratch, Vmm, matrix_vmm,
     qmp::{Monitored, error_of},
 };
 
 use crate::{
+    forms::Form,
+    kinds::{Commands, KINDS, Kind, short},
     policies::Action,
     registry::{InsecureValue, Registry},
 };
 
-/// Something that can be created by an option or a command.
-pub(crate) struct Kind {
-    /// Class or interface of its types.
-    pub(crate) class: &'static str,
-    /// What users leave out of the names of its types: an end, or a beginning.
-    pub(crate) affix: &'static str,
-    /// The option, and its first key, which is implied.
-    pub(crate) option: (&'static str, &'static str),
-    /// Where they stand; none if there is only one.
-    pub(crate) container: Option<&'static str>,
-    /// What there is besides.
-    pub(crate) rest: &'static [&'static str],
-    /// What `check-security` calls it.
-    pub(crate) asked_as: Option<&'static str>,
-    /// The commands that create one and remove it.
-    pub(crate) commands: Option<Commands>,
-    /// The forms of the option.
-    pub(crate) forms: &'static [Form],
-    /// The key under which it is told what it is called.
-    pub(crate) id_key: &'static str,
+/// The program that is tried, and what it is told of its policy.
+#[derive(Clone, Copy)]
+pub(crate) struct Under<'a> {
+    pub(crate) program: &'a Path,
+    pub(crate) options: &'a str,
 }
 
-/// Commands that create something and remove it.
-pub(crate) struct Commands {
-    pub(crate) create: &'static str,
-    /// Its arguments, given type, id and properties.
-    pub(crate) arguments: fn(&str, &str, Map<String, Value>) -> Value,
-    pub(crate) remove: &'static str,
+impl Under<'_> {
+    /// The program with these words in between, before the options.
+    fn line(self, first: &[&str], rest: &str) -> Vmm {
+        let words = rest.split_whitespace().chain(self.options.split_whitespace());
+        Vmm::of(self.program, first.iter().copied().chain(words))
+    }
+
+    /// A VM of the program.
+    pub(crate) fn vm(self, rest: &str) -> Monitored {
+        Monitored::of(self.line(&[], rest).and("-nodefaults -S"), Scratch::new())
+    }
 }
 
-/// A machine on which processors stand still, so that the host's kernel is not needed.
-pub(crate) const STILL: &str = "-machine microvm -accel secure -m 16M";
-/// A machine that runs no guest.
-pub(crate) const NONE: &str = "-machine none";
-
-fn inline(type_key: &str, name: &str, id: &str, mut properties: Map<String, Value>) -> Value {
-    properties.insert(type_key.to_owned(), name.into());
-    properties.insert("id".to_owned(), id.into());
-    Value::Object(properties)
-}
-
-/// The forms of an option that has a section in configuration files too.
-const ALL_FORMS: &[Form] = &[Form::Pairs, Form::Json, Form::File];
-
-/// All of them.
-pub(crate) static KINDS: [Kind; 8] = [
-    Kind {
-        class: "machine",
-        affix: "-machine",
-        option: ("machine", "type"),
-        container: None,
-        rest: &[""],
-        asked_as: Some("machine"),
-        commands: None,
-        forms: ALL_FORMS,
-        id_key: "id",
-    },
-    Kind {
-        class: "accelerator",
-        affix: "-accel",
-        option: ("accel", "accel"),
-        container: None,
-        rest: &[NONE],
-        asked_as: Some("accel"),
-        commands: None,
-        forms: ALL_FORMS,
-        id_key: "id",
-    },
-    Kind {
-        class: "cpu",
-        affix: "-x86_64-cpu",
-        option: ("cpu", ""),
-        container: None,
-        rest: &[STILL],
-        asked_as: None,
-        commands: None,
-        forms: &[Form::Pairs],
-        id_key: "id",
-    },
-    Kind {
-        class: "device",
-        affix: "",
-        option: ("device", "driver"),
-        container: Some("/machine/peripheral"),
-        rest: &[STILL, NONE],
-        asked_as: Some("device"),
-        commands: Some(Commands {
-            create: "device_add",
-            arguments: |name, id, properties| inline("driver", name, id, properties),
-            remove: "device_del",
-        }),
-        forms: ALL_FORMS,
-        id_key: "id",
-    },
-    Kind {
-        class: "user-creatable",
-        affix: "",
-        option: ("object", "qom-type"),
-        container: Some("/objects"),
-        rest: &[STILL, NONE],
-        asked_as: Some("object"),
-        commands: Some(Commands {
-            create: "object-add",
-            arguments: |name, id, properties| inline("qom-type", name, id, properties),
-            remove: "object-del",
-        }),
-        forms: ALL_FORMS,
-        id_key: "id",
-    },
-    Kind {
-        class: "chardev",
-        affix: "chardev-",
-        option: ("chardev", "backend"),
-        container: Some("/chardevs"),
-        rest: &[STILL, NONE],
-        asked_as: Some("chardev"),
-        commands: Some(Commands {
-            create: "chardev-add",
-            arguments: |name, id, properties| json!({ "id": id, "backend": { "type": name, "data": properties } }),
-            remove: "chardev-remove",
-        }),
-        forms: ALL_FORMS,
-        id_key: "id",
-    },
-    Kind {
-        class: "blockdev",
-        affix: "blockdev-",
-        option: ("blockdev", "driver"),
-        container: Some("/blockdevs"),
-        rest: &[STILL, NONE],
-        asked_as: Some("blockdev"),
-        commands: Some(Commands {
-            create: "blockdev-add",
-            arguments: |name, id, mut properties| {
-                properties.insert("driver".to_owned(), name.into());
-                properties.insert("node-name".to_owned(), id.into());
-                Value::Object(properties)
-            },
-            remove: "blockdev-del",
-        }),
-        forms: &[Form::Pairs, Form::Json],
-        id_key: "node-name",
-    },
-    Kind {
-        class: "netdev",
-        affix: "netdev-",
-        option: ("netdev", "type"),
-        container: Some("/netdevs"),
-        rest: &[STILL, NONE],
-        asked_as: Some("netdev"),
-        commands: Some(Commands {
-            create: "netdev_add",
-            arguments: |name, id, properties| inline("type", name, id, properties),
-            remove: "netdev_del",
-        }),
-        forms: ALL_FORMS,
-        id_key: "id",
-    },
-];
-
-/// What users call a type of a kind.
-pub(crate) fn short<'a>(kind: &Kind, type_name: &'a str) -> &'a str {
-    let without = type_name.strip_suffix(kind.affix).filter(|_| kind.affix.starts_with('-'));
-    without.or_else(|| type_name.strip_prefix(kind.affix)).unwrap_or(type_name)
-}
+/// Ends the process by a signal when it aborts.
+const SIGABRT: i32 = 6;
 
 /// What came of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,7 +53,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) kind: &'a Kind,
     pub(crate) type_name: &'a str,
     pub(crate) properties: Map<String, Value>,
-    pub(crate) has_insecure_value: bool,
+    /// The property among them whose value is insecure.
+    pub(crate) insecure: Option<String>,
 }
 
 /// What says that something is refused or warned of.
@@ -207,82 +70,31 @@ fn objects(text: &str) -> bool {
     OBJECTIONS.iter().any(|objection| text.contains(objection))
 }
 
-/// The forms of an option.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
-    Pairs,
-    Json,
-    File,
-}
-
 /// What the object is called that an attempt creates.
-const ID: &str = "made";
+pub(crate) const ID: &str = "made";
 
 impl Attempt<'_> {
-    fn name(&self) -> &str {
+    /// What users call its type.
+    pub(crate) fn name(&self) -> &str {
         short(self.kind, self.type_name)
     }
 
     /// Whether its option says what it is called.
-    fn has_id(&self) -> bool {
+    pub(crate) fn has_id(&self) -> bool {
         self.kind.container.is_some()
     }
 
-    fn pairs(&self) -> String {
-        let mut text = self.name().to_owned();
-        if self.has_id() {
-            text += &format!(",{}={ID}", self.kind.id_key);
-        }
-        for (property, value) in &self.properties {
-            match value {
-                Value::Object(members) => {
-                    for (below, value) in members {
-                        text += &format!(",{property}.{below}={}", word(value));
-                    }
-                }
-                value => text += &format!(",{property}={}", word(value)),
-            }
-        }
-        text
-    }
-
-    /// The arguments that ask for it.
-    fn arguments(&self, form: Form, scratch: &Scratch) -> [String; 2] {
-        let (option, key) = self.kind.option;
-        match form {
-            Form::Pairs => [format!("-{option}"), self.pairs()],
-            Form::Json => {
-                let mut all = self.properties.clone();
-                all.insert(key.to_owned(), self.name().into());
-                if self.has_id() {
-                    all.insert(self.kind.id_key.to_owned(), ID.into());
-                }
-                [format!("-{option}"), Value::Object(all).to_string()]
-            }
-            Form::File => {
-                let id = if self.has_id() { format!(" \"{ID}\"") } else { String::new() };
-                let mut text = format!("[{option}{id}]\n{key} = \"{}\"\n", self.name());
-                for (property, value) in &self.properties {
-                    text += &format!("{property} = \"{}\"\n", word(value));
-                }
-                let file = scratch.file("vm.conf", text);
-                ["-readconfig".to_owned(), file.display().to_string()]
-            }
-        }
-    }
-
-    fn line(&self, policy: &str, rest: &str) -> Vmm {
-        let words = rest.split_whitespace().chain(policy.split_whitespace());
-        Vmm::of(matrix_vmm(), words)
+    /// The VM that it would be part of.
+    pub(crate) fn vmm(&self, under: Under<'_>, rest: &str, form: Form, scratch: &Scratch) -> Vmm {
+        let vmm = under.line(&[], rest).and("-nodefaults -S");
+        vmm.args(self.arguments(form, scratch)).within(scratch.path())
     }
 
     /// Starts a VM with it.
-    pub(crate) fn start(&self, policy: &str, rest: &str, form: Form) -> Outcome {
+    pub(crate) fn start(&self, under: Under<'_>, rest: &str, form: Form) -> Outcome {
         let scratch = Scratch::new();
-        let vmm =
-            self.line(policy, rest).and("-nodefaults -S").args(self.arguments(form, &scratch));
-        let folder = scratch.path().to_owned();
-        let mut monitored = match Monitored::try_of(vmm.within(folder), scratch) {
+        let vmm = self.vmm(under, rest, form, &scratch);
+        let mut monitored = match Monitored::try_of(vmm, scratch) {
             Ok(monitored) => monitored,
             Err(finished) => {
                 let finished = finished.code(1);
@@ -304,15 +116,42 @@ impl Attempt<'_> {
         })
     }
 
-    /// Asks `check` about a VM with it.
-    pub(crate) fn check(&self, policy: &str, rest: &str) -> Outcome {
+    /// Starts a VM with it, which aborts over it.
+    pub(crate) fn crashes(&self, under: Under<'_>, rest: &str, form: Form) {
         let scratch = Scratch::new();
-        let words = rest.split_whitespace().chain(policy.split_whitespace());
-        let check = ["check", "--json", "-nodefaults"].into_iter();
-        let vmm = Vmm::of(matrix_vmm(), check.chain(words))
-            .args(self.arguments(Form::Pairs, &scratch))
-            .within(scratch.path());
-        let finished = vmm.run();
+        let finished = self.vmm(under, rest, form, &scratch).run().killed_by(SIGABRT);
+        let first = finished.lines().first().copied().unwrap_or_default().to_owned();
+        assert!(objects(&first), "{finished}");
+    }
+
+    /// Has a VM create it by a command, which the VM aborts over. False if there is no command for it.
+    pub(crate) fn crashes_by_command(&self, mut monitored: Monitored) -> bool {
+        let Some(request) = self.request() else { return false };
+        monitored.qmp.send(format!("{request}\n"));
+        match monitored.qmp.line() {
+            None => {
+                monitored.running.finish().killed_by(SIGABRT);
+                true
+            }
+            Some(answer) => {
+                let answer = serde_json::from_str(&answer).expect("it is JSON");
+                let (_, text) = error_of(&answer).expect("it fails");
+                assert!(self.is_unknown_to_the_command(&text), "{request}: {text}");
+                monitored.quit().code(0);
+                false
+            }
+        }
+    }
+
+    /// Whether its command says that it makes none of these: QEMU's schema lists the backends that
+    /// its command makes.
+    fn is_unknown_to_the_command(&self, text: &str) -> bool {
+        text == format!("Parameter 'backend.type' does not accept value '{}'", self.name())
+    }
+
+    /// Asks `check` about a VM with it.
+    pub(crate) fn check(&self, under: Under<'_>, rest: &str, form: Form) -> Outcome {
+        let finished = self.checked(under, rest, form);
         let Ok(answer) = serde_json::from_str::<Value>(&finished.stdout()) else {
             return Outcome::Failed(finished.stderr().to_owned());
         };
@@ -320,15 +159,18 @@ impl Attempt<'_> {
         worst(&answer["objects"])
     }
 
+    fn checked(&self, under: Under<'_>, rest: &str, form: Form) -> Finished {
+        let scratch = Scratch::new();
+        let vmm = under.line(&["check", "--json", "-nodefaults"], rest);
+        vmm.args(self.arguments(form, &scratch)).within(scratch.path()).run()
+    }
+
     /// The types of all that there would be, were everything permitted.
     pub(crate) fn brings(&self, rest: &str) -> Vec<String> {
-        let scratch = Scratch::new();
-        let words = rest.split_whitespace();
-        let check = ["check", "--json", "-nodefaults", "-compat", "insecure-types=accept"];
-        let vmm = Vmm::of(matrix_vmm(), check.into_iter().chain(words))
-            .args(self.arguments(Form::Pairs, &scratch))
-            .within(scratch.path());
-        let answer: Value = serde_json::from_str(&vmm.run().stdout()).unwrap_or_default();
+        let program = matrix_vmm();
+        let under = Under { program: &program, options: "-compat insecure-types=accept" };
+        let checked = self.checked(under, rest, self.kind.forms[0]);
+        let answer: Value = serde_json::from_str(&checked.stdout()).unwrap_or_default();
         let objects = answer["objects"].as_array().cloned().unwrap_or_default();
         let name = |object: &Value| object["type"].as_str().unwrap_or_default().to_owned();
         objects.iter().map(name).collect()
@@ -351,18 +193,23 @@ impl Attempt<'_> {
         })
     }
 
+    /// The command that creates it, if there is one.
+    pub(crate) fn request(&self) -> Option<Value> {
+        let Commands { create, arguments, .. } = self.kind.commands.as_ref()?;
+        let arguments = arguments(self.name(), ID, self.properties.clone());
+        Some(json!({ "execute": create, "arguments": arguments }))
+    }
+
     /// Has a VM create it by a command, and remove it. Whatever would be warned of counts as
     /// permitted here, since warnings are in the log.
     pub(crate) fn command(&self, monitored: &mut Monitored) -> Option<Outcome> {
-        let Commands { create, arguments, remove } = self.kind.commands.as_ref()?;
-        let arguments = arguments(self.name(), ID, self.properties.clone());
-        let request = json!({ "execute": create, "arguments": arguments });
+        let remove = self.kind.commands.as_ref()?.remove;
+        let request = self.request()?;
         let answer = monitored.qmp.ask(&request);
         let container = self.kind.container.expect("what a command makes has an id");
         if let Some((_, text)) = error_of(&answer) {
             assert!(!has_child(monitored, container), "{request}: nothing of it is there");
-            if text == format!("Parameter 'backend.type' does not accept value '{}'", self.name()) {
-                // QEMU's schema lists the backends that its command makes.
+            if self.is_unknown_to_the_command(&text) {
                 return None;
             }
             return Some(match objects(&text) {
@@ -376,10 +223,12 @@ impl Attempt<'_> {
         Some(Outcome::Judged(Action::Permit))
     }
 
-    /// As [`Attempt::command`], by what a person types, which there is for devices.
+    /// As [`Attempt::command`], by what a person types, where a person has that command.
     pub(crate) fn typed(&self, monitored: &mut Monitored) -> Option<Outcome> {
         let Commands { create, remove, .. } = self.kind.commands.as_ref()?;
-        let container = self.kind.container.filter(|_| self.kind.option.0 == "device")?;
+        let container = self.kind.container.expect("what a command makes has an id");
+        let known = monitored.qmp.human("help");
+        known.lines().find(|line| line.split(' ').next() == Some(create))?;
         let told = monitored.qmp.human(&format!("{create} {}", self.pairs()));
         if !told.is_empty() {
             assert!(!has_child(monitored, container), "{told}: nothing of it is there");
@@ -395,9 +244,9 @@ impl Attempt<'_> {
     }
 
     /// What a log says before what it warns of, if a command asks for it.
-    pub(crate) fn warning(&self) -> Option<String> {
-        let create = self.kind.commands.as_ref()?.create;
-        Some(format!(": warning: {create} {},{}={ID}: ", self.name(), self.kind.id_key))
+    pub(crate) fn warning(&self) -> String {
+        let create = self.kind.commands.as_ref().map_or("", |commands| commands.create);
+        format!(": warning: {create} {},{}={ID}: ", self.name(), self.kind.id_key)
     }
 
     /// Has a VM create it, which it does. Its path.
@@ -411,11 +260,6 @@ impl Attempt<'_> {
     pub(crate) fn remove(&self, monitored: &mut Monitored) {
         let Commands { remove, .. } = self.kind.commands.as_ref().expect("there is one");
         monitored.qmp.execute(remove, json!({ self.kind.id_key: ID }));
-    }
-
-    /// Which ways of the start there are for it.
-    pub(crate) fn forms(&self) -> &'static [Form] {
-        self.kind.forms
     }
 }
 
@@ -438,14 +282,6 @@ fn has_child(monitored: &mut Monitored, container: &str) -> bool {
     children.iter().any(|child| child["name"] == ID)
 }
 
-fn word(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Bool(on) => if *on { "on" } else { "off" }.to_owned(),
-        other => other.to_string(),
-    }
-}
-
 /// Everything that can be created: each type as each kind that it is of, and each value of it that
 /// is declared insecure.
 pub(crate) fn attempts(registry: &Registry) -> Vec<Attempt<'_>> {
@@ -453,14 +289,19 @@ pub(crate) fn attempts(registry: &Registry) -> Vec<Attempt<'_>> {
     for kind in &KINDS {
         for type_name in registry.concrete().filter(|name| registry.is_creatable(name, kind.class))
         {
-            let required: Map<_, _> = registry.required(type_name).into_iter().collect();
+            let required = (kind.required)(registry, type_name);
             for InsecureValue { property, value, .. } in registry.insecure_values(type_name) {
                 let mut properties = required.clone();
-                properties.insert(property, value);
-                all.push(Attempt { kind, type_name, properties, has_insecure_value: true });
+                properties.insert(property.clone(), value);
+                all.push(Attempt { kind, type_name, properties, insecure: Some(property) });
             }
-            all.push(Attempt { kind, type_name, properties: required, has_insecure_value: false });
+            all.push(Attempt { kind, type_name, properties: required, insecure: None });
         }
     }
+    // A guess of what is in an image of nothing has one answer.
+    let is_guess = |attempt: &Attempt<'_>| attempt.kind.option.0 == "drive";
+    all.retain(|attempt| {
+        attempt.insecure.is_none() || !is_guess(attempt) || attempt.type_name == "blockdev-raw"
+    });
     all
 }

@@ -4,4 +4,7 @@
 // A crate that is depended on and not named is left out by the linker, with all its types.
 #![warn(unused_crate_dependencies)]
 
+#[cfg(policy_unchecked)]
+compile_error!("palisade has no build without the policy's check");
+
 vmm::main!(devices);

@@ -6,4 +6,5 @@ pub mod chardev;
 pub mod device;
 pub mod netdev;
 pub mod object;
+pub mod option_keys;
 mod prefixed;

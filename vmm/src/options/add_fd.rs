@@ -4,11 +4,19 @@ use device_model::qom_core::Suggestion;
 
 use super::{
     excerpt::excerpt,
+    key::{Key, names},
     keyval::{OptionArgs, Syntax, Words, unquoted},
 };
 
 /// The syntax of the option.
 pub(crate) const SYNTAX: Syntax = Syntax { implied_key: None, words: Words::Refused, json: true };
+
+/// Its keys.
+pub(super) const KEYS: [Key; 3] = [
+    Key::number("fd", "Number of the open descriptor"),
+    Key::number("set", "Number of the set, which /dev/fdset/N stands for"),
+    Key::text("opaque", "What query-fdsets tells of it"),
+];
 
 /// Numbers of the standard streams, which the program uses itself.
 const STANDARD_STREAMS: std::ops::RangeInclusive<i32> = 0..=2;
@@ -73,10 +81,9 @@ impl AddFd {
     /// # Errors
     /// [`AddFdError`] for anything that it does not take.
     pub(crate) fn from_args(arguments: &OptionArgs) -> Result<Self, AddFdError> {
-        let keys = ["fd", "set", "opaque"];
         for (key, _) in &arguments.entries {
-            if !keys.contains(&key.as_str()) {
-                let suggestion = Suggestion::of(key, keys);
+            if !names(&KEYS).any(|known| known == key) {
+                let suggestion = Suggestion::of(key, names(&KEYS));
                 return Err(AddFdError::UnknownKey { key: excerpt(key), suggestion });
             }
         }

@@ -80,6 +80,11 @@ pub fn parse(text: &str) -> Result<CpuModel, CpuModelError> {
     Ok(CpuModel { model: model.to_owned(), features })
 }
 
+/// Whether the word `help` (or `?`) stands behind the model.
+pub fn asks_help(text: &str) -> bool {
+    text.split(',').skip(1).any(|part| matches!(part, "help" | "?"))
+}
+
 fn parse_feature(part: &str, column: usize) -> Result<(String, bool), CpuModelError> {
     let (sign, rest) = match part.strip_prefix('+') {
         Some(rest) => (Some(true), rest),

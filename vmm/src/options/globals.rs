@@ -1,13 +1,18 @@
 //! The value of `-global`: a property default for every instance of a type.
 
 use super::excerpt::excerpt;
+use super::key::{Key, names};
 use super::keyval::{Given, KeyvalError, OptionArgs, Syntax, Words};
 use device_model::qom_core::Suggestion;
 
 /// The syntax of the long form of `-global`.
 pub const SYNTAX: Syntax = Syntax { implied_key: None, words: Words::Refused, json: false };
 
-const KEYS: [&str; 3] = ["driver", "property", "value"];
+pub(super) const KEYS: [Key; 3] = [
+    Key::text("driver", "Type whose objects it is for"),
+    Key::text("property", "Property that it sets"),
+    Key::text("value", "Value of the property"),
+];
 
 /// A default for a property of a type and its descendants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,8 +78,10 @@ pub fn parse(text: &str) -> Result<Global, GlobalError> {
 /// # Errors
 /// [`GlobalError`] when a key is missing, empty (but for `value`) or unknown.
 pub fn from_args(args: &OptionArgs) -> Result<Global, GlobalError> {
-    if let Some((key, _)) = args.entries.iter().find(|(key, _)| !KEYS.contains(&key.as_str())) {
-        let suggestion = Suggestion::of(key, KEYS);
+    if let Some((key, _)) =
+        args.entries.iter().find(|(key, _)| !names(&KEYS).any(|known| known == key))
+    {
+        let suggestion = Suggestion::of(key, names(&KEYS));
         return Err(GlobalError::UnknownKey { key: excerpt(key), suggestion });
     }
     let get = |key| args.get(key).map(Given::to_string);

@@ -13,6 +13,7 @@ pub(crate) mod excerpt;
 pub mod globals;
 pub mod identifier;
 pub mod json;
+pub mod key;
 pub mod keyval;
 pub mod nesting;
 pub mod size;

@@ -3,10 +3,14 @@
 use device_model::qom_core::{Size, SizeError, SizeUnit, Suggestion};
 
 use super::excerpt::excerpt;
+use super::key::Key;
 use super::keyval::{KeyvalError, OptionArgs, Syntax, Words};
 
 /// The syntax of `-m`.
 pub const SYNTAX: Syntax = Syntax { implied_key: Some("size"), words: Words::Refused, json: false };
+
+/// Its keys.
+pub(super) const KEYS: [Key; 1] = [Key::size("size", "Memory, in MiB if it has no suffix")];
 
 /// What is wrong with the value of `-m`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

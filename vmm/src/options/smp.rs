@@ -1,6 +1,7 @@
 //! The value of `-smp`: how many CPUs, and how they lie in sockets, cores and threads.
 
 use super::excerpt::excerpt;
+use super::key::{Key, names};
 use super::keyval::{KeyvalError, OptionArgs, Syntax, Words};
 use device_model::qom_core::Suggestion;
 
@@ -8,7 +9,13 @@ use device_model::qom_core::Suggestion;
 pub const SYNTAX: Syntax = Syntax { implied_key: Some("cpus"), words: Words::Refused, json: false };
 
 /// The keys of `-smp`.
-const KEYS: [&str; 5] = ["cpus", "maxcpus", "sockets", "cores", "threads"];
+pub(super) const KEYS: [Key; 5] = [
+    Key::number("cpus", "CPUs that there are"),
+    Key::number("maxcpus", "CPUs that there could be"),
+    Key::number("sockets", "Sockets"),
+    Key::number("cores", "Cores of each socket"),
+    Key::number("threads", "Threads of each core"),
+];
 
 /// What `-smp` said: the numbers that were given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,7 +111,7 @@ impl SmpRequest {
                 "cores" => &mut request.cores,
                 "threads" => &mut request.threads,
                 _ => {
-                    let suggestion = Suggestion::of(key, KEYS);
+                    let suggestion = Suggestion::of(key, names(&KEYS));
                     return Err(SmpError::UnknownKey { key: excerpt(key), suggestion });
                 }
             };

@@ -60,18 +60,18 @@ pub enum StreamError {
     Identifier(#[from] IdentifierError),
 }
 
-/// What it can be.
-const FORMS: [&str; 10] = [
-    "stdio",
-    "null",
-    "pty",
-    "none",
-    "file:PATH",
-    "pipe:PATH",
-    "unix:PATH",
-    "tcp:HOST:PORT",
-    "udp:HOST:PORT",
-    "chardev:ID",
+/// What it can be, and which character device, as `-chardev` calls it, that makes.
+pub(crate) const FORMS: [(&str, Option<&str>); 10] = [
+    ("stdio", Some("stdio")),
+    ("null", Some("null")),
+    ("pty", Some("pty")),
+    ("none", None),
+    ("file:PATH", Some("file")),
+    ("pipe:PATH", Some("pipe")),
+    ("unix:PATH", Some("socket")),
+    ("tcp:HOST:PORT", Some("socket")),
+    ("udp:HOST:PORT", Some("udp")),
+    ("chardev:ID", None),
 ];
 
 const KEYS: Syntax = Syntax { implied_key: Some("where"), words: Words::Flags, json: false };
@@ -108,10 +108,10 @@ impl Stream {
         let (scheme, rest) = text.split_once(':').unwrap_or((text, ""));
         let unknown = || StreamError::Unknown {
             given: excerpt(text),
-            expected: phrase(FORMS.into_iter()),
+            expected: phrase(FORMS.into_iter().map(|(form, _)| form)),
             suggestion: Suggestion::of(
                 scheme,
-                FORMS.into_iter().map(|form| form.split(':').next().unwrap_or(form)),
+                FORMS.into_iter().map(|(form, _)| form.split(':').next().unwrap_or(form)),
             ),
         };
         let path = |after| match rest {

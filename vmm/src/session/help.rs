@@ -1,9 +1,9 @@
 //! What there is, for people: the answers to `help`.
 
 use device_model::{
-    block::{LINK_SUFFIX, OPTIONS_SUFFIX, TYPE_PREFIX, slots},
+    block::{LINK_SUFFIX, TYPE_PREFIX},
     qom_core::{
-        Access, Class, CompatPolicy, InsecureCondition, InsecureStatement, PropertyInfo, Registry,
+        Class, CompatPolicy, InsecureCondition, InsecureStatement, PropertyInfo, Registry,
         SecurityStatus, Suggestion,
     },
 };
@@ -15,11 +15,15 @@ use super::{
 };
 use crate::{
     cpu,
-    creation::{block, chardev, device, netdev, object},
+    creation::{
+        block, chardev, device, netdev, object,
+        option_keys::{OptionKey, child, nameable, option_keys, settable},
+    },
     machine::{self, MachineClass},
     options::{
         choice::phrase,
         command_line::{HelpTopic, MACHINE_KEYS},
+        stream::FORMS,
     },
 };
 
@@ -36,41 +40,29 @@ fn status(class: &Class) -> String {
     features + security
 }
 
-fn concrete<'a>(
-    registry: &'a Registry,
-    parent: &'a str,
-    compat: CompatPolicy,
-) -> impl Iterator<Item = &'a Class> {
-    registry
-        .classes()
-        .map(|class| &**class)
-        .filter(move |class| !class.is_abstract() && class.is_a(parent))
-        .filter(move |class| !compat.hides(class.info().features()))
-}
-
 /// The types that an option can name, in QEMU's layout, but for those that a policy hides.
 pub(super) fn types(registry: &Registry, topic: HelpTopic, compat: CompatPolicy) -> String {
     match topic {
         HelpTopic::Machine => machines(registry, compat),
         HelpTopic::Accelerator => {
-            let all = concrete(registry, "accelerator", compat);
+            let all = nameable(registry, topic, compat);
             names("Accelerators supported in this binary:", "", all, |name| {
                 name.strip_suffix("-accel")
             })
         }
         HelpTopic::Cpu => cpus(registry, compat),
         HelpTopic::Blockdev => {
-            let all = concrete(registry, "blockdev", compat);
+            let all = nameable(registry, topic, compat);
             names("Available block driver types:", "  ", all, |name| name.strip_prefix(TYPE_PREFIX))
         }
         HelpTopic::Chardev => {
-            let all = concrete(registry, "chardev", compat);
+            let all = nameable(registry, topic, compat);
             names("Available chardev backend types:", "  ", all, |name| {
                 name.strip_prefix("chardev-")
             })
         }
         HelpTopic::Netdev => {
-            let all = concrete(registry, "netdev", compat);
+            let all = nameable(registry, topic, compat);
             names("Available netdev backend types:", "  ", all, |name| name.strip_prefix("netdev-"))
         }
         HelpTopic::Device => devices(registry, compat),
@@ -95,8 +87,7 @@ fn names<'a>(
 
 fn objects(registry: &Registry, compat: CompatPolicy) -> String {
     let mut text = "List of user creatable objects:\n".to_owned();
-    let shown = |class: &Class| !compat.hides(class.info().features());
-    for class in object::all_creatable(registry).filter(|class| shown(class)) {
+    for class in nameable(registry, HelpTopic::Object, compat) {
         text += &format!("  {}{}\n", class.name(), status(class));
     }
     text
@@ -104,7 +95,7 @@ fn objects(registry: &Registry, compat: CompatPolicy) -> String {
 
 fn machines(registry: &Registry, compat: CompatPolicy) -> String {
     let mut text = "Supported machines are:\n".to_owned();
-    for class in concrete(registry, "machine", compat) {
+    for class in nameable(registry, HelpTopic::Machine, compat) {
         let name = class.name().trim_end_matches(machine::TYPE_SUFFIX);
         let default = class.data::<MachineClass>().is_some_and(|data| data.is_default);
         text += &format!(
@@ -119,7 +110,7 @@ fn machines(registry: &Registry, compat: CompatPolicy) -> String {
 
 fn cpus(registry: &Registry, compat: CompatPolicy) -> String {
     let mut text = "Available CPUs:\n".to_owned();
-    for class in concrete(registry, "cpu", compat) {
+    for class in nameable(registry, HelpTopic::Cpu, compat) {
         let name = class.name().trim_end_matches(cpu::TYPE_SUFFIX);
         text += &format!("  {name:<20} {}{}\n", class.info().description, status(class));
     }
@@ -170,15 +161,14 @@ pub(super) fn properties(
     compat: CompatPolicy,
 ) -> Result<String, StartError> {
     let class = class(registry, topic, name).map_err(|problem| {
-        let place = format!("-{} {name},help", option(topic));
+        let place = format!("-{} {name},help", topic.option());
         StartError::Option { place, problem }
     })?;
     let mut text = format!("{name} options:{}\n", status(class));
-    // What is computed can't be given.
-    let given = |property: &PropertyInfo| {
-        property.access != Access::Computed && !compat.hides(property.features())
-    };
-    for (property, _) in class.properties().filter(|(property, _)| given(property)) {
+    if topic == HelpTopic::Cpu {
+        return Ok(text + &lines(&option_keys(registry, topic.option(), compat)));
+    }
+    for property in settable(class, compat) {
         match child(class, property.name) {
             Some((slot, LINK_SUFFIX)) => {
                 let details = ["the name of a node, or its own keys".to_owned()];
@@ -200,13 +190,35 @@ pub(super) fn properties(
     Ok(text)
 }
 
-/// The child of a block node that a property stands for, and what is behind its name there.
-fn child(class: &Class, property: &str) -> Option<(&'static str, &'static str)> {
-    slots(class).find_map(|slot| match property.strip_prefix(slot)? {
-        LINK_SUFFIX => Some((slot, LINK_SUFFIX)),
-        OPTIONS_SUFFIX => Some((slot, OPTIONS_SUFFIX)),
-        _ => None,
-    })
+/// The keys of an option that names no type.
+pub(super) fn keys(registry: &Registry, option: &str, compat: CompatPolicy) -> String {
+    format!("{option} options:\n{}", lines(&option_keys(registry, option, compat)))
+}
+
+fn lines(keys: &[OptionKey]) -> String {
+    let line = |key: &OptionKey| {
+        let default = key.default.as_ref().map(|default| format!("default: {default}"));
+        line(key.name, key.kind.word(), &key.description, &Vec::from_iter(default))
+    };
+    keys.iter().map(line).collect()
+}
+
+/// Where streams can lead, each with the status of what is made for it, but for those that a policy
+/// hides.
+pub(super) fn streams(registry: &Registry, compat: CompatPolicy) -> String {
+    let mut text = "Available streams:\n".to_owned();
+    for (form, backend) in FORMS {
+        let class = backend.map(|name| chardev::backend(registry, name));
+        match class {
+            Some(Ok(class)) if !compat.hides(class.info().features()) => {
+                text += &format!("  {form}{}\n", status(class));
+            }
+            // No linked crate has it.
+            Some(_) => {}
+            None => text += &format!("  {form}\n"),
+        }
+    }
+    text
 }
 
 /// The machine's property that has a range of each machine's own.
@@ -217,33 +229,17 @@ fn further_keys(registry: &Registry, machine: Option<&MachineClass>) -> String {
     let mut text = String::new();
     if machine.is_some_and(|machine| machine.runs_guest) {
         // Of whichever accelerator has it.
-        let mut of_accelerators = concrete(registry, "accelerator", CompatPolicy::default())
-            .filter_map(|class| class.property(IRQCHIP));
+        let mut of_accelerators =
+            nameable(registry, HelpTopic::Accelerator, CompatPolicy::default())
+                .filter_map(|class| class.property(IRQCHIP));
         if let Some((property, _)) = of_accelerators.next() {
             text += &row(property, property.range);
         }
     }
-    let explained = [
-        "Refuse all that is not declared secure, as is the default",
-        "Refuse only what is declared insecure",
-    ];
-    for (key, description) in MACHINE_KEYS.into_iter().zip(explained) {
-        text += &line(key, "bool", description, &[]);
+    for key in MACHINE_KEYS {
+        text += &line(key.name, key.kind.word(), key.description, &[]);
     }
     text
-}
-
-const fn option(topic: HelpTopic) -> &'static str {
-    match topic {
-        HelpTopic::Machine => "machine",
-        HelpTopic::Accelerator => "accel",
-        HelpTopic::Cpu => "cpu",
-        HelpTopic::Blockdev => "blockdev",
-        HelpTopic::Chardev => "chardev",
-        HelpTopic::Netdev => "netdev",
-        HelpTopic::Device => "device",
-        HelpTopic::Object => "object",
-    }
 }
 
 /// The type that an option calls `name`.

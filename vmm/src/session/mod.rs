@@ -94,6 +94,10 @@ fn run(
             HelpRequest::Properties(topic, name) => {
                 report::out(&help::properties(registry, *topic, name, compat(&line))?)?;
             }
+            HelpRequest::Keys(option) => {
+                report::out(&help::keys(registry, option, compat(&line)))?;
+            }
+            HelpRequest::Streams => report::out(&help::streams(registry, compat(&line)))?,
         }
         return Ok(Exit::Finished);
     }

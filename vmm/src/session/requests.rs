@@ -19,6 +19,7 @@ use crate::{
     machine::{self, MACHINE, MachineClass},
     options::{
         command_line::{CommandLine, Entry, MACHINE_KEYS},
+        key::names,
         keyval::{OptionArgs, unquoted},
         smp::Topology,
     },
@@ -438,7 +439,7 @@ fn with_arguments(
 /// That neither the machine nor `-machine` has something of that name.
 fn unknown_property(class: &Class, given: &str) -> OptionError {
     let known = class.properties().map(|(property, _)| property.name);
-    let known = known.chain(OF_THE_ACCELERATOR).chain(MACHINE_KEYS);
+    let known = known.chain(OF_THE_ACCELERATOR).chain(names(&MACHINE_KEYS));
     OptionError::MachineProperty {
         class: class.name().to_owned(),
         property: given.to_owned(),

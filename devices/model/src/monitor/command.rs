@@ -29,7 +29,8 @@ pub trait Command {
     type Returns: Serialize + JsonSchema;
     /// Whether clients can count on it.
     const LIFECYCLE: Lifecycle = Lifecycle::Stable;
-    /// Whether it may overtake others. Such a command never waits for anything.
+    /// Whether it may overtake others (`exec-oob`). Such a command never waits for anything. None of
+    /// this project's does: QEMU's are `migrate-pause`, `migrate-recover`, `yank` and `query-yank`.
     const OUT_OF_BAND: bool = false;
 
     /// Does it.

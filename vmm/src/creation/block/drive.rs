@@ -9,6 +9,7 @@ use super::{BlockdevError, Definition, Place, probe};
 use crate::options::{
     choice::choose,
     excerpt::excerpt,
+    key::{Key, names},
     keyval::{OptionArgs, unquoted},
     nesting::Node,
 };
@@ -18,8 +19,17 @@ const OF_THE_FORMAT: [&str; 2] = ["read-only", "discard"];
 /// The keys that mean the same as keys of the file node.
 const OF_THE_FILE: [&str; 2] = ["aio", "locking"];
 /// All keys.
-const KEYS: [&str; 9] =
-    ["file", "format", "id", "if", "cache", "read-only", "discard", "aio", "locking"];
+pub(in crate::creation) const KEYS: [Key; 9] = [
+    Key::text("file", "File with what is on it"),
+    Key::text("format", "What interprets the file; guessed if absent, which is insecure"),
+    Key::text("id", "What the node is called"),
+    Key::text("if", "What it is plugged into: none, so that a -device names it"),
+    Key::text("cache", "How the host's cache is used: writeback, none or unsafe"),
+    Key::switch("read-only", "Whether it can't be written to"),
+    Key::text("discard", "What becomes of requests to discard: ignore or unmap"),
+    Key::text("aio", "How the file is read and written"),
+    Key::text("locking", "Whether the file is locked"),
+];
 
 /// A format that every file has.
 const ANY_FORMAT: &str = "raw";
@@ -58,9 +68,9 @@ impl<'a> Drive<'a> {
         may_guess: bool,
     ) -> Result<Definition, BlockdevError> {
         let given = |key: &str| self.arguments.get(key).map(unquoted);
-        let unknown = |key: &&(String, Given)| !KEYS.contains(&key.0.as_str());
+        let unknown = |key: &&(String, Given)| !names(&KEYS).any(|known| known == key.0);
         if let Some((key, _)) = self.arguments.entries.iter().find(unknown) {
-            let suggestion = Suggestion::of(key, KEYS);
+            let suggestion = Suggestion::of(key, names(&KEYS));
             return Err(BlockdevError::Unexpected { key: excerpt(key), suggestion });
         }
         choose("if", given("if").as_deref().unwrap_or_default(), &[("none", ())])?;

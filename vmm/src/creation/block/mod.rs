@@ -15,6 +15,7 @@ use device_model::{
 
 use super::prefixed;
 
+pub(super) use self::drive::KEYS as DRIVE_KEYS;
 pub use self::{
     definition::{Definition, Place},
     drive::Drive,

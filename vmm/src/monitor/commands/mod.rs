@@ -3,6 +3,7 @@
 mod arguments;
 mod block;
 mod chardev;
+mod command_line;
 mod descriptors;
 pub(super) mod devices;
 mod introspection;

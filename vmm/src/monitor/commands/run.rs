@@ -7,10 +7,10 @@ use device_model::{
     qom_core::Obj,
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use vm_memory::{GuestMemoryBackend as _, GuestMemoryRegion as _};
 
-use crate::{cpu::Cpu, creation::object, monitor::qmp::wire, options::command_line::option_names};
+use crate::{cpu::Cpu, creation::object, monitor::qmp::wire};
 
 /// The processors that all machines have.
 #[derive(Serialize, JsonSchema)]
@@ -331,62 +331,11 @@ impl Command for QueryMemorySizeSummary {
 
 register_command!(QueryMemorySizeSummary);
 
-/// `query-command-line-options`.
-struct QueryCommandLineOptions;
-
-/// Which options.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct QueryCommandLineOptionsArguments {
-    /// Name of the only one to tell of.
-    #[serde(default)]
-    option: Option<String>,
-}
-
-/// An option of the command line.
-#[derive(Serialize, JsonSchema)]
-struct CommandLineOption {
-    /// Its name.
-    option: String,
-    /// What its values are made of: always empty, since types tell that.
-    parameters: Vec<OptionParameter>,
-}
-
-/// A part of the value of an option.
-#[derive(Serialize, JsonSchema)]
-struct OptionParameter {
-    /// Its name.
-    name: String,
-}
-
-impl Command for QueryCommandLineOptions {
-    const NAME: &'static str = "query-command-line-options";
-    type Arguments = QueryCommandLineOptionsArguments;
-    type Returns = Vec<CommandLineOption>;
-
-    fn run(
-        _: &CommandContext<'_>,
-        arguments: QueryCommandLineOptionsArguments,
-    ) -> Result<Vec<CommandLineOption>, CommandError> {
-        let mut names = option_names();
-        if let Some(wanted) = arguments.option {
-            names.retain(|name| *name == wanted);
-            if names.is_empty() {
-                return Err(CommandError::generic(format!("invalid option name: {wanted}")));
-            }
-        }
-        let option = |option| CommandLineOption { option, parameters: Vec::new() };
-        Ok(names.into_iter().map(option).collect())
-    }
-}
-
-register_command!(QueryCommandLineOptions);
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use device_model::{control::Order, monitor::ErrorClass::GenericError, prelude::*};
+    use device_model::{control::Order, prelude::*};
     use serde_json::json;
 
     use super::super::testing::Bench;
@@ -451,18 +400,5 @@ mod tests {
         assert_eq!(bench.ok("query-iothreads", json!({})), json!([]));
         let memory = json!({"base-memory": 0, "plugged-memory": 0});
         assert_eq!(bench.ok("query-memory-size-summary", json!({})), memory);
-    }
-
-    #[test]
-    fn options_are_those_of_the_command_line() {
-        let bench = Bench::new();
-        let machine = json!([{"option": "machine", "parameters": []}]);
-        let one = bench.ok("query-command-line-options", json!({"option": "machine"}));
-        assert_eq!(one, machine);
-        let all = bench.ok("query-command-line-options", json!({}));
-        assert!(all.as_array().is_some_and(|all| all.contains(&machine[0]) && all.len() > 10));
-        let unknown = json!({"option": "warp"});
-        let text = "invalid option name: warp";
-        bench.refuses("query-command-line-options", &unknown, GenericError, text);
     }
 }

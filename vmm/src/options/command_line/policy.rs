@@ -8,6 +8,7 @@ use device_model::qom_core::{CompatStatement, PolicyStatement, PolicyWordError, 
 
 use crate::options::choice::{ChoiceError, not_among, phrase};
 use crate::options::excerpt::excerpt;
+use crate::options::key::{Key, names};
 use crate::options::keyval::{Given, OptionArgs, Syntax, Words, unquoted};
 
 /// The syntax of `-compat`.
@@ -15,9 +16,20 @@ pub(super) const COMPAT_SYNTAX: Syntax =
     Syntax { implied_key: None, words: Words::Refused, json: true };
 
 /// Those that stand in `-machine`, beside its properties.
-pub(crate) const MACHINE_KEYS: [&str; 2] = ["require-secure", "prohibit-insecure"];
+pub(crate) const MACHINE_KEYS: [Key; 2] = [
+    Key::switch("require-secure", "Refuse all that is not declared secure, as is the default"),
+    Key::switch("prohibit-insecure", "Refuse only what is declared insecure"),
+];
 /// Those of the security policy that stand in `-compat`.
 const SECURITY_KEYS: [&str; 2] = ["insecure-types", "insecure-input"];
+
+/// The keys of `-compat`.
+pub(super) fn compat_keys() -> impl Iterator<Item = Key> {
+    let security = "What becomes of what is not declared secure: accept, warn, reject or crash";
+    let features = "What becomes of what is deprecated or unstable";
+    let security = SECURITY_KEYS.into_iter().map(move |name| Key::text(name, security));
+    security.chain(CompatStatement::OPTIONS.into_iter().map(move |name| Key::text(name, features)))
+}
 
 /// What one `-compat` states.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +47,10 @@ pub struct CompatStatements {
 pub(super) fn take_from_machine(
     args: &mut OptionArgs,
 ) -> Result<Vec<PolicyStatement>, PolicyError> {
-    args.take_all(|key| MACHINE_KEYS.contains(&key)).iter().map(statement).collect()
+    args.take_all(|key| names(&MACHINE_KEYS).any(|known| known == key))
+        .iter()
+        .map(statement)
+        .collect()
 }
 
 /// Reads the value of `-compat`.

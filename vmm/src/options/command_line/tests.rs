@@ -240,6 +240,21 @@ fn help_is_a_request_of_its_own_kind() {
     assert_eq!(asked(&["-device", "isa-serial,help"]), properties(Device, "isa-serial"));
     assert_eq!(asked(&["-chardev", "socket,help"]), properties(Chardev, "socket"));
     assert_eq!(asked(&["-netdev", "stream,help"]), properties(Netdev, "stream"));
+    assert_eq!(asked(&["-cpu", "host,help"]), properties(Cpu, "host"));
+    assert_eq!(asked(&["-cpu", "host,+popcnt,?"]), properties(Cpu, "host"));
+    for option in ["-drive", "-mon", "-smp", "-m", "-compat", "-add-fd", "-global"] {
+        let keys = [HelpRequest::Keys(option.trim_start_matches('-').to_owned())];
+        assert_eq!(asked(&[option, "help"]), keys, "{option}");
+        assert_eq!(asked(&[option, "?"]), keys, "{option}");
+    }
+    assert_eq!(asked(&["-drive", "file=x,help"]), [HelpRequest::Keys("drive".to_owned())]);
+    for option in ["-serial", "-qmp", "-qmp-pretty", "-qtest"] {
+        assert_eq!(asked(&[option, "help"]), [HelpRequest::Streams], "{option}");
+    }
+    // What may be called so is.
+    for option in ["-name", "-append", "-kernel"] {
+        assert_eq!(asked(&[option, "help"]), [], "{option}");
+    }
     assert_eq!(asked(&["-h"]), [HelpRequest::Usage]);
     assert_eq!(asked(&["--version", "-nonsense"]), [HelpRequest::Version]);
     assert_eq!(asked(&["-m", "rubbish", "--help"]), [HelpRequest::Usage]);

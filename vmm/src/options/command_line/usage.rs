@@ -58,7 +58,8 @@ pub fn usage(program: &str) -> String {
          Options take one dash or two. A value that ends in [,...] goes on with\n\
          key=value pairs. The value 'help' of -machine, -accel, -cpu, -device, -object,\n\
          -blockdev, -chardev and -netdev lists what there is; after a TYPE, as in\n\
-         -device TYPE,help, what can be set of it, but for -cpu.\n"
+         -device TYPE,help, what can be set of it. Of other options it lists the\n\
+         keys, and of those that take a STREAM where that can lead.\n"
     );
     let command = definitions::command();
     let mut heading = None;

@@ -217,6 +217,12 @@ pub(super) fn from_text(name: &str, text: &str) -> Result<OptionValue, ValueErro
         "" => Err(ValueError::Empty { expected: "a file name" }),
         _ => Ok(PathBuf::from(text)),
     };
+    let has_keys = syntax(name).is_some();
+    if matches!(text, "help" | "?")
+        && let Some(asked) = HelpRequest::of_option(name, has_keys)
+    {
+        return Ok(OptionValue::Help(asked));
+    }
     Ok(match name {
         "kernel" => OptionValue::Kernel(file()?),
         "initrd" => OptionValue::Initrd(file()?),
@@ -226,8 +232,11 @@ pub(super) fn from_text(name: &str, text: &str) -> Result<OptionValue, ValueErro
             return Err(ValueError::Empty { expected: "a file name" });
         }
         "append" => OptionValue::Append(text.to_owned()),
-        "cpu" if matches!(text, "help" | "?") => {
-            OptionValue::Help(HelpRequest::Types(HelpTopic::Cpu))
+        "cpu" if cpu_model::asks_help(text) => {
+            // Whatever else is asked for is not.
+            let (model, _) = text.split_once(',').unwrap_or((text, ""));
+            let model = cpu_model::parse(model)?.model;
+            OptionValue::Help(HelpRequest::Properties(HelpTopic::Cpu, model))
         }
         "cpu" => OptionValue::Cpu(cpu_model::parse(text)?),
         "global" => OptionValue::Global(globals::parse(text)?),
@@ -258,8 +267,7 @@ pub(super) fn from_section(section: Section) -> Result<OptionValue, ValueError> 
     let syntax = syntax(section.option).ok_or(ValueError::Unread)?;
     let mut pairs = Vec::with_capacity(section.pairs.len() + 1);
     if let Some(id) = section.id {
-        let has_id = ["device", "object", "drive", "chardev", "netdev", "mon"];
-        if !has_id.contains(&section.option) {
+        if !has_id(section.option) {
             return Err(ValueError::UnwantedId { given: excerpt(&id) });
         }
         pairs.push(("id".to_owned(), Given::Text(id)));
@@ -268,8 +276,13 @@ pub(super) fn from_section(section: Section) -> Result<OptionValue, ValueError> 
     from_args(section.option, OptionArgs::from_pairs(syntax.implied_key, pairs)?)
 }
 
+/// Whether an option says what the thing is called that it makes, under the key `id`.
+pub(super) fn has_id(name: &str) -> bool {
+    ["device", "object", "drive", "chardev", "netdev", "mon"].contains(&name)
+}
+
 /// The syntax of an option whose value is `key=value` pairs.
-fn syntax(name: &str) -> Option<Syntax> {
+pub(super) fn syntax(name: &str) -> Option<Syntax> {
     Some(match name {
         "machine" => MACHINE_SYNTAX,
         "accel" => ACCEL_SYNTAX,
@@ -292,11 +305,11 @@ fn syntax(name: &str) -> Option<Syntax> {
 
 fn from_args(name: &str, mut args: OptionArgs) -> Result<OptionValue, ValueError> {
     if args.asks_help()
-        && let Some(topic) = topic(name)
+        && let Some(asked) = HelpRequest::of_option(name, true)
     {
-        return Ok(OptionValue::Help(match args.implied {
-            Some(of) => HelpRequest::Properties(topic, of),
-            None => HelpRequest::Types(topic),
+        return Ok(OptionValue::Help(match (asked, args.implied) {
+            (HelpRequest::Types(topic), Some(of)) => HelpRequest::Properties(topic, of),
+            (asked, _) => asked,
         }));
     }
     Ok(match name {
@@ -346,19 +359,6 @@ fn from_args(name: &str, mut args: OptionArgs) -> Result<OptionValue, ValueError
         "global" => OptionValue::Global(globals::from_args(&args)?),
         "compat" => OptionValue::Compat(policy::from_compat(args)?),
         _ => return Err(ValueError::Unread),
-    })
-}
-
-fn topic(name: &str) -> Option<HelpTopic> {
-    Some(match name {
-        "machine" => HelpTopic::Machine,
-        "accel" => HelpTopic::Accelerator,
-        "device" => HelpTopic::Device,
-        "object" => HelpTopic::Object,
-        "blockdev" => HelpTopic::Blockdev,
-        "chardev" => HelpTopic::Chardev,
-        "netdev" => HelpTopic::Netdev,
-        _ => return None,
     })
 }
 
