@@ -3,11 +3,15 @@
 use std::{ffi::OsString, fmt::Write, sync::Arc};
 
 use comfy_table::{Table, presets};
-use device_model::qom_core::{Policy, Registry, Suggestion, TypeDescription, UNSTABLE, UNSTATED};
+use device_model::{
+    descriptors::Descriptors,
+    qom_core::{Policy, Registry, Suggestion, TypeDescription, UNSTABLE, UNSTATED},
+};
 use serde::Serialize;
 
 use super::{
     error::{OptionError, StartError},
+    handed_over::HandedOver,
     policy, report,
     requests::requests,
     run::Exit,
@@ -43,6 +47,8 @@ pub(super) fn run(registry: &Arc<Registry>, arguments: &[OsString]) -> Result<Ex
         return Ok(Exit::Finished);
     }
     let line = CommandLine::parse(question.options)?;
+    // They are closed again before anything is judged, so that no number leads to one of them.
+    HandedOver::take(&line)?.give(&Descriptors::default())?;
     let (policy, _) = policy(&line);
     let judged = judge(registry, &line)?;
     let holds = judged.iter().all(|object| object.verdict != Verdict::Refused);

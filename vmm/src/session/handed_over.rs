@@ -8,7 +8,7 @@ use std::{
     sync::OnceLock,
 };
 
-use device_model::{descriptors, platform::Platform};
+use device_model::descriptors::{self, Descriptors};
 use rustix::{
     io::Errno,
     process::{PidfdFlags, PidfdGetfdFlags, Resource, getpid, getrlimit, pidfd_getfd, pidfd_open},
@@ -63,8 +63,9 @@ fn is_open(number: &i32) -> bool {
 pub(super) struct HandedOver<'a>(Vec<(&'a Entry, &'a AddFd, OwnedFd)>);
 
 impl<'a> HandedOver<'a> {
-    /// Notes which there are, and duplicates all that the command line names. It is to be called before anything is opened, so
-    /// that nothing that the program opens itself passes for one of them.
+    /// Notes which there are, and duplicates all that the command line names. It is to be called
+    /// before anything is opened, so that nothing that the program opens itself passes for one of
+    /// them.
     ///
     /// # Errors
     /// If one of them is not open.
@@ -97,13 +98,11 @@ impl<'a> HandedOver<'a> {
     ///
     /// # Errors
     /// If there are too many.
-    pub(super) fn give(self, platform: &Platform) -> Result<(), StartError> {
-        platform.descriptors().inherit(started_with().iter().copied());
+    pub(super) fn give(self, descriptors: &Descriptors) -> Result<(), StartError> {
+        descriptors.inherit(started_with().iter().copied());
         for (entry, added, descriptor) in self.0 {
-            let (set, opaque) = (Some(added.set), added.opaque.clone());
-            platform
-                .descriptors()
-                .add(set, opaque, descriptor)
+            descriptors
+                .add(Some(added.set), added.opaque.clone(), descriptor)
                 .map_err(|error| refuse(entry, error.into()))?;
         }
         Ok(())

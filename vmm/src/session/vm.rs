@@ -41,7 +41,7 @@ impl Vm {
         let foretold = cfg!(debug_assertions).then(|| tree.plan(requests.iter().cloned()));
         let platform = Platform::new(tree.id())
             .map_err(|source| StartError::Host { action: "prepare a machine", source })?;
-        handed_over.give(&platform)?;
+        handed_over.give(platform.descriptors())?;
         // Before there is anything, so that a signal while it is made does not leave a terminal as
         // the guest has it. It ends the VM once that is complete.
         let signals = EndSignals::take()
