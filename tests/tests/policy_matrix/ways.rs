@@ -84,7 +84,7 @@ pub(crate) static KINDS: [Kind; 8] = [
         affix: "-x86_64-cpu",
         option: ("cpu", ""),
         container: None,
-        rest: &[STILL],
+        rest: &[STILL, NONE],
         asked_as: None,
         commands: None,
         forms: &[Form::Pairs],

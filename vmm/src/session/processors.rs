@@ -25,7 +25,7 @@ pub(super) struct Processors {
 
 impl Processors {
     pub(super) fn of(tree: &Tree, platform: &Arc<Platform>, inbox: &Inbox) -> Self {
-        let runs = |cpu: &Arc<dyn Cpu>| cpu.accel().is_none_or(|accel| accel.runs_processors());
+        let runs = |cpu: &Arc<dyn Cpu>| cpu.accel().is_some_and(|accel| accel.runs_processors());
         let with_cpu = |object: Obj| object.cast().filter(runs).map(|cpu| (object, cpu));
         let mut cpus: Vec<_> = tree.walk().into_iter().filter_map(with_cpu).collect();
         cpus.sort_by_key(|(_, cpu)| cpu.index());

@@ -2,11 +2,12 @@
 
 mod agreement;
 mod block;
+mod guestless;
 mod nested;
 mod networks;
 mod streams;
 
-use device_model::qom_core::{Class, Given, Origin, PropertyType, Registry, Request, Suggestion};
+use device_model::qom_core::{Class, Given, Origin, Registry, Request, Suggestion};
 use serde_json::Value;
 
 use self::{nested::with_nested_arguments, streams::FirstSerial};
@@ -242,44 +243,9 @@ impl<'a> Builder<'a> {
             };
             machine_request = machine_request.set_by(origin, key, value);
         }
-        let no_guest = || OptionError::NoGuest { machine: machine.name.clone() };
-        let for_guest = [
-            line.kernel().map(|(entry, _)| entry),
-            line.bios().map(|(entry, _)| entry),
-            line.initrd().map(|(entry, _)| entry),
-            line.append().map(|(entry, _)| entry),
-            line.memory().map(|(entry, _)| entry),
-        ];
         if !machine.data.runs_guest {
-            if let Some(entry) = for_guest.into_iter().flatten().next() {
-                return Err(refuse(entry, no_guest()));
-            }
-            if let Some((entry, topology)) = line.topology()
-                && topology.cpus > machine.data.max_cpus
-            {
-                return Err(too_many_cpus(entry, topology.cpus, machine));
-            }
-            if let Some((entry, _)) = line.cpu() {
-                return Err(refuse(entry, no_guest()));
-            }
-            if self.requests.iter().any(|request| request.is_at(ACCELERATOR)) {
-                machine_request = machine_request.set("accel", ACCELERATOR);
-            }
-            if let Some((entry, _)) = self.machine_property("memory-size") {
-                return Err(refuse_key(entry, "memory-size", no_guest()));
-            }
-            match self.machine_property("cpus") {
-                None => machine_request = machine_request.set("cpus", Value::from(0)),
-                // A bad value is the tree's to refuse.
-                Some((entry, given)) => {
-                    if let Ok(cpus) = u32::from_given(given)
-                        && cpus > machine.data.max_cpus
-                    {
-                        return Err(too_many_cpus(entry, cpus, machine));
-                    }
-                }
-            }
-            self.requests.push(machine_request);
+            let request = self.without_guest(machine, machine_request)?;
+            self.requests.push(request);
             return Ok(());
         }
         machine_request = machine_request.set("accel", ACCELERATOR);
@@ -347,7 +313,6 @@ impl<'a> Builder<'a> {
             let name = model.model.clone();
             return Err(refuse(entry, OptionError::CpuModel { name, suggestion }));
         }
-        debug_assert!(machine.data.runs_guest);
         let features: Vec<_> = model
             .features
             .iter()

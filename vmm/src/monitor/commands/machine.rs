@@ -114,7 +114,9 @@ impl Command for QueryMachines {
                     cpu_max: data.map_or(0, |data| data.max_cpus),
                     hotpluggable_cpus: false,
                     numa_mem_supported: false,
-                    default_cpu_type: cpu_type.and_then(|value| value.as_str().map(str::to_owned)),
+                    default_cpu_type: cpu_type
+                        .and_then(|value| value.as_str().map(str::to_owned))
+                        .filter(|cpu_type| !cpu_type.is_empty()),
                     compat_props: arguments.compat_props.then(Vec::new),
                     standing: Standing::of(class),
                 }
@@ -313,6 +315,8 @@ mod tests {
         let none = entry(&machines, "none");
         assert_eq!(none.get("is-default"), None);
         assert_eq!(none.get("compat-props"), None);
+        // One that is looked at; and only users say of which type.
+        assert_eq!((&none["cpu-max"], none.get("default-cpu-type")), (&json!(1), None));
         let with = Bench::new().ok("query-machines", json!({"compat-props": true}));
         assert_eq!(entry(&with, "none")["compat-props"], json!([]));
     }
