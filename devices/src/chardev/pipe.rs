@@ -20,7 +20,7 @@ use super::channel::{self, Channel, Ends, Host, Poller};
 /// Input comes from `PATH.in` and output goes to `PATH.out` if both are there; otherwise `PATH` is
 /// one pipe for both, of which the stream reads what it writes unless somebody else is faster.
 /// Whoever is at the other ends can come and go, and is not waited for.
-#[qom_type(secure, parent = Chardev)]
+#[qom_type(secure, parent = Chardev, class_data = CLASS)]
 #[derive(Debug)]
 pub struct ChardevPipe {
     /// Path of the pipe, or what both paths start with
@@ -28,6 +28,12 @@ pub struct ChardevPipe {
     path: String,
     channel: Arc<Channel>,
 }
+
+/// QEMU's `ChardevHostdev` (`qapi/char.json`), as it is for pipes.
+static CLASS: ChardevClass = ChardevClass {
+    members: &[DataMember { name: "device", required: true, value: MemberValue::Of("path") }],
+    ..ChardevClass::PLAIN
+};
 
 struct NoHost;
 

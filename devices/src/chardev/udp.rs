@@ -27,7 +27,13 @@ const MOST_EARLY: usize = 1 << 16;
 /// Each output of the device is a datagram. The kernel passes on only what comes from that address.
 /// Its addresses are looked up once. If the other end is this host, the own end is bound to this
 /// host too, unless `localaddr` says otherwise.
-#[qom_type(secure, parent = Chardev, boundary(network), children = check)]
+#[qom_type(
+    secure,
+    parent = Chardev,
+    boundary(network),
+    class_data = CLASS,
+    children = check
+)]
 #[derive(Debug)]
 pub struct ChardevUdp {
     /// Name or address of the host to talk to
@@ -59,6 +65,35 @@ pub struct ChardevUdp {
     ipv6: Option<bool>,
     channel: Arc<Channel>,
 }
+
+/// QEMU's `ChardevUdp` (`qapi/char.json`), whose addresses are `SocketAddressLegacy`.
+static CLASS: ChardevClass = ChardevClass {
+    members: &[
+        DataMember { name: "remote", required: true, value: MemberValue::OneOf(&[REMOTE]) },
+        DataMember { name: "local", required: false, value: MemberValue::OneOf(&[LOCAL]) },
+    ],
+    ..ChardevClass::PLAIN
+};
+
+/// The other end.
+const REMOTE: DataCase = DataCase {
+    name: "inet",
+    members: &[
+        DataMember { name: "host", required: true, value: MemberValue::TextOf("host") },
+        DataMember { name: "port", required: true, value: MemberValue::TextOf("port") },
+        DataMember::optional("ipv4", "ipv4"),
+        DataMember::optional("ipv6", "ipv6"),
+    ],
+};
+
+/// This end, whose addresses are of the same family.
+const LOCAL: DataCase = DataCase {
+    name: "inet",
+    members: &[
+        DataMember { name: "host", required: true, value: MemberValue::TextOf("localaddr") },
+        DataMember { name: "port", required: true, value: MemberValue::TextOf("localport") },
+    ],
+};
 
 /// Refuses a configuration that means nothing. It announces no children.
 fn check(configuration: &Configuration<'_>, _children: &mut Children) -> Result<(), PlanError> {

@@ -13,6 +13,7 @@ use serde_json::Value;
 use self::{nested::with_nested_arguments, streams::FirstSerial};
 use super::error::{OptionError, StartError};
 use crate::{
+    accelerator::{self, ACCELERATOR},
     creation::{device, object},
     machine::{self, MACHINE, MachineClass},
     options::{
@@ -22,10 +23,6 @@ use crate::{
     },
 };
 
-/// Where the accelerator stands.
-const ACCELERATOR: &str = "/accel";
-/// What the accelerator is, unless the user names another.
-const DEFAULT_ACCELERATOR: &str = "kvm";
 /// Where the interrupt chips are, which users say of machine or accelerator, as QEMU's do.
 pub(super) const IRQCHIP: &str = "kernel-irqchip";
 /// What users say of the machine and is the accelerator's.
@@ -183,8 +180,9 @@ impl<'a> Builder<'a> {
                 self.named_accelerator(entry, &name)?
             }
             (None, None) if machine.data.runs_guest => {
-                request(&format!("{DEFAULT_ACCELERATOR}-accel"), ACCELERATOR)
-                    .from(Origin::new(format!("-accel {DEFAULT_ACCELERATOR}")))
+                let name = accelerator::DEFAULT;
+                request(&format!("{name}{}", accelerator::TYPE_SUFFIX), ACCELERATOR)
+                    .from(Origin::new(format!("-accel {name}")))
             }
             (None, None) => {
                 let Some((entry, _)) = self.machine_property(IRQCHIP) else { return Ok(()) };

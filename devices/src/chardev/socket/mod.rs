@@ -1,5 +1,6 @@
 //! `chardev-socket`: a Unix or TCP socket that listens for one peer at a time, or connects to one.
 
+mod class;
 pub(crate) mod client;
 pub(crate) mod inherited;
 pub(crate) mod listen;
@@ -40,7 +41,13 @@ use crate::tls::TlsCreds;
 ///
 /// Output without a peer is lost. A peer that does not read holds writers up, until it goes or the
 /// stream is closed or told not to wait. A peer that sends no more counts as gone.
-#[qom_type(secure, parent = Chardev, boundary(network), children = settings::check)]
+#[qom_type(
+    secure,
+    parent = Chardev,
+    boundary(network),
+    class_data = class::CLASS,
+    children = settings::check
+)]
 #[derive(Debug)]
 pub struct ChardevSocket {
     /// Path of a Unix socket, or its name if it is abstract
@@ -81,7 +88,7 @@ pub struct ChardevSocket {
         reason = "a non-loopback address without TLS and authorization: it takes 'tls-creds' that \
                   verify the peer, and for a server 'tls-authz'"
     ))]
-    fd: Option<u32>,
+    fd: Option<DescriptorNumber>,
     /// Whether it listens, rather than connects
     #[property]
     server: bool,
@@ -117,7 +124,7 @@ impl ChardevSocket {
             ipv4: self.ipv4,
             ipv6: self.ipv6,
             nodelay: self.nodelay,
-            fd: self.fd,
+            fd: self.fd.map(|fd| fd.0),
             server: self.server,
             wait: self.wait,
             reconnect_ms: self.reconnect_ms,

@@ -10,16 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use super::standing::Standing;
 use crate::{
-    accelerator::Accelerator,
+    accelerator::{self, ACCELERATOR, Accelerator},
     cpu::{self, Cpu},
     creation::device,
     machine::{self, Machine, MachineClass},
 };
 
-/// Where the accelerator stands.
-const ACCELERATOR: &str = "/accel";
-/// Behind the name of an accelerator's type, which users leave out.
-const ACCELERATOR_SUFFIX: &str = "-accel";
 /// Type of the accelerator that `query-kvm` asks about.
 const KVM: &str = "kvm-accel";
 
@@ -130,7 +126,7 @@ register_command!(QueryMachines);
 /// The name of the accelerator that this machine has, if it has one.
 fn enabled(context: &CommandContext<'_>) -> Option<&'static str> {
     let accelerator = context.tree().resolve(ACCELERATOR).ok()?;
-    accelerator.class().name().strip_suffix(ACCELERATOR_SUFFIX)
+    accelerator.class().name().strip_suffix(accelerator::TYPE_SUFFIX)
 }
 
 /// `query-accelerators`.
@@ -164,7 +160,7 @@ impl Command for QueryAccelerators {
 
     fn run(context: &CommandContext<'_>, _: Nothing) -> Result<Accelerators, CommandError> {
         let class = <dyn Accelerator as ClassType>::INFO.name;
-        let present = named(context, class, ACCELERATOR_SUFFIX)
+        let present = named(context, class, accelerator::TYPE_SUFFIX)
             .map(|(name, class)| AcceleratorKind {
                 name,
                 description: class.info().description,
@@ -195,7 +191,7 @@ impl Command for QueryKvm {
     type Returns = KvmInfo;
 
     fn run(context: &CommandContext<'_>, _: Nothing) -> Result<KvmInfo, CommandError> {
-        let is_kvm = |name: &str| KVM.strip_suffix(ACCELERATOR_SUFFIX) == Some(name);
+        let is_kvm = |name: &str| KVM.strip_suffix(accelerator::TYPE_SUFFIX) == Some(name);
         let present = context.tree().registry().class(KVM).is_some();
         Ok(KvmInfo { enabled: enabled(context).is_some_and(is_kvm), present })
     }
