@@ -45,7 +45,6 @@ impl UserCreatable for HiredCrew {}
 static ROPE: ChardevClass = ChardevClass {
     members: &[DataMember { name: "end", required: true, value: MemberValue::OneOf(&[POST, FD]) }],
     complete: Some(tighten),
-    ..ChardevClass::PLAIN
 };
 
 const POST: DataCase = DataCase {

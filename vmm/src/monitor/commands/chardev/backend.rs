@@ -52,11 +52,10 @@ fn case(name: &str, data: Value) -> Value {
     })
 }
 
-/// A type, with what it takes.
+/// A type, with what it takes. That it is deprecated or unstable is judged where all types are, when
+/// one is planned.
 fn of(name: &str, class: &Class) -> Value {
-    let mut case = case(name, object(class, &chardev::members(class)));
-    mark(&mut case, class.info().deprecated.is_some(), class.info().unstable);
-    case
+    case(name, object(class, &chardev::members(class)))
 }
 
 fn mark(schema: &mut Value, deprecated: bool, unstable: bool) {
