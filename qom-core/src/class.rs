@@ -107,8 +107,8 @@ impl Class {
     /// The class data of type `T` that it or the nearest ancestor carries.
     #[must_use]
     pub fn data<T: Any>(&self) -> Option<&'static T> {
-        self.ancestry().find_map(|class| {
-            let data: &'static dyn Any = class.info.class_data?;
+        self.ancestry().flat_map(|class| class.info.class_data).find_map(|data| {
+            let data: &'static dyn Any = *data;
             data.downcast_ref::<T>()
         })
     }

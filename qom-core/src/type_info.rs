@@ -34,9 +34,9 @@ pub struct TypeInfo {
     pub unstable: bool,
     /// Properties that it adds to those of its ancestors.
     pub properties: &'static [PropertyInfo],
-    /// Facts for others to find by the class alone, of a type that they agree on. The nearest
-    /// ancestor's is used if a type has none.
-    pub class_data: Option<&'static (dyn Any + Sync)>,
+    /// Facts for others to find by the class alone, each of a type that they agree on. The nearest
+    /// ancestor's is used if a type has none of that type.
+    pub class_data: &'static [&'static (dyn Any + Sync)],
     /// Who makes these statements.
     pub statement: Statement,
 }
@@ -79,7 +79,7 @@ impl TypeInfo {
             deprecated: None,
             unstable: false,
             properties: &[],
-            class_data: None,
+            class_data: &[],
             statement,
         }
     }

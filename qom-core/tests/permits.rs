@@ -117,7 +117,7 @@ fn disguised() -> Arc<Registry> {
             deprecated: None,
             unstable: false,
             properties: &[],
-            class_data: None,
+            class_data: &[],
             statement: like.statement,
         };
         &*Box::leak(Box::new(info))

@@ -85,13 +85,21 @@ impl Argument {
         None
     }
 
+    /// What stands between the parentheses of `key(…)`, if it has that form.
+    pub(crate) fn form_list(&self) -> Option<TokenStream> {
+        match &self.form {
+            Form::List(tokens) => Some(tokens.clone()),
+            _ => None,
+        }
+    }
+
     /// What stands between the parentheses of `key(…)`.
     pub(crate) fn list(&self, write: &str, mistakes: &mut Mistakes) -> Option<TokenStream> {
-        if let Form::List(tokens) = &self.form {
-            return Some(tokens.clone());
+        let tokens = self.form_list();
+        if tokens.is_none() {
+            self.wrong_form(write, mistakes);
         }
-        self.wrong_form(write, mistakes);
-        None
+        tokens
     }
 
     /// Notes that the key is written in another way, at the value if there is one.

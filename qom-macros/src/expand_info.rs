@@ -41,7 +41,7 @@ pub(crate) fn class_type(
     };
     let category = optional(attribute.category.as_ref());
     let deprecated = optional(attribute.deprecated.as_ref());
-    let class_data = optional(attribute.class_data.as_ref().map(|path| quote!(&#path)));
+    let class_data = &attribute.class_data;
     let unstable = attribute.unstable;
     let properties =
         properties.iter().filter(|property| property.is_clear).map(|property| property.info(base));
@@ -68,7 +68,7 @@ pub(crate) fn class_type(
                 deprecated: #deprecated,
                 unstable: #unstable,
                 properties: &[#(#properties),*],
-                class_data: #class_data,
+                class_data: &[#(&#class_data),*],
                 statement: #base::Statement {
                     crate_name: ::core::env!("CARGO_PKG_NAME"),
                     crate_ident: #base::crate_ident(::core::module_path!()),

@@ -87,7 +87,7 @@ use proc_macro::TokenStream;
 /// | `deprecated = "…"` | both | what to use instead |
 /// | `unstable` | both | that it may change or go without notice |
 /// | `children = path` | structs | a `ChildrenFn`, which announces the children of each instance |
-/// | `class_data = PATH` | both | a `static` of a type that others know, for them to find by the class |
+/// | `class_data = PATH`, `class_data(PATH, …)` | both | a `static` of a type that others know, for them to find by the class; of several types |
 /// | `crate = path` | both | where qom-core is, if none of qom-core, device-model and vmm is a dependency |
 ///
 /// # What becomes of the item

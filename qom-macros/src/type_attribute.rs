@@ -129,7 +129,7 @@ pub(crate) struct TypeAttribute {
     pub(crate) deprecated: Option<LitStr>,
     pub(crate) unstable: bool,
     pub(crate) children: Option<Path>,
-    pub(crate) class_data: Option<Path>,
+    pub(crate) class_data: Vec<Path>,
     /// Where qom-core is, if not found through the manifest.
     pub(crate) base: Option<Path>,
     /// Whether a parent was written at all, be it one that can't be read.
@@ -232,7 +232,7 @@ impl TypeAttribute {
                 self.children = argument.path("children = path::to::function", mistakes);
             }
             "class_data" => {
-                self.class_data = argument.path("class_data = PATH_TO_STATIC", mistakes);
+                self.class_data = class_data(&argument, mistakes);
             }
             // The keys of every subject are all above but this one.
             _ => self.base = argument.path("crate = path::to::qom_core", mistakes),
@@ -280,10 +280,24 @@ fn interfaces(argument: &Argument, mistakes: &mut Mistakes) -> Vec<Path> {
     let Some(tokens) = argument.list("interfaces(Trait, …)", mistakes) else {
         return Vec::new();
     };
+    distinct_paths(tokens, "this interface is written twice: leave one out", mistakes)
+}
+
+/// One static, or several between parentheses.
+fn class_data(argument: &Argument, mistakes: &mut Mistakes) -> Vec<Path> {
+    match argument.form_list() {
+        Some(tokens) => {
+            distinct_paths(tokens, "this static is written twice: leave one out", mistakes)
+        }
+        None => argument.path("class_data = PATH_TO_STATIC", mistakes).into_iter().collect(),
+    }
+}
+
+fn distinct_paths(tokens: TokenStream, twice: &str, mistakes: &mut Mistakes) -> Vec<Path> {
     let mut all: Vec<Path> = Vec::new();
     for path in arguments::items(tokens, mistakes, |input, _| input.call(Path::parse_mod_style)) {
         if all.contains(&path) {
-            mistakes.at(path, "this interface is written twice: leave one out");
+            mistakes.at(path, twice);
         } else {
             all.push(path);
         }

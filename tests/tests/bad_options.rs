@@ -389,13 +389,34 @@ fn machine_none_takes_nothing_that_is_for_a_guest() {
         (
             "-machine none,cpus=2",
             "-machine none,cpus=2: Invalid SMP CPUs 2. The max CPUs supported by machine 'none' \
-             is 0",
+             is 1",
         ),
-        ("-machine none -cpu host", "-cpu host: machine 'none' runs no guest"),
+        ("-machine none,cpus=1", "-machine none,cpus=1: a processor has a type: give -cpu"),
+        (
+            "-machine none,cpus=0 -cpu host",
+            "-machine none,cpus=0: 'host-x86_64-cpu' is one processor",
+        ),
+        (
+            "-machine none,cpu-features=+popcnt",
+            "-machine none,cpu-features=+popcnt: there is no processor for them: give -cpu",
+        ),
+        (
+            "-machine none,cpu-type=hots",
+            "-machine none,cpu-type=hots: 'hots' is no type of processor; did you mean \
+             'host-x86_64-cpu'?",
+        ),
+        (
+            "-machine none -cpu host,+popcn",
+            "-cpu host,+popcn: no CPU feature is named 'popcn'; did you mean 'popcnt'?",
+        ),
         ("-machine none -serial stdio", "-serial stdio: machine 'none' has no serial port"),
         (
             "-machine none -smp 2",
-            "-smp 2: Invalid SMP CPUs 2. The max CPUs supported by machine 'none' is 0",
+            "-smp 2: Invalid SMP CPUs 2. The max CPUs supported by machine 'none' is 1",
+        ),
+        (
+            "-machine none -smp 1,maxcpus=2",
+            "-smp 1,maxcpus=2: Invalid SMP CPUs 2. The max CPUs supported by machine 'none' is 1",
         ),
     ]);
 }

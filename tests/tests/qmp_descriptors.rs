@@ -472,3 +472,32 @@ fn objects_are_made_of_sets_and_judged_by_what_is_in_them() {
     client.execute("remove-fd", json!({ "fdset-id": 0 }));
     client.execute("set-security-policy", json!({ "require-secure": true }));
 }
+
+#[test]
+fn a_check_tells_of_descriptors_what_the_start_would() {
+    let scratch = Scratch::new();
+    let log = scratch.file("log", "");
+    let check = |options: &str| with_log(&log, "check").and(NO_MACHINE).and(options).run();
+    let start = |options: &str| with_log(&log, NO_MACHINE).and(options).run();
+    let long = format!("-add-fd fd=9,set=0,opaque={}", "x".repeat(1025));
+    let many = "-add-fd fd=9,set=0 ".repeat(1025);
+    for (options, why) in [
+        ("-add-fd fd=900,set=0", "fd: the process was started with no descriptor 900"),
+        (
+            "-add-fd fd=9,set=0 -add-fd fd=4,set=1",
+            "fd: the process was started with no descriptor 4",
+        ),
+        (&long, "Parameter 'opaque' expects at most 1024 bytes"),
+        (&many, "at most 1024 descriptors are kept"),
+    ] {
+        let checked = check(options).code(1).says_only("").complains(why);
+        let started = start(options).code(1);
+        assert_eq!(checked.stderr(), started.stderr());
+    }
+    // One descriptor may stand in a set twice, and in several.
+    let several = "-add-fd fd=9,set=0 -add-fd fd=9,set=0 -add-fd fd=9,set=1";
+    check(several).code(0).complains_only(&[]);
+    // What check itself has open passes for nothing of the user's.
+    let own = "-add-fd fd=9,set=0 -chardev socket,id=s,fd=4,server=on,wait=off";
+    check(own).code(1).complains("Parameter 'fd' is '4'");
+}

@@ -164,19 +164,60 @@ fn every_property_of_every_object_of_every_machine_can_be_read() {
     }
 }
 
+/// The processors that a monitor tells of, by their paths in the tree.
+fn processors(client: &mut Qmp) -> Vec<String> {
+    let processors = client.execute("query-cpus-fast", json!({}));
+    let path = |processor: &Value| text(processor, "qom-path").to_owned();
+    list(&processors).iter().map(path).collect()
+}
+
 #[test]
-fn the_machine_none_starts_and_quits_and_has_no_processor_of_any_model() {
+fn the_machine_none_starts_and_quits_with_a_processor_of_each_model_and_without() {
     let mut vm = Monitored::start(NO_MACHINE);
     let models = vm.qmp.execute("query-cpu-definitions", json!({}));
-    assert_eq!(vm.qmp.execute("query-cpus-fast", json!({})), json!([]));
+    assert!(processors(&mut vm.qmp).is_empty());
     vm.quit().code(0).complains_only(&[]);
+    for idle in ["-smp 1", "-machine none,cpus=0"] {
+        let mut vm = Monitored::start(&format!("{NO_MACHINE} {idle}"));
+        assert!(processors(&mut vm.qmp).is_empty(), "{idle}");
+        vm.quit().code(0).complains_only(&[]);
+    }
     let models = names(&models);
     assert!(!models.is_empty());
     for model in models {
-        // QEMU's takes one, which never runs; here nothing is taken that has no effect.
-        let refused = Vmm::line(NO_MACHINE).and(&format!("-cpu {model}")).run().code(1);
-        refused.complains(&format!("palisade: -cpu {model}: machine 'none' runs no guest"));
+        for options in ["", "-smp 1", "-machine none,cpus=1", "-accel qtest", "-S"] {
+            let line = format!("{NO_MACHINE} {PERMITTED} -cpu {model},-popcnt {options}");
+            let mut vm = Monitored::start(&line);
+            let path = "/machine/unattached/cpu[0]";
+            assert_eq!(processors(&mut vm.qmp), [path], "{line}");
+            let cpu_type = vm.qmp.property(path, "type");
+            assert_eq!(cpu_type, json!(format!("{model}-x86_64-cpu")), "{line}");
+            assert_eq!(vm.qmp.property(path, "features"), json!("-popcnt"), "{line}");
+            assert_eq!(vm.qmp.property("/machine", "cpus"), json!(1), "{line}");
+            // Nothing runs it, whatever a client says.
+            let processor = &vm.qmp.execute("query-cpus-fast", json!({}))[0];
+            assert_eq!(processor["thread-id"], json!(0), "{line}");
+            vm.qmp.execute("stop", json!({}));
+            vm.qmp.execute("cont", json!({}));
+            vm.qmp.execute("system_reset", json!({}));
+            let ended = vm.quit().code(0);
+            // The accelerator that drives no processor is one that nobody has declared.
+            let tainted = |line: &&str| line.contains("tainted: '/accel'");
+            assert!(ended.lines().iter().all(tainted), "{ended}");
+        }
     }
+}
+
+#[test]
+fn a_processor_that_nothing_runs_is_judged_as_one_that_runs() {
+    let check = |options: &str| Vmm::line("check --json -machine none").and(options).run();
+    let told = check("-cpu host").code(0).complains_only(&[]).stdout();
+    let told: Value = serde_json::from_str(&told).expect("it is JSON");
+    let cpu = list(&told["objects"]).iter().find(|it| it["path"] == "/machine/unattached/cpu[0]");
+    let cpu = cpu.unwrap_or_else(|| panic!("no processor in {told}"));
+    assert_eq!((text(cpu, "type"), text(cpu, "verdict")), ("host-x86_64-cpu", "permitted"));
+    let misspelt = check("-cpu hots").code(1);
+    misspelt.complains("-cpu hots: unable to find CPU model 'hots'; did you mean 'host'?");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Types that the project does not know, in a monitor that a third party builds with them.
 
 use serde_json::json;
-use tests::{Scratch, Vmm, empty_vmm, guest, qmp::Monitored, third_party_vmm};
+use tests::{Scratch, Vmm, empty_vmm, guest, matrix_vmm, qmp::Monitored, third_party_vmm};
 
 fn third_party(options: &str) -> Vmm {
     Vmm::of(third_party_vmm(), options.split_whitespace())
@@ -175,4 +175,24 @@ fn help_shows_the_devices_of_a_third_party_with_what_they_declare() {
         "name \"conditional-device\", bus ISA, desc \"Device that is fit for use but in some \
          settings\" (secure)\n",
     );
+}
+
+#[test]
+fn a_third_party_s_character_device_is_added_by_command_and_told_of_in_the_schema() {
+    let vmm = Vmm::of(matrix_vmm(), ["-machine", "none", "-nodefaults"]);
+    let mut vm = Monitored::of(vmm, Scratch::new());
+    let backend = json!({"type": "secure", "data": {}});
+    let asked = json!({"kind": "chardev", "id": "c0", "backend": backend});
+    let verdicts = vm.qmp.execute("check-security", json!({"objects": [asked]}));
+    assert_eq!(verdicts["holds"], true, "{verdicts}");
+    vm.qmp.execute("chardev-add", json!({"id": "c0", "backend": backend}));
+    assert_eq!(vm.qmp.property("/chardevs/c0", "type"), json!("chardev-secure"));
+    let other = json!({"type": "secure", "data": {"colour": 1}});
+    let (_, text) = vm.qmp.refused("chardev-add", json!({"id": "c1", "backend": other}));
+    assert_eq!(text, "Parameter 'backend.data.colour' is unexpected");
+    let schema = vm.qmp.execute("query-qmp-schema", json!({}));
+    let words =
+        schema.as_array().expect("a list").iter().filter_map(|it| it["variants"].as_array());
+    let mut cases = words.flatten().map(|case| &case["case"]);
+    assert!(cases.any(|case| *case == json!("secure")), "{schema}");
 }

@@ -14,6 +14,13 @@ use crate::{
     machine::OnOffAuto,
 };
 
+/// Where the accelerator stands.
+pub const ACCELERATOR: &str = "/accel";
+/// Behind the name of an accelerator's type, which users leave out.
+pub const TYPE_SUFFIX: &str = "-accel";
+/// What the accelerator of a machine that runs a guest is, unless the user names another.
+pub const DEFAULT: &str = "kvm";
+
 /// What runs a machine's processors
 ///
 /// The order is open, attach memory, create processors: interrupt chips in the kernel come after

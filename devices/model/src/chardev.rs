@@ -1,11 +1,14 @@
 //! Character devices: streams of bytes between a device and something on the host.
 
+mod class;
+
 use std::{
     fmt, io,
     os::fd::OwnedFd,
     sync::{Arc, Weak},
 };
 
+pub use class::{ChardevClass, Complete, DataCase, DataMember, MemberValue};
 use qom_core::{Object, qom_type};
 
 use crate::{event_loop::EventLoop, platform::Platform};

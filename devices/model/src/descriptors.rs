@@ -9,6 +9,8 @@
 //! monitor's socket, the guest's memory. None of that is a user's to have, so that
 //! [`Descriptors::duplicate`] gives what was handed over and no other.
 
+mod number;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{self, ErrorKind},
@@ -16,6 +18,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
+pub use number::{DescriptorNumber, DescriptorNumbers, DescriptorProperty};
 use parking_lot::Mutex;
 use qom_core::Obj;
 use rustix::{

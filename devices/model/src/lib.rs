@@ -108,8 +108,12 @@ pub mod prelude {
         authz::Authz,
         block::{BlockBackend, BlockNode, BlockQueue, BlockWatcher, FormatNode},
         bus::{MemoryIo, PortIo},
-        chardev::{Chardev, ChardevFrontend, Frontend, Presence},
+        chardev::{
+            Chardev, ChardevClass, ChardevFrontend, DataCase, DataMember, Frontend, MemberValue,
+            Presence,
+        },
         clock::Timer,
+        descriptors::{DescriptorNumber, DescriptorNumbers},
         device::{Device, IsaDevice, Plug, SysBusDevice},
         event_loop::{EventLoop, Next, Watch},
         event_loop_base::EventLoopBase,

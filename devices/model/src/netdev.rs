@@ -83,6 +83,15 @@ pub trait Netdev: Object {
     fn info(&self) -> String;
 }
 
+/// What can be known of a type of networks by its class alone, while a VM is planned: class data. A
+/// type without it is [`NetdevClass::default`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NetdevClass {
+    /// Whether frames go on from it to others of its kind, so that two of them plugged into each other
+    /// could make a circle in which no frame comes to rest.
+    pub floods: bool,
+}
+
 /// What became of a frame that a peer sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a frame that was not taken is to be sent again later"]

@@ -21,7 +21,7 @@ const CREATED: Mode = Mode::from_bits_truncate(0o666);
 /// nothing is lost if the machine can't be created. One that was not there is created at once, and
 /// removed when the stream closes if there has been no output. A named pipe that nobody reads from
 /// is refused. A path `/dev/fdset/N` stands for a descriptor of that set, which is never emptied.
-#[qom_type(secure, parent = Chardev)]
+#[qom_type(secure, parent = Chardev, class_data = CLASS)]
 #[derive(Debug)]
 pub struct ChardevFile {
     /// Where output goes
@@ -37,6 +37,15 @@ pub struct ChardevFile {
     /// None once there has been output.
     untouched: Arc<Mutex<Option<Untouched>>>,
 }
+
+/// QEMU's `ChardevFile` (`qapi/char.json`).
+static CLASS: ChardevClass = ChardevClass {
+    members: &[
+        DataMember { name: "out", required: true, value: MemberValue::Of("path") },
+        DataMember::optional("in", "input-path"),
+    ],
+    ..ChardevClass::PLAIN
+};
 
 /// A file to which nothing has been written.
 #[derive(Debug)]

@@ -18,7 +18,7 @@ use super::channel::{self, Channel, Ends, Host, Poller};
 /// one pipe for both, of which the stream reads what it writes unless somebody else is faster.
 /// Whoever is at the other ends can come and go, and is not waited for. A path `/dev/fdset/N` stands
 /// for a descriptor of that set, which is open for both reading and writing.
-#[qom_type(secure, parent = Chardev)]
+#[qom_type(secure, parent = Chardev, class_data = CLASS)]
 #[derive(Debug)]
 pub struct ChardevPipe {
     /// Path of the pipe, or what both paths start with
@@ -26,6 +26,12 @@ pub struct ChardevPipe {
     path: String,
     channel: Arc<Channel>,
 }
+
+/// QEMU's `ChardevHostdev` (`qapi/char.json`), as it is for pipes.
+static CLASS: ChardevClass = ChardevClass {
+    members: &[DataMember { name: "device", required: true, value: MemberValue::Of("path") }],
+    ..ChardevClass::PLAIN
+};
 
 struct NoHost;
 

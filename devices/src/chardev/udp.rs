@@ -37,7 +37,7 @@ const MOST_EARLY: usize = 1 << 16;
     interfaces(Prepares),
     boundary(network),
     children = check,
-    class_data = PREPARATION
+    class_data(PREPARATION, CLASS)
 )]
 #[derive(Debug)]
 pub struct ChardevUdp {
@@ -91,6 +91,35 @@ impl Prepares for ChardevUdp {
         self.socket.accept(prepared);
     }
 }
+
+/// QEMU's `ChardevUdp` (`qapi/char.json`), whose addresses are `SocketAddressLegacy`.
+static CLASS: ChardevClass = ChardevClass {
+    members: &[
+        DataMember { name: "remote", required: true, value: MemberValue::OneOf(&[REMOTE]) },
+        DataMember { name: "local", required: false, value: MemberValue::OneOf(&[LOCAL]) },
+    ],
+    ..ChardevClass::PLAIN
+};
+
+/// The other end.
+const REMOTE: DataCase = DataCase {
+    name: "inet",
+    members: &[
+        DataMember { name: "host", required: true, value: MemberValue::TextOf("host") },
+        DataMember { name: "port", required: true, value: MemberValue::TextOf("port") },
+        DataMember::optional("ipv4", "ipv4"),
+        DataMember::optional("ipv6", "ipv6"),
+    ],
+};
+
+/// This end, whose addresses are of the same family.
+const LOCAL: DataCase = DataCase {
+    name: "inet",
+    members: &[
+        DataMember { name: "host", required: true, value: MemberValue::TextOf("localaddr") },
+        DataMember { name: "port", required: true, value: MemberValue::TextOf("localport") },
+    ],
+};
 
 /// Refuses a configuration that means nothing. It announces no children.
 fn check(configuration: &Configuration<'_>, _children: &mut Children) -> Result<(), PlanError> {

@@ -1,8 +1,12 @@
 //! `netdev-hubport`: a port of a hub, for a card or another network.
 
-use std::{any::TypeId, fmt, io::IoSlice, sync::Arc};
+use std::{fmt, io::IoSlice, sync::Arc};
 
-use device_model::{netdev::LONGEST_FRAME, prelude::*, qom_core::BoxedError};
+use device_model::{
+    netdev::{LONGEST_FRAME, NetdevClass},
+    prelude::*,
+    qom_core::BoxedError,
+};
 
 use super::{
     hub::{Frame, Hub, Lane},
@@ -18,7 +22,7 @@ const MOST_GIVEN: usize = 64;
 /// What comes in by one port goes out by all other ports of that hub, which have the same `hubid`
 /// and stand in the same place. With `netdev`, that network is plugged into the port instead of a
 /// card. A port that is slower than the others loses frames.
-#[qom_type(secure, parent = Netdev, children = check)]
+#[qom_type(secure, parent = Netdev, class_data = CLASS, children = check)]
 pub struct NetdevHubport {
     /// Number of the hub
     #[property(required)]
@@ -30,11 +34,13 @@ pub struct NetdevHubport {
     plugged: Mutex<Option<Plugged>>,
 }
 
+static CLASS: NetdevClass = NetdevClass { floods: true };
+
 /// Refuses a hub that is plugged into a hub: if it is the same, no frame would ever come to rest. It
 /// announces no children.
 fn check(configuration: &Configuration<'_>, _children: &mut Children) -> Result<(), PlanError> {
     match configuration.linked("netdev")? {
-        Some(network) if network.class().type_id() == Some(TypeId::of::<NetdevHubport>()) => {
+        Some(network) if network.class().data::<NetdevClass>().is_some_and(|it| it.floods) => {
             let problem = "Parameter 'netdev' expects a network that is no port of a hub";
             Err(PlanError::refused("netdev", problem))
         }

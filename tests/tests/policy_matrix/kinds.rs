@@ -126,7 +126,7 @@ pub(crate) static KINDS: [Kind; 14] = [
         class: "cpu",
         affix: "-x86_64-cpu",
         option: ("cpu", ""),
-        rest: &[STILL],
+        rest: &[STILL, NONE],
         forms: &[Form::Pairs, Form::TypeOfMachine("cpu-type")],
         ..ANY
     },

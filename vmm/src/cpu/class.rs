@@ -24,7 +24,7 @@ pub const TYPE_SUFFIX: &str = "-x86_64-cpu";
 /// A processor
 #[qom_type(abstract, parent = Device, category = "CPU devices")]
 pub trait Cpu: Device {
-    /// What runs it
+    /// What runs it; without, it tells of itself and stands still
     #[property(link = dyn Accelerator)]
     fn accel(&self) -> Option<Arc<dyn Accelerator>>;
 
@@ -116,12 +116,11 @@ processor!(HostCpuDevice, Model::Host);
 processor!(BaselineCpuDevice, Model::X86_64V1);
 
 fn create(cpu: &dyn Cpu, model: Model) -> Result<(), DeviceError> {
-    let accelerator = cpu.accel().ok_or(DeviceError::Missing("accelerator"))?;
     let choices = choices(&cpu.features()).map_err(DeviceError::configuration)?;
     let topology = Topology::new(cpu.sockets(), cpu.cores(), cpu.threads())
         .map_err(DeviceError::configuration)?;
     let setup = CpuSetup { model, choices, topology, index: cpu.index() };
-    if accelerator.runs_processors() {
+    if let Some(accelerator) = cpu.accel().filter(|accelerator| accelerator.runs_processors()) {
         cpu.slot().park(accelerator.create_vcpu(&setup)?);
     }
     Ok(())
@@ -136,14 +135,12 @@ pub(crate) fn choices(text: &str) -> Result<Vec<Choice>, UnknownFeature> {
     }))
 }
 
-/// Each processor has the local APIC that its accelerator names.
+/// Each processor has the local APIC that its accelerator names; none if nothing runs it.
 fn local_apic(config: &Configuration<'_>, children: &mut Children) -> Result<(), PlanError> {
     // What the user misspelt is told before anything is created.
     choices(&config.get::<String>("features")?)
         .map_err(|error| PlanError::Refused(error.to_string()))?;
-    let Some(accelerator) = config.linked("accel")? else {
-        return Err(PlanError::Missing { property: "accel" });
-    };
+    let Some(accelerator) = config.linked("accel")? else { return Ok(()) };
     let class = accelerator.class().data::<AcceleratorClass>();
     if let Some(local_apic) = class.and_then(|class| class.local_apic) {
         children

@@ -1,5 +1,7 @@
 //! Character devices that users make for others to use, and where they stand.
 
+mod data;
+
 use std::sync::Arc;
 
 use device_model::{
@@ -8,6 +10,7 @@ use device_model::{
 };
 use thiserror::Error;
 
+pub use self::data::{DataError, members, properties};
 use super::prefixed;
 
 /// Where they stand.
@@ -23,6 +26,11 @@ pub struct BackendError {
     pub name: String,
     /// What may have been meant.
     pub suggestion: Suggestion,
+}
+
+/// Types of character devices, sorted by name, each as users call it.
+pub fn all_backends(registry: &Registry) -> impl Iterator<Item = (&'static str, &Arc<Class>)> {
+    prefixed::all(registry, <dyn Chardev as ClassType>::INFO.name, TYPE_PREFIX)
 }
 
 /// The type that users call `name`.

@@ -5,13 +5,10 @@ use device_model::{
     chardev::Chardev,
     descriptors::Descriptors,
     platform::Platform,
-    qom_core::{
-        BoxedError, Children, Class, ClassType, Configuration, Given, Link, Obj, PlanError,
-        Registry, Suggestion, qom_type,
-    },
+    qom_core::{BoxedError, Children, Configuration, Given, Link, Obj, PlanError, qom_type},
 };
 
-use super::{Buses, Machine, MachineClass, OnOffAuto, acpi, memory};
+use super::{Buses, Machine, MachineClass, OnOffAuto, acpi, memory, processors};
 use crate::{
     accelerator::{AcceleratorClass, Legacy, PIC},
     boot::{
@@ -23,7 +20,7 @@ use crate::{
         entry::Entry,
         layout,
     },
-    cpu::{self, Cpu},
+    cpu::Cpu,
     loader::{InitrdLoader, KernelLoader, firmware, kernel_loader},
 };
 
@@ -133,13 +130,13 @@ fn children(config: &Configuration<'_>, children: &mut Children) -> Result<(), P
             child.link(link, Some(accelerator_path.clone()));
         }
     }
-    processors(config, children, &accelerator_path)?;
+    add_processors(config, children, &accelerator_path)?;
     let size = memory::planned_size(config)?;
     devices(config, children, size)?;
     files(config, children)
 }
 
-fn processors(
+fn add_processors(
     config: &Configuration<'_>,
     children: &mut Children,
     accelerator: &str,
@@ -164,13 +161,7 @@ fn processors(
         ));
     }
     let cpu_type = config.get::<String>("cpu-type")?;
-    let of_cpu = <dyn Cpu as ClassType>::NAME;
-    let is_cpu = |class: &Class| class.is_a(of_cpu) && !class.is_abstract();
-    if !config.registry().class(&cpu_type).is_some_and(|class| is_cpu(class)) {
-        let suggestion = suggest_cpu(config.registry(), &cpu_type);
-        let problem = format!("'{cpu_type}' is no type of processor{suggestion}");
-        return Err(PlanError::refused("cpu-type", problem));
-    }
+    processors::check_type(config, &cpu_type)?;
     for index in 0..count {
         let cpu = children.add(format!("unattached/cpu[{index}]"), &cpu_type);
         cpu.link("accel", Some(accelerator.to_owned()))
@@ -182,19 +173,6 @@ fn processors(
         }
     }
     Ok(())
-}
-
-/// The type of processor most like one that is none: users know the types without their suffix.
-fn suggest_cpu(registry: &Registry, given: &str) -> Suggestion {
-    let of_cpu = <dyn Cpu as ClassType>::NAME;
-    let short = registry
-        .classes()
-        .filter(|class| class.is_a(of_cpu) && !class.is_abstract())
-        .filter_map(|class| class.name().strip_suffix(cpu::TYPE_SUFFIX));
-    match Suggestion::of(given, short) {
-        Suggestion(Some(name)) => Suggestion(Some(format!("{name}{}", cpu::TYPE_SUFFIX))),
-        Suggestion(None) => registry.suggest(given, of_cpu),
-    }
 }
 
 fn devices(

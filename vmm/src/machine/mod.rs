@@ -6,6 +6,7 @@ mod memory;
 mod microvm;
 mod none;
 mod on_off_auto;
+mod processors;
 
 use std::sync::Arc;
 
@@ -67,7 +68,7 @@ pub struct MachineClass {
     pub runs_guest: bool,
     /// Whether it has a first serial port, for `-serial`.
     pub has_serial: bool,
-    /// The greatest number of processors.
+    /// The greatest number of processors. One that runs no guest has none unless users name a type.
     pub max_cpus: u32,
     /// Its buses on which users' devices can stand.
     pub buses: &'static [Buses],

@@ -64,7 +64,8 @@ pub(super) struct HandedOver<'a>(Vec<(&'a Entry, &'a AddFd, OwnedFd)>);
 
 impl<'a> HandedOver<'a> {
     /// Notes which there are, and duplicates all that the command line names. It is to be called
-    /// before anything is opened, so that nothing that the program opens itself passes for one of them.
+    /// before anything is opened, so that nothing that the program opens itself passes for one of
+    /// them.
     ///
     /// # Errors
     /// If one of them is not open.

@@ -14,7 +14,11 @@ use super::{
     run_log::RunLog,
     vm::Vm,
 };
-use crate::{cpu::Cpu, machine::Machine, vcpu::EndSink};
+use crate::{
+    cpu::Cpu,
+    machine::{MACHINE, Machine, MachineClass},
+    vcpu::EndSink,
+};
 
 /// The processors of a VM that are run, in order.
 pub(super) struct Processors {
@@ -24,9 +28,16 @@ pub(super) struct Processors {
 }
 
 impl Processors {
+    /// All that are run: none of a machine that runs no guest, whose processor is there to be looked at.
     pub(super) fn of(tree: &Tree, platform: &Arc<Platform>, inbox: &Inbox) -> Self {
+        let machine = tree.resolve(MACHINE).ok();
+        let data = machine.as_ref().and_then(|machine| machine.class().data::<MachineClass>());
+        let runs_guest = data.is_none_or(|machine| machine.runs_guest);
         let runs = |cpu: &Arc<dyn Cpu>| cpu.accel().is_none_or(|accel| accel.runs_processors());
-        let with_cpu = |object: Obj| object.cast().filter(runs).map(|cpu| (object, cpu));
+        let with_cpu = |object: Obj| {
+            let cpu = object.cast().filter(|cpu| runs_guest && runs(cpu))?;
+            Some((object, cpu))
+        };
         let mut cpus: Vec<_> = tree.walk().into_iter().filter_map(with_cpu).collect();
         cpus.sort_by_key(|(_, cpu)| cpu.index());
         let inbox = inbox.clone();

@@ -2,19 +2,21 @@
 
 mod agreement;
 mod block;
+mod guestless;
 mod nested;
 mod networks;
 mod streams;
 
 use device_model::{
     descriptors::Descriptors,
-    qom_core::{Class, Given, Origin, PropertyType, Registry, Request, Suggestion},
+    qom_core::{Class, Given, Origin, Registry, Request, Suggestion},
 };
 use serde_json::Value;
 
 use self::{nested::with_nested_arguments, streams::FirstSerial};
 use super::error::{OptionError, StartError};
 use crate::{
+    accelerator::{self, ACCELERATOR},
     creation::{device, object},
     machine::{self, MACHINE, MachineClass},
     options::{
@@ -25,10 +27,6 @@ use crate::{
     },
 };
 
-/// Where the accelerator stands.
-const ACCELERATOR: &str = "/accel";
-/// What the accelerator is, unless the user names another.
-const DEFAULT_ACCELERATOR: &str = "kvm";
 /// Where the interrupt chips are, which users say of machine or accelerator, as QEMU's do.
 pub(super) const IRQCHIP: &str = "kernel-irqchip";
 /// What users say of the machine and is the accelerator's.
@@ -189,8 +187,9 @@ impl<'a> Builder<'a> {
                 self.named_accelerator(entry, &name)?
             }
             (None, None) if machine.data.runs_guest => {
-                request(&format!("{DEFAULT_ACCELERATOR}-accel"), ACCELERATOR)
-                    .from(Origin::new(format!("-accel {DEFAULT_ACCELERATOR}")))
+                let name = accelerator::DEFAULT;
+                request(&format!("{name}{}", accelerator::TYPE_SUFFIX), ACCELERATOR)
+                    .from(Origin::new(format!("-accel {name}")))
             }
             (None, None) => {
                 let Some((entry, _)) = self.machine_property(IRQCHIP) else { return Ok(()) };
@@ -249,44 +248,9 @@ impl<'a> Builder<'a> {
             };
             machine_request = machine_request.set_by(origin, key, value);
         }
-        let no_guest = || OptionError::NoGuest { machine: machine.name.clone() };
-        let for_guest = [
-            line.kernel().map(|(entry, _)| entry),
-            line.bios().map(|(entry, _)| entry),
-            line.initrd().map(|(entry, _)| entry),
-            line.append().map(|(entry, _)| entry),
-            line.memory().map(|(entry, _)| entry),
-        ];
         if !machine.data.runs_guest {
-            if let Some(entry) = for_guest.into_iter().flatten().next() {
-                return Err(refuse(entry, no_guest()));
-            }
-            if let Some((entry, topology)) = line.topology()
-                && topology.cpus > machine.data.max_cpus
-            {
-                return Err(too_many_cpus(entry, topology.cpus, machine));
-            }
-            if let Some((entry, _)) = line.cpu() {
-                return Err(refuse(entry, no_guest()));
-            }
-            if self.requests.iter().any(|request| request.is_at(ACCELERATOR)) {
-                machine_request = machine_request.set("accel", ACCELERATOR);
-            }
-            if let Some((entry, _)) = self.machine_property("memory-size") {
-                return Err(refuse_key(entry, "memory-size", no_guest()));
-            }
-            match self.machine_property("cpus") {
-                None => machine_request = machine_request.set("cpus", Value::from(0)),
-                // A bad value is the tree's to refuse.
-                Some((entry, given)) => {
-                    if let Ok(cpus) = u32::from_given(given)
-                        && cpus > machine.data.max_cpus
-                    {
-                        return Err(too_many_cpus(entry, cpus, machine));
-                    }
-                }
-            }
-            self.requests.push(machine_request);
+            let request = self.without_guest(machine, machine_request)?;
+            self.requests.push(request);
             return Ok(());
         }
         machine_request = machine_request.set("accel", ACCELERATOR);
@@ -354,7 +318,6 @@ impl<'a> Builder<'a> {
             let name = model.model.clone();
             return Err(refuse(entry, OptionError::CpuModel { name, suggestion }));
         }
-        debug_assert!(machine.data.runs_guest);
         let features: Vec<_> = model
             .features
             .iter()

@@ -1,5 +1,6 @@
 //! `chardev-socket`: a Unix or TCP socket that listens for one peer at a time, or connects to one.
 
+mod class;
 pub(crate) mod client;
 pub(crate) mod dial;
 pub(crate) mod inherited;
@@ -52,7 +53,7 @@ use crate::tls::TlsCreds;
     interfaces(Prepares),
     boundary(network),
     children = settings::check,
-    class_data = PREPARATION
+    class_data(PREPARATION, class::CLASS)
 )]
 #[derive(Debug)]
 pub struct ChardevSocket {
@@ -94,7 +95,7 @@ pub struct ChardevSocket {
         reason = "a non-loopback address without TLS and authorization: it takes 'tls-creds' that \
                   verify the peer, and for a server 'tls-authz'"
     ))]
-    fd: Option<u32>,
+    fd: Option<DescriptorNumber>,
     /// Whether it listens, rather than connects
     #[property]
     server: bool,
@@ -163,7 +164,7 @@ impl ChardevSocket {
             ipv4: self.ipv4,
             ipv6: self.ipv6,
             nodelay: self.nodelay,
-            fd: self.fd,
+            fd: self.fd.map(|fd| fd.0),
             server: self.server,
             wait: self.wait,
             reconnect_ms: self.reconnect_ms,

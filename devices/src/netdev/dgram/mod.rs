@@ -89,7 +89,7 @@ pub struct NetdevDgram {
             reason = "plain UDP on a non-loopback address: no encryption and no authorization"
         )
     )]
-    local_descriptor: Option<String>,
+    local_descriptor: Option<DescriptorNumbers>,
     /// What kind of address the other end has
     #[property(name = "remote.type")]
     remote_kind: Option<AddressType>,
@@ -204,7 +204,7 @@ impl NetdevDgram {
             host: self.local_host.clone(),
             port: self.local_port,
             path: self.local_path.clone(),
-            descriptor: self.local_descriptor.clone(),
+            descriptor: self.local_descriptor.as_ref().map(|fd| fd.0.clone()),
             ..Fields::default()
         };
         let remote = Fields {

@@ -84,7 +84,7 @@ pub struct NetdevStream {
             reason = "plain TCP on a non-loopback address: no encryption and no authorization"
         )
     )]
-    descriptor: Option<String>,
+    descriptor: Option<DescriptorNumbers>,
     /// Whether it listens, rather than connects
     #[property]
     server: bool,
@@ -184,7 +184,7 @@ impl NetdevStream {
             host: self.host.clone(),
             port: self.tcp_port,
             path: self.path.clone(),
-            descriptor: self.descriptor.clone(),
+            descriptor: self.descriptor.as_ref().map(|fd| fd.0.clone()),
             abstract_name: self.abstract_name,
             tight: self.tight,
             ipv4: self.ipv4,

@@ -36,10 +36,10 @@ pub struct NetdevTap {
     ifname: Option<String>,
     /// Number of an inherited descriptor of a TAP interface
     #[property]
-    fd: Option<u32>,
+    fd: Option<DescriptorNumber>,
     /// Numbers of such descriptors, one for each queue, with colons between them
     #[property]
-    fds: Option<String>,
+    fds: Option<DescriptorNumbers>,
     /// How many queues the interface has
     #[property(range = 1..=256)]
     queues: Option<u16>,
@@ -92,8 +92,8 @@ struct Opened {
 impl NetdevTap {
     fn settings(&self) -> Settings {
         Settings {
-            fd: self.fd,
-            fds: self.fds.clone(),
+            fd: self.fd.map(|fd| fd.0),
+            fds: self.fds.as_ref().map(|fds| fds.0.clone()),
             ifname: self.ifname.clone(),
             queues: self.queues,
             vnet_hdr: self.vnet_hdr,

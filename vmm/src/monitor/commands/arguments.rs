@@ -2,7 +2,7 @@
 
 use device_model::{
     monitor::CommandError,
-    qom_core::{Given, Obj, Request, Value},
+    qom_core::{Given, Obj, Value},
 };
 use serde_json::Map;
 
@@ -17,11 +17,9 @@ pub(super) fn check_id(id: &str) -> Result<(), CommandError> {
         .map_err(|error| CommandError::generic(format!("Parameter 'id' is invalid: {error}")))
 }
 
-/// The request with these properties.
-pub(super) fn with_properties(request: Request, properties: Properties) -> Request {
-    properties
-        .into_iter()
-        .fold(request, |request, (name, value)| request.set(name, Given::Json(value)))
+/// Properties as a client gives them.
+pub(super) fn given(properties: Properties) -> Vec<(String, Given)> {
+    properties.into_iter().map(|(name, value)| (name, Given::Json(value))).collect()
 }
 
 /// The child of that name of the container at that path, if both are there.

@@ -2,23 +2,18 @@
 
 mod backend;
 
-use std::{
-    os::fd::{AsRawFd, OwnedFd},
-    sync::Arc,
-};
-
 use device_model::{
     chardev::Chardev,
     monitor::{Command, CommandContext, CommandError, Nothing, register_command},
-    qom_core::{Given, Obj, Origin, RemoveError},
+    qom_core::{Obj, Origin, RemoveError},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::backend::{Backend, Properties};
+pub(super) use self::backend::Backend;
 use super::{
     arguments::{check_id, child},
-    descriptors::numbered,
+    prepared::Prepared,
 };
 use crate::creation::chardev::{self, CHARDEVS};
 
@@ -80,23 +75,21 @@ struct ChardevAdded {
     pty: Option<String>,
 }
 
-/// Puts a descriptor's number where the name is that `getfd` gave it, if one is. A number, given or
-/// put, is that descriptor's for as long as this holds it.
-fn name_descriptor(
+/// What is to be made of what a client gives.
+pub(super) fn prepare(
     context: &CommandContext<'_>,
-    properties: &mut Properties,
-) -> Result<Option<Arc<OwnedFd>>, CommandError> {
-    let Some((_, value)) = properties.iter_mut().find(|(property, _)| *property == "fd") else {
-        return Ok(None);
-    };
-    let is_number = |name: &&str| name.starts_with(|first: char| first.is_ascii_digit());
-    let Some(name) = value.as_text().filter(|name| !is_number(name)) else {
-        return Ok(numbered(context, value));
-    };
-    let descriptor = context.platform().descriptors().named(name);
-    let descriptor = descriptor.map_err(|error| CommandError::caused(&error))?;
-    *value = Given::Text(descriptor.as_raw_fd().to_string());
-    Ok(Some(descriptor))
+    id: &str,
+    backend: Backend,
+    origin: Origin,
+) -> Result<Prepared, CommandError> {
+    let Backend { type_name, data } = backend;
+    let registry = context.tree().registry();
+    let class =
+        chardev::backend(registry, &type_name).map_err(|error| CommandError::caused(&error))?;
+    check_id(id)?;
+    let properties = chardev::properties(registry, class, "backend.data", data)
+        .map_err(|error| CommandError::caused(&error))?;
+    Prepared::new(context, class, chardev::with_id(&type_name, id).from(origin), properties)
 }
 
 impl Command for ChardevAdd {
@@ -109,25 +102,12 @@ impl Command for ChardevAdd {
         arguments: ChardevAddArguments,
     ) -> Result<ChardevAdded, CommandError> {
         let ChardevAddArguments { id, backend } = arguments;
-        let name = backend.name();
-        chardev::backend(context.tree().registry(), name)
-            .map_err(|error| CommandError::caused(&error))?;
-        check_id(&id)?;
+        let origin = Origin::new(format!("chardev-add {},id={id}", backend.type_name));
+        let prepared = prepare(context, &id, backend, origin)?;
         if child(context.tree().root(), CHARDEVS, &id).is_some() {
             return Err(CommandError::generic(format!("Chardev with id '{id}' already exists")));
         }
-        let mut properties = backend.properties()?;
-        let descriptor = name_descriptor(context, &mut properties)?;
-        let request = properties
-            .into_iter()
-            .fold(chardev::with_id(name, &id), |request, (property, value)| {
-                request.set(property, value)
-            })
-            .from(Origin::new(format!("chardev-add {name},id={id}")));
-        let created = context.vm().create(vec![request])?;
-        if let (Some(descriptor), Some(object)) = (descriptor, created.objects.first()) {
-            context.platform().descriptors().keep(object, descriptor);
-        }
+        let created = prepared.create(context)?;
         let pty = created
             .objects
             .iter()
@@ -234,11 +214,11 @@ mod tests {
             ),
             (
                 json!({"id": "new", "backend": {"type": "ringbuf", "data": {}}}),
-                "'ringbuf' is not a valid char driver name",
+                "Parameter 'backend.type' does not accept value 'ringbuf'",
             ),
             (
                 file("new", json!({"out": "/log", "logfile": "/l"})),
-                "Property 'chardev-file.logfile' not found",
+                "Parameter 'backend.data.logfile' is unexpected",
             ),
             (
                 json!({"id": "new", "backend": {"type": "warp", "data": {}}}),

@@ -22,10 +22,8 @@ fn mood(value: &str) -> Value {
     json!({"path": "c0", "property": "mood", "value": value})
 }
 
-fn reconnecting() -> Value {
-    json!({"id": "s0", "backend": {"type": "socket", "data": {
-        "addr": {"type": "unix", "data": {"path": "/s"}}, "server": false, "reconnect": 1,
-    }}})
+fn reopened() -> Value {
+    json!({"id": "s0", "backend": {"type": "file", "data": {"out": "/log", "reopen": 1}}})
 }
 
 #[test]
@@ -69,9 +67,9 @@ fn deprecated_and_unstable_input_is_refused() {
         ),
         (
             "chardev-add",
-            reconnecting(),
+            reopened(),
             GenericError,
-            "Deprecated parameter 'backend.data.reconnect' disabled by policy",
+            "Deprecated parameter 'backend.data.reopen' disabled by policy",
         ),
     ] {
         bench.refuses(name, &arguments, class, text);

@@ -1,12 +1,15 @@
 //! Descriptors that a client passes over its monitor's Unix socket: `getfd`, `closefd`, `add-fd`,
 //! `remove-fd`, `query-fdsets`.
 
-use std::{os::fd::OwnedFd, sync::Arc};
+use std::{
+    os::fd::{AsRawFd, OwnedFd},
+    sync::Arc,
+};
 
 use device_model::{
-    descriptors::{DescriptorError, DescriptorSet},
+    descriptors::{DescriptorError, DescriptorProperty, DescriptorSet},
     monitor::{Command, CommandContext, CommandError, Nothing, register_command},
-    qom_core::{Given, PropertyType},
+    qom_core::{Class, Given, PropertyType},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,8 +23,56 @@ fn passed(context: &CommandContext<'_>) -> Result<OwnedFd, CommandError> {
     monitor.and_then(|monitor| monitor.take_descriptor()).ok_or_else(missing)
 }
 
+/// Puts the numbers of descriptors where the names are that `getfd` gave them, in the properties that
+/// number some ([`DescriptorProperty`]). A number, given or put, is its descriptor's for as long as
+/// what is given back is held.
+///
+/// # Errors
+/// If no descriptor has such a name.
+pub(super) fn put_numbers(
+    context: &CommandContext<'_>,
+    class: &Class,
+    properties: &mut [(String, Given)],
+) -> Result<Vec<Arc<OwnedFd>>, CommandError> {
+    let mut held = Vec::new();
+    for (property, value) in properties {
+        let info = class.property(property).map(|(info, _)| info);
+        let Some(kind) = info.and_then(DescriptorProperty::of) else { continue };
+        let Some(text) = value.as_text() else {
+            held.extend(numbered(context, value));
+            continue;
+        };
+        let numbers = match kind {
+            DescriptorProperty::Number => number(context, text, &mut held)?,
+            DescriptorProperty::Numbers => {
+                let numbers = text.split(':').map(|name| number(context, name, &mut held));
+                numbers.collect::<Result<Vec<_>, _>>()?.join(":")
+            }
+        };
+        *value = Given::Text(numbers);
+    }
+    Ok(held)
+}
+
+/// The number of a descriptor that is given by a name or by that.
+fn number(
+    context: &CommandContext<'_>,
+    name: &str,
+    held: &mut Vec<Arc<OwnedFd>>,
+) -> Result<String, CommandError> {
+    if name.is_empty() || name.starts_with(|first: char| first.is_ascii_digit()) {
+        held.extend(numbered(context, &Given::from(name)));
+        return Ok(name.to_owned());
+    }
+    let descriptor = context.platform().descriptors().named(name);
+    let descriptor = descriptor.map_err(|error| refused(&error))?;
+    let number = descriptor.as_raw_fd().to_string();
+    held.push(descriptor);
+    Ok(number)
+}
+
 /// The descriptor of a number that a client gives, if one passed and named it.
-pub(super) fn numbered(context: &CommandContext<'_>, value: &Given) -> Option<Arc<OwnedFd>> {
+fn numbered(context: &CommandContext<'_>, value: &Given) -> Option<Arc<OwnedFd>> {
     let number = match value {
         Given::Text(number) => u32::from_text(number).ok(),
         Given::Json(number) => {

@@ -12,7 +12,10 @@ use device_model::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::arguments::{Properties, check_id, child};
+use super::{
+    arguments::{Properties, check_id, child, given},
+    prepared::Prepared,
+};
 use crate::{creation::device, machine::MACHINE};
 
 /// `device_add`.
@@ -98,10 +101,7 @@ impl NewDevice {
         let id = id.map(|id| format!(",id={id}")).unwrap_or_default();
         let request = request.from(Origin::new(format!("device_add {driver}{id}")));
         let request = device::on_bus(request, class, bus);
-        let request =
-            properties.into_iter().fold(request, |request, (name, value)| request.set(name, value));
-        context.vm().create(vec![request])?;
-        Ok(())
+        Prepared::new(context, class, request, properties)?.create(context).map(drop)
     }
 }
 
@@ -115,9 +115,7 @@ impl Command for DeviceAdd {
         arguments: DeviceAddArguments,
     ) -> Result<Nothing, CommandError> {
         let DeviceAddArguments { driver, bus, id, properties } = arguments;
-        let json = |(name, value)| (name, Given::Json(value));
-        let properties = properties.into_iter().map(json).collect();
-        NewDevice { driver, bus, id, properties }.add(context)?;
+        NewDevice { driver, bus, id, properties: given(properties) }.add(context)?;
         Ok(Nothing {})
     }
 }

@@ -10,16 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use super::standing::Standing;
 use crate::{
-    accelerator::Accelerator,
+    accelerator::{self, ACCELERATOR, Accelerator},
     cpu::{self, Cpu},
     creation::device,
     machine::{self, Machine, MachineClass},
 };
 
-/// Where the accelerator stands.
-const ACCELERATOR: &str = "/accel";
-/// Behind the name of an accelerator's type, which users leave out.
-const ACCELERATOR_SUFFIX: &str = "-accel";
 /// Type of the accelerator that `query-kvm` asks about.
 const KVM: &str = "kvm-accel";
 
@@ -114,7 +110,9 @@ impl Command for QueryMachines {
                     cpu_max: data.map_or(0, |data| data.max_cpus),
                     hotpluggable_cpus: false,
                     numa_mem_supported: false,
-                    default_cpu_type: cpu_type.and_then(|value| value.as_str().map(str::to_owned)),
+                    default_cpu_type: cpu_type
+                        .and_then(|value| value.as_str().map(str::to_owned))
+                        .filter(|cpu_type| !cpu_type.is_empty()),
                     compat_props: arguments.compat_props.then(Vec::new),
                     standing: Standing::of(class),
                 }
@@ -128,7 +126,7 @@ register_command!(QueryMachines);
 /// The name of the accelerator that this machine has, if it has one.
 fn enabled(context: &CommandContext<'_>) -> Option<&'static str> {
     let accelerator = context.tree().resolve(ACCELERATOR).ok()?;
-    accelerator.class().name().strip_suffix(ACCELERATOR_SUFFIX)
+    accelerator.class().name().strip_suffix(accelerator::TYPE_SUFFIX)
 }
 
 /// `query-accelerators`.
@@ -162,7 +160,7 @@ impl Command for QueryAccelerators {
 
     fn run(context: &CommandContext<'_>, _: Nothing) -> Result<Accelerators, CommandError> {
         let class = <dyn Accelerator as ClassType>::INFO.name;
-        let present = named(context, class, ACCELERATOR_SUFFIX)
+        let present = named(context, class, accelerator::TYPE_SUFFIX)
             .map(|(name, class)| AcceleratorKind {
                 name,
                 description: class.info().description,
@@ -193,7 +191,7 @@ impl Command for QueryKvm {
     type Returns = KvmInfo;
 
     fn run(context: &CommandContext<'_>, _: Nothing) -> Result<KvmInfo, CommandError> {
-        let is_kvm = |name: &str| KVM.strip_suffix(ACCELERATOR_SUFFIX) == Some(name);
+        let is_kvm = |name: &str| KVM.strip_suffix(accelerator::TYPE_SUFFIX) == Some(name);
         let present = context.tree().registry().class(KVM).is_some();
         Ok(KvmInfo { enabled: enabled(context).is_some_and(is_kvm), present })
     }
@@ -313,6 +311,8 @@ mod tests {
         let none = entry(&machines, "none");
         assert_eq!(none.get("is-default"), None);
         assert_eq!(none.get("compat-props"), None);
+        // One that is looked at; and only users say of which type.
+        assert_eq!((&none["cpu-max"], none.get("default-cpu-type")), (&json!(1), None));
         let with = Bench::new().ok("query-machines", json!({"compat-props": true}));
         assert_eq!(entry(&with, "none")["compat-props"], json!([]));
     }

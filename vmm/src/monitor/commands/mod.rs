@@ -10,6 +10,7 @@ mod introspection;
 mod machine;
 pub(in crate::monitor) mod netdev;
 mod objects;
+mod prepared;
 mod qom;
 mod ring_buffer;
 mod run;

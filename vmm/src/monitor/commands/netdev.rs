@@ -1,10 +1,5 @@
 //! Network backends: `netdev_add`, `netdev_del`.
 
-use std::{
-    os::fd::{AsRawFd, OwnedFd},
-    sync::Arc,
-};
-
 use device_model::{
     monitor::{Command, CommandContext, CommandError, ErrorClass, Nothing, register_command},
     qom_core::{Given, Origin, RemoveError},
@@ -14,7 +9,7 @@ use serde::Deserialize;
 
 use super::{
     arguments::{Properties, check_id, child},
-    descriptors::numbered,
+    prepared::Prepared,
 };
 use crate::creation::netdev::{self, NETDEVS};
 
@@ -41,61 +36,27 @@ pub(in crate::monitor) fn add(
     id: &str,
     given: impl IntoIterator<Item = (String, Given)>,
 ) -> Result<(), CommandError> {
-    let class = netdev::backend(context.tree().registry(), name)
-        .map_err(|error| CommandError::caused(&error))?;
-    check_id(id)?;
+    let origin = Origin::new(format!("netdev_add {name},id={id}"));
+    let prepared = prepare(context, name, id, given, origin)?;
     if child(context.tree().root(), NETDEVS, id).is_some() {
         return Err(CommandError::generic(format!("Duplicate netdev ID '{id}'")));
     }
-    let mut properties = netdev::properties(class, given);
-    let descriptors = name_descriptors(context, &mut properties)?;
-    let request = properties
-        .into_iter()
-        .fold(netdev::with_id(name, id), |request, (name, value)| request.set(name, value))
-        .from(Origin::new(format!("netdev_add {name},id={id}")));
-    let created = context.vm().create(vec![request])?;
-    if let Some(object) = created.objects.first() {
-        for descriptor in descriptors {
-            context.platform().descriptors().keep(object, descriptor);
-        }
-    }
-    Ok(())
+    prepared.create(context).map(drop)
 }
 
-/// The properties that number descriptors: one, or several with colons between them.
-const DESCRIPTORS: [&str; 4] = ["fd", "fds", "addr.str", "local.str"];
-
-/// Puts the numbers of descriptors where the names are that `getfd` gave them. A number, given or
-/// put, is its descriptor's for as long as this holds it.
-fn name_descriptors(
+/// What is to be made of what a client gives.
+pub(super) fn prepare(
     context: &CommandContext<'_>,
-    properties: &mut [(String, Given)],
-) -> Result<Vec<Arc<OwnedFd>>, CommandError> {
-    let mut named = Vec::new();
-    for (property, value) in properties {
-        if !DESCRIPTORS.contains(&&**property) {
-            continue;
-        }
-        let Some(text) = value.as_text() else {
-            named.extend(numbered(context, value));
-            continue;
-        };
-        let is_number = |name: &str| name.starts_with(|first: char| first.is_ascii_digit());
-        let mut numbers = Vec::new();
-        for name in text.split(':') {
-            if name.is_empty() || is_number(name) {
-                named.extend(numbered(context, &Given::Text(name.to_owned())));
-                numbers.push(name.to_owned());
-                continue;
-            }
-            let descriptor = context.platform().descriptors().named(name);
-            let descriptor = descriptor.map_err(|error| CommandError::caused(&error))?;
-            numbers.push(descriptor.as_raw_fd().to_string());
-            named.push(descriptor);
-        }
-        *value = Given::Text(numbers.join(":"));
-    }
-    Ok(named)
+    name: &str,
+    id: &str,
+    given: impl IntoIterator<Item = (String, Given)>,
+    origin: Origin,
+) -> Result<Prepared, CommandError> {
+    let class = netdev::backend(context.tree().registry(), name)
+        .map_err(|error| CommandError::caused(&error))?;
+    check_id(id)?;
+    let properties = netdev::properties(class, given);
+    Prepared::new(context, class, netdev::with_id(name, id).from(origin), properties)
 }
 
 /// Removes one.

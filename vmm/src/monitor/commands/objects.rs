@@ -7,7 +7,10 @@ use device_model::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::arguments::{Properties, check_id, child, with_properties};
+use super::{
+    arguments::{Properties, check_id, child, given},
+    prepared::Prepared,
+};
 use crate::creation::object;
 
 /// `object-add`.
@@ -36,14 +39,24 @@ impl Command for ObjectAdd {
         arguments: ObjectAddArguments,
     ) -> Result<Nothing, CommandError> {
         let ObjectAddArguments { qom_type, id, properties } = arguments;
-        object::creatable(context.tree().registry(), &qom_type)
-            .map_err(|error| CommandError::caused(&error))?;
-        check_id(&id)?;
-        let request = object::with_id(&qom_type, &id)
-            .from(Origin::new(format!("object-add {qom_type},id={id}")));
-        context.vm().create(vec![with_properties(request, properties)])?;
+        let origin = Origin::new(format!("object-add {qom_type},id={id}"));
+        prepare(context, &qom_type, &id, properties, origin)?.create(context)?;
         Ok(Nothing {})
     }
+}
+
+/// What is to be created of what a client gives.
+pub(super) fn prepare(
+    context: &CommandContext<'_>,
+    qom_type: &str,
+    id: &str,
+    properties: Properties,
+    origin: Origin,
+) -> Result<Prepared, CommandError> {
+    let class = object::creatable(context.tree().registry(), qom_type)
+        .map_err(|error| CommandError::caused(&error))?;
+    check_id(id)?;
+    Prepared::new(context, class, object::with_id(qom_type, id).from(origin), given(properties))
 }
 
 register_command!(ObjectAdd);

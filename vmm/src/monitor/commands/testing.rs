@@ -227,7 +227,7 @@ macro_rules! stream {
 }
 
 /// Stream that stands for a file
-#[qom_type(secure, parent = Chardev)]
+#[qom_type(secure, parent = Chardev, class_data = FILE)]
 struct ChardevFile {
     /// Where output would go
     #[property(required)]
@@ -235,7 +235,15 @@ struct ChardevFile {
     /// Whether it would be added
     #[property]
     append: bool,
+    /// After how many seconds it would be opened again
+    #[property(deprecated = "open it once")]
+    reopen: Option<u32>,
 }
+
+static FILE: ChardevClass = ChardevClass {
+    members: &[DataMember { name: "out", required: true, value: MemberValue::Of("path") }],
+    ..ChardevClass::PLAIN
+};
 
 /// Stream that stands for a pseudo-terminal
 #[qom_type(secure, parent = Chardev)]
@@ -293,7 +301,7 @@ struct NetdevTestCable {
     depth: u8,
     /// A descriptor of it
     #[property]
-    fd: Option<u32>,
+    fd: Option<DescriptorNumber>,
     /// Whether it can't be opened
     #[property]
     fails: bool,

@@ -1,23 +1,24 @@
 //! What the policy would make of something that does not exist: `check-security`.
 
+mod order;
+mod would_be;
+
 use std::sync::Arc;
 
 use device_model::{
     monitor::{Command, CommandContext, CommandError, register_command},
-    qom_core::{Class, CreateError, Given, Globals, Origin, Registry, Request, Tree},
+    qom_core::{Class, CreateError, Globals, Origin, Request, Tree},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::arguments::{Properties, check_id, with_properties};
+use self::would_be::{Kind, WouldBeObject};
+use super::super::prepared::Prepared;
 use crate::{
-    creation::{
-        block::{Definition, NodeNames, Place},
-        chardev, device, netdev, object,
-    },
+    accelerator::{self, ACCELERATOR},
+    creation::block::NodeNames,
     judgement::{Judgement, Verdict},
-    machine::{self, MACHINE},
-    options::keyval::unquoted,
+    machine::{MACHINE, MachineClass},
 };
 
 /// How many objects are judged at once. Each that can't be planned has the rest planned again.
@@ -26,49 +27,12 @@ const MOST_OBJECTS: usize = 256;
 /// `check-security`.
 struct CheckSecurity;
 
-/// What would be created, all of it together and in this order.
+/// What would be created, all of it together.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct WouldBe {
-    /// The objects. Links among them hold, whether or not the objects exist.
+    /// The objects, in any order. Links among them hold, whether or not the objects exist.
     objects: Vec<WouldBeObject>,
-}
-
-/// An object that would be created.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct WouldBeObject {
-    /// What makes it.
-    kind: Kind,
-    /// Its type, as that takes it: `microvm`, `kvm`, `isa-serial`, `socket`.
-    #[serde(rename = "type")]
-    type_name: String,
-    /// What it would be called; objects, character devices and networks must be.
-    #[serde(default)]
-    id: Option<String>,
-    /// Its properties; of a device, also the `bus` that it is to stand on.
-    #[serde(default)]
-    properties: Properties,
-}
-
-/// What makes an object.
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-enum Kind {
-    /// `-machine`.
-    Machine,
-    /// `-accel`.
-    Accel,
-    /// `-device` and `device_add`.
-    Device,
-    /// `-object` and `object-add`.
-    Object,
-    /// `-chardev` and `chardev-add`, with the properties of the former.
-    Chardev,
-    /// `-netdev` and `netdev_add`.
-    Netdev,
-    /// `-blockdev` and `blockdev-add`; its id is its node-name.
-    Blockdev,
 }
 
 /// What becomes of all of them.
@@ -88,96 +52,51 @@ struct Verdicts {
 struct Invalid {
     /// Its position in the list, from 0.
     index: usize,
-    /// Its type, as it was given.
+    /// Its type, as it was given; empty if none was.
     #[serde(rename = "type")]
     type_name: String,
     /// What is wrong.
     reason: String,
 }
 
-impl WouldBeObject {
-    /// The type of a machine of that name.
-    fn machine_type(&self) -> String {
-        format!("{}{}", self.type_name, machine::TYPE_SUFFIX)
+impl Invalid {
+    fn of(objects: &[WouldBeObject], index: usize, reason: &CommandError) -> Self {
+        let type_name = objects.get(index).map(WouldBeObject::type_name).unwrap_or_default();
+        Self { index, type_name: type_name.to_owned(), reason: reason.to_string() }
     }
+}
 
-    /// The request that the option or command would make, for a VM with that machine.
-    fn request(
-        &self,
-        context: &CommandContext<'_>,
-        machine: Option<&Class>,
-        names: &mut NodeNames,
-    ) -> Result<Request, CommandError> {
-        let (registry, name) = (context.tree().registry(), &*self.type_name);
-        let id = || {
-            let id = self.id.as_deref();
-            id.ok_or_else(|| CommandError::generic("Parameter 'id' is missing"))
-        };
-        if let Some(id) = &self.id {
-            check_id(id)?;
-        }
-        let mut properties = self.properties.clone();
-        let request = match self.kind {
-            Kind::Machine => Request::new(self.machine_type(), "/", "machine"),
-            Kind::Accel => Request::new(format!("{name}-accel"), "/", "accel"),
-            Kind::Device => {
-                let (class, plug) = device::pluggable(registry, name)
-                    .map_err(|error| CommandError::caused(&error))?;
-                let bus = properties.remove("bus").map(|bus| unquoted(&Given::Json(bus)));
-                if let Some(machine) = machine {
-                    device::check_bus(machine, name, plug, bus.as_deref())
-                        .map_err(|error| CommandError::caused(&error))?;
-                }
-                let request = self
-                    .id
-                    .as_ref()
-                    .map_or_else(|| device::without_id(name), |id| device::with_id(name, id));
-                device::on_bus(request, class, bus)
-            }
-            Kind::Object => {
-                object::creatable(registry, name).map_err(|error| CommandError::caused(&error))?;
-                object::with_id(name, id()?)
-            }
-            Kind::Chardev => {
-                chardev::backend(registry, name).map_err(|error| CommandError::caused(&error))?;
-                chardev::with_id(name, id()?)
-            }
-            Kind::Netdev => {
-                let class = netdev::backend(registry, name)
-                    .map_err(|error| CommandError::caused(&error))?;
-                let given = properties.into_iter().map(|(name, value)| (name, Given::Json(value)));
-                let request = netdev::with_id(name, id()?);
-                return Ok(netdev::properties(class, given)
-                    .into_iter()
-                    .fold(request, |request, (name, value)| request.set(name, value))
-                    .from(self.origin()));
-            }
-            Kind::Blockdev => return self.block_node(names, registry, id()?),
-        };
-        Ok(with_properties(request.from(self.origin()), properties))
-    }
+/// Whether there is an accelerator for a machine that is asked about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Accelerated {
+    /// There is none, and needn't be.
+    Not,
+    /// One is asked about.
+    AsAsked,
+    /// It has the one that it has on a command line that names none.
+    ByDefault,
+}
 
-    fn origin(&self) -> Origin {
-        let id = self.id.as_ref().map(|id| format!(",id={id}")).unwrap_or_default();
-        Origin::new(format!("check-security {}{id}", self.type_name))
+fn accelerated(objects: &[WouldBeObject], machine: Option<&Class>) -> Accelerated {
+    let runs_guest = || {
+        let data = machine.and_then(Class::data::<MachineClass>);
+        data.is_some_and(|machine| machine.runs_guest)
+            && objects.iter().any(|object| object.kind == Kind::Machine)
+    };
+    if objects.iter().any(|object| object.kind == Kind::Accel) {
+        return Accelerated::AsAsked;
     }
+    if runs_guest() { Accelerated::ByDefault } else { Accelerated::Not }
+}
 
-    fn block_node(
-        &self,
-        names: &mut NodeNames,
-        registry: &Registry,
-        id: &str,
-    ) -> Result<Request, CommandError> {
-        let own = [("driver", &*self.type_name), ("node-name", id)];
-        let own = own.map(|(key, value)| (key.to_owned(), Given::from(value)));
-        let given = self.properties.iter();
-        let given = given.map(|(key, value)| (key.clone(), Given::Json(value.clone())));
-        let entries: Vec<_> = own.into_iter().chain(given).collect();
-        let (request, _) = Definition::new(&entries)
-            .and_then(|it| it.request(Place { registry, names }, |_| self.origin()))
-            .map_err(|error| CommandError::caused(&error))?;
-        Ok(request.from(self.origin()))
-    }
+fn default_accelerator() -> Request {
+    let name = accelerator::DEFAULT;
+    Request::new(
+        format!("{name}{}", accelerator::TYPE_SUFFIX),
+        "/",
+        ACCELERATOR.trim_start_matches('/'),
+    )
+    .from(Origin::new(format!("-accel {name}")))
 }
 
 /// What a tree would make of requests.
@@ -220,34 +139,37 @@ impl Command for CheckSecurity {
                 "Parameter 'objects' expects at most {MOST_OBJECTS} objects"
             )));
         }
-        let mut invalid = Vec::new();
-        let invalid_one = |index: usize, reason: &CommandError| Invalid {
-            index,
-            type_name: objects[index].type_name.clone(),
-            reason: reason.to_string(),
-        };
+        let live = context.tree();
         // Who asks about a machine or an accelerator asks about another VM than this one.
         let another =
             objects.iter().any(|object| matches!(object.kind, Kind::Machine | Kind::Accel));
-        let live = context.tree();
         let machine = match another {
             false => live.resolve(MACHINE).ok().map(|machine| Arc::clone(machine.class())),
-            true => objects
-                .iter()
-                .find(|object| object.kind == Kind::Machine)
-                .and_then(|object| live.registry().class(&object.machine_type()).cloned()),
+            true => objects.iter().find_map(|object| object.machine(live.registry())).cloned(),
         };
         let mut names = match another {
             true => NodeNames::default(),
             false => NodeNames::of(live),
         };
-        let mut requests = Vec::new();
-        for (index, object) in objects.iter().enumerate() {
-            match object.request(context, machine.as_deref(), &mut names) {
-                Ok(request) => requests.push((index, request)),
-                Err(error) => invalid.push(invalid_one(index, &error)),
+        let mut invalid = Vec::new();
+        let mut prepared: Vec<(usize, Prepared)> = Vec::new();
+        let accelerated = accelerated(&objects, machine.as_deref());
+        if accelerated == Accelerated::ByDefault
+            && let Some(index) = objects.iter().position(|object| object.kind == Kind::Machine)
+        {
+            prepared.push((index, Prepared::of(default_accelerator())));
+        }
+        for index in order::of_creation(&objects) {
+            let object = &objects[index];
+            let bare = object.prepare(context, machine.as_deref(), &mut names);
+            let links = object.kind == Kind::Machine && accelerated != Accelerated::Not;
+            match bare.map(|it| if links && !object.has("accel") { it.with_accel() } else { it }) {
+                Ok(one) => prepared.push((index, one)),
+                Err(error) => invalid.push(Invalid::of(&objects, index, &error)),
             }
         }
+        let requests =
+            prepared.iter().map(|(index, prepared)| (*index, prepared.request.clone())).collect();
         let (judged, wrong) = if another {
             let registry = Arc::clone(live.registry());
             let tree = Tree::new(registry, live.policy(), Globals::clone(live.globals()))?;
@@ -255,7 +177,10 @@ impl Command for CheckSecurity {
         } else {
             judge_each(live, requests)
         };
-        invalid.extend(wrong.into_iter().map(|(index, error)| invalid_one(index, &error.into())));
+        // The numbers that they have are their descriptors' up to here.
+        drop(prepared);
+        let wrong = wrong.into_iter();
+        invalid.extend(wrong.map(|(index, error)| Invalid::of(&objects, index, &error.into())));
         invalid.sort_by_key(|invalid| invalid.index);
         let refused = judged.iter().any(|object| object.verdict == Verdict::Refused);
         Ok(Verdicts { holds: invalid.is_empty() && !refused, objects: judged, invalid })
@@ -370,6 +295,86 @@ mod tests {
         for path in ["/accel", "/machine", "/machine/peripheral", "/chardevs/c0"] {
             assert!(all.contains(&(path, "permitted")), "{path} in {all:?}");
         }
+    }
+
+    #[test]
+    fn a_machine_alone_has_the_accelerator_that_it_has_by_default() {
+        let bench = Bench::running();
+        let machine = |properties: Value| {
+            let machine = json!({"kind": "machine", "type": "microvm", "properties": properties});
+            bench.ok("check-security", json!({"objects": [machine]}))
+        };
+        let absent = json!({"rtc": false, "isa-serial": false});
+        let answer = machine(absent.clone());
+        // The devices of the board are another crate's than this one.
+        let unknown = answer["invalid"][0]["reason"].as_str().unwrap_or_default();
+        assert!(unknown.contains("ioapic"), "{answer}");
+        assert_eq!(verdicts(&answer), [("/accel", "permitted")]);
+        let mut other = absent;
+        other["accel"] = json!("/nowhere");
+        let answer = machine(other);
+        let reason = answer["invalid"][0]["reason"].as_str().unwrap_or_default();
+        assert!(reason.contains("/nowhere"), "{answer}");
+    }
+
+    #[test]
+    fn what_commands_take_is_taken_in_their_form_and_in_any_order() {
+        let bench = Bench::running();
+        let (descriptor, _other) = std::io::pipe().unwrap();
+        bench.machine.platform.descriptors().name("mine", descriptor.into()).unwrap();
+        let before = bench.machine.paths();
+        let answer = bench.ok(
+            "check-security",
+            json!({"objects": [
+                {"kind": "device", "type": "test-nic-card", "id": "n1",
+                 "properties": {"netdev": "n0"}},
+                {"kind": "device", "type": "test-card", "id": "c1",
+                 "properties": {"chardev": "f0", "backend": "/objects/b0"}},
+                {"kind": "chardev", "id": "f0",
+                 "backend": {"type": "file", "data": {"out": "/log", "append": true}}},
+                {"kind": "netdev", "type": "test-cable", "id": "n0",
+                 "properties": {"fd": "mine", "to": {"host": "here"}}},
+                {"kind": "object", "type": "test-backend", "id": "b0", "properties": {"size": 1}},
+            ]}),
+        );
+        assert_eq!((&answer["holds"], &answer["invalid"]), (&json!(true), &json!([])), "{answer}");
+        let all = verdicts(&answer);
+        for path in ["/chardevs/f0", "/netdevs/n0", "/machine/peripheral/n1"] {
+            assert!(all.contains(&(path, "permitted")), "{path} in {all:?}");
+        }
+        assert_eq!(bench.machine.paths(), before);
+        // The descriptor is its user's still, to use or to close.
+        bench.machine.platform.descriptors().unname("mine").unwrap();
+    }
+
+    #[test]
+    fn what_no_command_takes_is_told_with_its_place_in_the_list() {
+        let bench = Bench::running();
+        let file = json!({"type": "file", "data": {"out": "/log"}});
+        let loop_of = |id: &str, other: &str| {
+            json!({"kind": "device", "type": "test-card", "id": id,
+                   "properties": {"backend": other}})
+        };
+        let answer = bench.ok(
+            "check-security",
+            json!({"objects": [
+                {"kind": "chardev", "type": "file", "id": "c0", "backend": file},
+                {"kind": "chardev", "id": "c1", "backend": file, "properties": {"append": true}},
+                {"kind": "chardev", "id": "c2"},
+                {"kind": "object", "id": "o0", "backend": file},
+                {"kind": "netdev", "type": "test-cable", "id": "n0", "properties": {"fd": "theirs"}},
+                loop_of("one", "two"),
+                loop_of("two", "one"),
+            ]}),
+        );
+        let invalid = answer["invalid"].as_array().expect("a list");
+        let told = |index: usize| invalid[index]["reason"].as_str().expect("a reason");
+        assert_eq!(told(0), "Parameter 'backend' is unexpected beside 'type'");
+        assert_eq!(told(1), "Parameter 'properties' is unexpected beside 'backend'");
+        assert_eq!(told(2), "Parameter 'type' is missing");
+        assert_eq!(told(3), "Parameter 'backend' is unexpected");
+        assert_eq!(told(4), "File descriptor named 'theirs' not found");
+        assert_eq!(invalid.len(), 7, "{answer}");
     }
 
     #[test]
