@@ -61,11 +61,11 @@ fn a_queue_that_is_taken_away_waits_for_its_requests_and_for_no_others() {
     driver.node.hold(true);
     let parts = usual(request::IN, 0, &[], 512);
     driver.offer(0, 0, &parts);
-    driver.offer(1, 1, &usual(request::IN, 0, &[], 512));
     driver.notify(0);
     wait_until("the request", || driver.node.holding() == 1);
     driver.write(QUEUE_SEL, 1);
     driver.write(QUEUE_READY, 0);
+    driver.offer(1, 1, &usual(request::IN, 0, &[], 512));
     driver.notify(1);
     driver.write(QUEUE_SEL, 0);
     waits_for_the_node(&driver, |driver| driver.write(QUEUE_READY, 0));
