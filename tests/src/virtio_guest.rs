@@ -53,11 +53,7 @@ fn low(value: u64) -> u32 {
 
 /// Sets the first transport's device to work with one queue and no features; goes to `refused` if the
 /// device does not take part.
-fn set_up(
-    code: &mut CodeAssembler,
-    queue: &Queue,
-    refused: CodeLabel,
-) -> Result<(), GuestError> {
+fn set_up(code: &mut CodeAssembler, queue: &Queue, refused: CodeLabel) -> Result<(), GuestError> {
     let known = low(status::ACKNOWLEDGE | status::DRIVER);
     write(code, register::STATUS, known)?;
     write(code, register::DRIVER_FEATURES_SEL, 1)?;
@@ -149,9 +145,11 @@ pub fn copies_a_sector() -> Image {
     assemble(|code| {
         let (mut refused, mut failed) = (code.create_label(), code.create_label());
         set_up(code, &queue, refused)?;
-        for (number, (address, length, next)) in
-            (0..).zip([(HEADER, 16, flag::NEXT), (BUFFER, 512, flag::NEXT), (STATUS, 1, flag::WRITE)])
-        {
+        for (number, (address, length, next)) in (0..).zip([
+            (HEADER, 16, flag::NEXT),
+            (BUFFER, 512, flag::NEXT),
+            (STATUS, 1, flag::WRITE),
+        ]) {
             let descriptor = low(queue.descriptors) + 16 * number;
             code.mov(dword_ptr(descriptor), address)?;
             code.mov(dword_ptr(descriptor + 8), length)?;

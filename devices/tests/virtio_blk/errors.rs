@@ -140,11 +140,9 @@ fn the_machine_stops_and_what_failed_is_tried_again_when_it_goes_on() {
 
 #[test]
 fn a_disk_without_room_stops_the_machine_unless_told_otherwise() {
-    for (options, stops) in [
-        (&[][..], true),
-        (&[("werror", "enospc")], true),
-        (&[("werror", "report")], false),
-    ] {
+    for (options, stops) in
+        [(&[][..], true), (&[("werror", "enospc")], true), (&[("werror", "report")], false)]
+    {
         let mut driver = Driver::started(options, 0);
         let notes = Notes::of(&driver);
         driver.node.fail([ENOSPC]);

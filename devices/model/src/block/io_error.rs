@@ -175,9 +175,8 @@ mod tests {
         let of = |action| {
             let error = io::Error::from_raw_os_error(28);
             let path = "/machine/peripheral/d".to_owned();
-            let event = BlockIoError::new(
-                path, "d".to_owned(), None, IoOperation::Write, action, &error,
-            );
+            let event =
+                BlockIoError::new(path, "d".to_owned(), None, IoOperation::Write, action, &error);
             serde_json::to_value(event).expect("it can be told")
         };
         assert_eq!(of(ErrorAction::Stop)["nospace"], true);

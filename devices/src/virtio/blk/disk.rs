@@ -127,7 +127,12 @@ impl Disk {
 
     /// What is done about a request that failed: monitors are told of it here, and the machine is
     /// asked to stop. That a flush failed is never kept from the guest, which counts on it.
-    pub(super) fn failed(&self, operation: IoOperation, flush: bool, error: &io::Error) -> ErrorAction {
+    pub(super) fn failed(
+        &self,
+        operation: IoOperation,
+        flush: bool,
+        error: &io::Error,
+    ) -> ErrorAction {
         let Failures { policy, names, announcer, requests } = &self.failures;
         let action = match policy.action(operation, error) {
             ErrorAction::Ignore if flush => ErrorAction::Report,

@@ -187,7 +187,8 @@ impl Lane {
             );
             return self.driver.fail(&why);
         }
-        raw.readable = raw.readable.saturating_sub(u64::try_from(request::HEADER).unwrap_or(u64::MAX));
+        raw.readable =
+            raw.readable.saturating_sub(u64::try_from(request::HEADER).unwrap_or(u64::MAX));
         let wanted = match parse(&raw, self.disk.layout(), self.disk.sectors()) {
             Ok(wanted) => wanted,
             Err(status) => return self.finish(state, chain, status, Data::Untouched),

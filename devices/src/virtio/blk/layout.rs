@@ -77,7 +77,9 @@ pub enum LayoutError {
         given: u32,
     },
     /// More blocks than the configuration can tell.
-    #[error("min_io_size must not exceed {most} logical blocks of {block} bytes, not {given} bytes")]
+    #[error(
+        "min_io_size must not exceed {most} logical blocks of {block} bytes, not {given} bytes"
+    )]
     MinIoSize {
         /// Bytes of a logical block.
         block: u32,
@@ -303,8 +305,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_disk_has_whole_blocks() {
-        let settings =
-            Settings { logical_block_size: 4096, physical_block_size: 4096, ..SETTINGS };
+        let settings = Settings { logical_block_size: 4096, physical_block_size: 4096, ..SETTINGS };
         let layout = Layout::new(settings).unwrap();
         for (bytes, sectors) in [(0, 0), (4095, 0), (4096, 8), (12_287, 16)] {
             assert_eq!(layout.sectors(bytes), sectors, "{bytes}");
@@ -319,7 +320,10 @@ pub(super) mod tests {
             let settings = Settings { discard_granularity: granularity, node, ..SETTINGS };
             word(&Layout::new(settings).unwrap().config(0, false), 44)
         };
-        assert_eq!((at(None, 1), at(Some(0), 1), at(None, 4096), at(Some(512), 4096)), (1, 1, 8, 1));
+        assert_eq!(
+            (at(None, 1), at(Some(0), 1), at(None, 4096), at(Some(512), 4096)),
+            (1, 1, 8, 1)
+        );
     }
 
     #[test]

@@ -201,8 +201,7 @@ mod tests {
 
     #[test]
     fn transfers_are_of_whole_blocks() {
-        let settings =
-            Settings { logical_block_size: 4096, physical_block_size: 4096, ..SETTINGS };
+        let settings = Settings { logical_block_size: 4096, physical_block_size: 4096, ..SETTINGS };
         let layout = Layout::new(settings).unwrap();
         let read = |sector, writable| {
             parse(&Raw { writable, ..raw(request::IN, sector) }, &layout, SECTORS)

@@ -54,8 +54,7 @@ impl MsiSink for FuzzMsiSink {
 fn devices(registry: &Registry) -> Vec<&'static str> {
     let of_an_accelerator =
         |class: &Class| class.properties().any(|(property, _)| property.link == Some(ACCELERATOR));
-    let needs_something =
-        |class: &Class| class.properties().any(|(property, _)| property.required);
+    let needs_something = |class: &Class| class.properties().any(|(property, _)| property.required);
     let mut devices: Vec<_> = registry
         .classes()
         .filter(|class| {
