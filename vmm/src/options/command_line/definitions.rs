@@ -39,7 +39,7 @@ pub(super) fn command() -> Command {
         .arg(valued(
             "drive",
             "file=FILE[,...]",
-            "the same for a file, in fewer words: if=none|virtio",
+            "the same for a file, in short: if=none|virtio",
         ))
         .arg(valued("chardev", "BACKEND,id=ID[,...]", "make a character device for others to use"))
         .arg(valued("netdev", "TYPE,id=ID[,...]", "make a network for network cards to use"))
