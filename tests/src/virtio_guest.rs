@@ -3,7 +3,7 @@
 use guests::{
     COM1, GuestError, assemble,
     iced_x86::code_asm::{
-        CodeAssembler, al, byte_ptr, dword_ptr, dx, eax, ebx, ecx, esi, word_ptr,
+        CodeAssembler, CodeLabel, al, byte_ptr, dword_ptr, dx, eax, ebx, ecx, esi, word_ptr,
     },
     print,
 };
@@ -51,6 +51,30 @@ fn low(value: u64) -> u32 {
     u32::try_from(value & 0xffff_ffff).unwrap_or_default()
 }
 
+/// Sets the first transport's device to work with one queue and no features; goes to `refused` if the
+/// device does not take part.
+fn set_up(code: &mut CodeAssembler, queue: &Queue, refused: CodeLabel) -> Result<(), GuestError> {
+    let known = low(status::ACKNOWLEDGE | status::DRIVER);
+    write(code, register::STATUS, known)?;
+    write(code, register::DRIVER_FEATURES_SEL, 1)?;
+    write(code, register::DRIVER_FEATURES, 1)?;
+    write(code, register::STATUS, known | low(status::FEATURES_OK))?;
+    write(code, register::QUEUE_NUM, queue.size.into())?;
+    for (register, address) in [
+        (register::QUEUE_DESC_LOW, queue.descriptors),
+        (register::QUEUE_DRIVER_LOW, queue.available),
+        (register::QUEUE_DEVICE_LOW, queue.used),
+    ] {
+        write(code, register, low(address))?;
+    }
+    write(code, register::QUEUE_READY, 1)?;
+    write(code, register::STATUS, low(status::DRIVEN))?;
+    code.mov(eax, dword_ptr(Transport::number(0).at(register::STATUS)))?;
+    code.cmp(eax, low(status::DRIVEN))?;
+    code.jne(refused)?;
+    Ok(())
+}
+
 /// Asks the first transport's entropy device for random bytes, so many times, and says `entropy` for
 /// each answer with bytes that are not all as they were; then says `interrupted` if an interrupt has
 /// come by its way, and switches the machine off. Says `refused` if the device does not take part.
@@ -64,24 +88,7 @@ pub fn reads_entropy(times: u16) -> Image {
             code.mov(dword_ptr(IOAPIC.0), index)?;
             code.mov(dword_ptr(IOAPIC.1), word)?;
         }
-        let known = low(status::ACKNOWLEDGE | status::DRIVER);
-        write(code, register::STATUS, known)?;
-        write(code, register::DRIVER_FEATURES_SEL, 1)?;
-        write(code, register::DRIVER_FEATURES, 1)?;
-        write(code, register::STATUS, known | low(status::FEATURES_OK))?;
-        write(code, register::QUEUE_NUM, queue.size.into())?;
-        for (register, address) in [
-            (register::QUEUE_DESC_LOW, queue.descriptors),
-            (register::QUEUE_DRIVER_LOW, queue.available),
-            (register::QUEUE_DEVICE_LOW, queue.used),
-        ] {
-            write(code, register, low(address))?;
-        }
-        write(code, register::QUEUE_READY, 1)?;
-        write(code, register::STATUS, low(status::DRIVEN))?;
-        code.mov(eax, dword_ptr(Transport::number(0).at(register::STATUS)))?;
-        code.cmp(eax, low(status::DRIVEN))?;
-        code.jne(refused)?;
+        set_up(code, &queue, refused)?;
         // Descriptor 0: a buffer to be written.
         let descriptor = low(queue.descriptors);
         code.mov(dword_ptr(descriptor), BUFFER)?;
@@ -126,20 +133,80 @@ pub fn reads_entropy(times: u16) -> Image {
     })
 }
 
+/// A request's header (section 5.2.6), and its status.
+const HEADER: u32 = 0x22_0000;
+const STATUS: u32 = 0x22_1000;
+
+/// Writes the text that the first transport's disk has in its first sector, and copies the sector to
+/// the second; then switches the machine off. Says `refused` if the device does not take part, and
+/// `failed` if a request is not done.
+pub fn copies_a_sector() -> Image {
+    let queue = Queue::new(0, 8, RINGS.into());
+    assemble(|code| {
+        let (mut refused, mut failed) = (code.create_label(), code.create_label());
+        set_up(code, &queue, refused)?;
+        for (number, (address, length, next)) in (0..).zip([
+            (HEADER, 16, flag::NEXT),
+            (BUFFER, 512, flag::NEXT),
+            (STATUS, 1, flag::WRITE),
+        ]) {
+            let descriptor = low(queue.descriptors) + 16 * number;
+            code.mov(dword_ptr(descriptor), address)?;
+            code.mov(dword_ptr(descriptor + 8), length)?;
+            code.mov(word_ptr(descriptor + 12), u32::from(next))?;
+            code.mov(word_ptr(descriptor + 14), number + 1)?;
+        }
+        // Kind, sector, and whether the device writes the data.
+        for (time, (kind, sector, writes)) in (1..).zip([(0_u32, 0_u32, flag::WRITE), (1, 1, 0)]) {
+            let mut wait = code.create_label();
+            code.mov(dword_ptr(HEADER), kind)?;
+            code.mov(dword_ptr(HEADER + 8), sector)?;
+            let flags = u32::from(flag::NEXT | writes);
+            code.mov(word_ptr(low(queue.descriptors) + 16 + 12), flags)?;
+            code.mov(byte_ptr(STATUS), 0xff_u32)?;
+            // Every entry of the ring is descriptor 0.
+            code.mov(word_ptr(low(queue.available) + 2), time)?;
+            write(code, register::QUEUE_NOTIFY, 0)?;
+            code.set_label(&mut wait)?;
+            code.cmp(word_ptr(low(queue.used) + 2), time)?;
+            code.jne(wait)?;
+            code.cmp(byte_ptr(STATUS), 0)?;
+            code.jne(failed)?;
+        }
+        code.mov(esi, BUFFER)?;
+        print_text(code)?;
+        write(code, register::STATUS, 0)?;
+        off(code)?;
+        code.set_label(&mut failed)?;
+        print(code, "failed\n")?;
+        off(code)?;
+        code.set_label(&mut refused)?;
+        print(code, "refused\n")?;
+        off(code)
+    })
+}
+
+/// Writes the text that `esi` refers to, up to a zero.
+fn print_text(code: &mut CodeAssembler) -> Result<(), GuestError> {
+    let (mut next, mut end) = (code.create_label(), code.create_label());
+    code.mov(dx, i32::from(COM1))?;
+    code.set_label(&mut next)?;
+    code.mov(al, byte_ptr(esi))?;
+    code.test(al, al)?;
+    code.je(end)?;
+    code.out(dx, al)?;
+    code.inc(esi)?;
+    code.jmp(next)?;
+    code.set_label(&mut end)?;
+    code.zero_bytes()?;
+    Ok(())
+}
+
 /// Writes its command line, and switches the machine off.
 pub fn tells_its_command_line() -> Image {
     assemble(|code| {
-        let (mut next, mut end) = (code.create_label(), code.create_label());
         code.mov(esi, dword_ptr(ebx + CMDLINE))?;
-        code.mov(dx, i32::from(COM1))?;
-        code.set_label(&mut next)?;
-        code.mov(al, byte_ptr(esi))?;
-        code.test(al, al)?;
-        code.je(end)?;
-        code.out(dx, al)?;
-        code.inc(esi)?;
-        code.jmp(next)?;
-        code.set_label(&mut end)?;
+        print_text(code)?;
         off(code)
     })
 }

@@ -161,8 +161,8 @@ fn what_is_wrong_with_a_node_is_told_at_its_option() {
         ),
         (
             "-drive",
-            format!("file={path},format=raw,if=virtio"),
-            "if: expected none, given 'virtio'".to_owned(),
+            format!("file={path},format=raw,if=ide"),
+            "if: expected none or virtio, given 'ide'".to_owned(),
         ),
         ("-drive", "if=none,id=d0".to_owned(), "Parameter 'file' is missing".to_owned()),
     ] {

@@ -27,6 +27,8 @@ pub enum RunState {
     InternalError,
     /// The guest's kernel has panicked.
     GuestPanicked,
+    /// A disk has failed, and the user wants the machine to stop then.
+    IoError,
 }
 
 /// Something that is to be done to a VM.

@@ -19,6 +19,10 @@ pub trait Device: Object {
 
     /// Returns to the state after power-on.
     fn reset(&self) {}
+
+    /// The machine goes on, or starts: its processors run from here on. What a device put off when
+    /// it asked for a stop, it does now. Called on the main thread.
+    fn resumed(&self) {}
 }
 
 /// A device that its board wires up

@@ -64,13 +64,29 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// Who hears of events.
-#[derive(Default)]
-struct Listeners(Mutex<Vec<Weak<dyn EventListener>>>);
+/// Tells all who listen to a machine's events, for what outlives a call that has the [`Platform`].
+/// Clones tell the same.
+#[derive(Clone, Default)]
+pub struct Announcer(Arc<Mutex<Vec<Weak<dyn EventListener>>>>);
 
-impl fmt::Debug for Listeners {
+impl Announcer {
+    /// Tells all listeners that something happened.
+    pub fn announce<E: Event>(&self, event: &E) {
+        let listeners: Vec<_> = self.0.lock().iter().filter_map(Weak::upgrade).collect();
+        if listeners.is_empty() {
+            return;
+        }
+        let occurrence = Occurrence::now(event);
+        // Without the lock: a listener may be at its end and go with its handle here.
+        for listener in listeners {
+            listener.hear(&occurrence);
+        }
+    }
+}
+
+impl fmt::Debug for Announcer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Listeners({})", self.0.lock().len())
+        write!(f, "Announcer({} listeners)", self.0.lock().len())
     }
 }
 
@@ -166,7 +182,7 @@ pub struct Platform {
     block_users: BlockUsers,
     events: Arc<EventLoop>,
     requests: Arc<VmRequests>,
-    listeners: Listeners,
+    announcer: Announcer,
     descriptors: Arc<Descriptors>,
 }
 
@@ -201,7 +217,7 @@ impl Platform {
             block_users: BlockUsers::default(),
             events: Arc::new(EventLoop::new()?),
             requests: Arc::new(VmRequests::new()?),
-            listeners: Listeners::default(),
+            announcer: Announcer::default(),
             descriptors,
         })
     }
@@ -536,21 +552,19 @@ impl Platform {
 
     /// Lets a listener hear of all events from here on, for as long as somebody keeps it.
     pub fn listen(&self, listener: Weak<dyn EventListener>) {
-        let mut listeners = self.listeners.0.lock();
+        let mut listeners = self.announcer.0.lock();
         listeners.retain(|listener| listener.strong_count() > 0);
         listeners.push(listener);
     }
 
     /// Tells all listeners that something happened.
     pub fn announce<E: Event>(&self, event: &E) {
-        let listeners: Vec<_> = self.listeners.0.lock().iter().filter_map(Weak::upgrade).collect();
-        if listeners.is_empty() {
-            return;
-        }
-        let occurrence = Occurrence::now(event);
-        // Without the lock: a listener may be at its end and go with its handle here.
-        for listener in listeners {
-            listener.hear(&occurrence);
-        }
+        self.announcer.announce(event);
+    }
+
+    /// What tells them later.
+    #[must_use]
+    pub const fn announcer(&self) -> &Announcer {
+        &self.announcer
     }
 }

@@ -20,6 +20,9 @@ pub enum VmRequest {
     GuestPanicked,
     /// The guest's kernel has crashed and runs its crash kernel.
     GuestCrashLoaded,
+    /// A disk has failed in a way on which the user wants the machine to stop, until he lets it go
+    /// on.
+    StopOnIoError,
     /// End the process with this status.
     Exit(u8),
 }

@@ -4,6 +4,7 @@
 //! DRIVER_OK and reset. A transport puts registers before it. A device knows of neither: it is a
 //! [`VirtioDevice`](device_model::virtio::VirtioDevice), in a folder of its own.
 
+pub mod blk;
 pub mod core;
 pub mod mmio;
 pub mod rng;

@@ -42,7 +42,17 @@ struct Guest {
 /// bytes, 2 writes any, 3 writes memory, 4 sets a queue up as it should be, 5 makes a chain available,
 /// 6 lets the device work, 7 resets the machine.
 pub(crate) fn drive(type_name: &str, properties: &[(&str, &str)], data: &[u8]) {
-    let mut guest = Guest::new(type_name, properties);
+    drive_before([], type_name, properties, data);
+}
+
+/// The same for a device that needs others, which are created before it.
+pub(crate) fn drive_before<const N: usize>(
+    others: [Request; N],
+    type_name: &str,
+    properties: &[(&str, &str)],
+    data: &[u8],
+) {
+    let mut guest = Guest::new(others, type_name, properties);
     let mut input = Input::new(data);
     while let Some(op) = input.next() {
         match op & 7 {
@@ -83,7 +93,11 @@ fn place(input: &mut Input<'_>) -> u64 {
 }
 
 impl Guest {
-    fn new(type_name: &str, properties: &[(&str, &str)]) -> Self {
+    fn new<const N: usize>(
+        others: [Request; N],
+        type_name: &str,
+        properties: &[(&str, &str)],
+    ) -> Self {
         let registry = Registry::global().expect("the devices' types are in order");
         let tree = Tree::new(Arc::clone(registry), Policy::default(), Globals::default());
         let tree = tree.expect("a tree can be made");
@@ -99,8 +113,8 @@ impl Guest {
         let requests = [
             Request::new("test-controller", "/", "pic"),
             Request::new("virtio-mmio", "/", "transport"),
-            device,
         ];
+        let requests = requests.into_iter().chain(others).chain([device]);
         tree.create(requests, &mut DeviceRealizer::new(&platform)).expect("it can be built");
         let mut guest = Self { tree, platform, memory, kind: 0, offered: 0 };
         guest.kind = guest.read(DEVICE_ID);

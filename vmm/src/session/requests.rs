@@ -48,12 +48,13 @@ pub(super) fn requests(
     builder.objects()?;
     builder.chardevs()?;
     builder.netdevs()?;
-    builder.block_nodes()?;
+    let disks = builder.block_nodes()?;
     builder.monitors()?;
     builder.qtest()?;
     let serial = builder.serial(&machine)?;
     builder.machine(&machine, serial)?;
     builder.devices(&machine)?;
+    builder.disks(&machine, disks)?;
     Ok(builder.requests)
 }
 

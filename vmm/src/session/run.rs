@@ -12,6 +12,7 @@ use device_model::{
     netdev::Netdev,
     platform::Platform,
     power_button::PowerButton,
+    qom_core::Obj,
     request::VmRequest,
 };
 
@@ -221,6 +222,16 @@ impl Running<'_> {
                 self.platform().announce(&GuestCrashLoaded { action: PanicAction::Run });
                 None
             }
+            VmRequest::StopOnIoError if self.is_running() => {
+                if !self.stop_processors() {
+                    return Ok(Some(STUCK));
+                }
+                self.vm.control.set_run_state(RunState::IoError);
+                self.platform().announce(&Stopped {});
+                None
+            }
+            // Somebody else has stopped it meanwhile.
+            VmRequest::StopOnIoError => None,
             VmRequest::Exit(status) => {
                 Some(Ending { exit: Exit::Guest(status), reason: Reason::GuestShutdown })
             }
@@ -277,7 +288,15 @@ impl Running<'_> {
     fn go_on(&self) -> Result<(), StartError> {
         self.processors.start()?;
         self.vm.control.set_run_state(RunState::Running);
+        for device in self.devices() {
+            device.resumed();
+        }
         Ok(())
+    }
+
+    fn devices(&self) -> impl Iterator<Item = Arc<dyn Device>> {
+        let objects = self.vm.tree().walk().into_iter();
+        objects.filter(Obj::is_complete).filter_map(|object| object.cast())
     }
 
     fn processor_ended(&self, index: u32, end: &End) -> Result<Option<Ending>, StartError> {
@@ -316,12 +335,8 @@ impl Running<'_> {
         // What the guest asked before it was stopped was asked of the machine that is no more.
         control.platform.requests().take();
         control.inbox.forget_machine();
-        for object in control.tree.walk() {
-            if object.is_complete()
-                && let Some(device) = object.cast::<dyn Device>()
-            {
-                device.reset();
-            }
+        for device in self.devices() {
+            device.reset();
         }
         self.vm.reload()?;
         self.processors.reset(self.vm)?;

@@ -21,6 +21,7 @@ mod backend;
 mod child;
 mod error;
 mod format_probe;
+mod io_error;
 mod limits;
 mod opening;
 mod operation;
@@ -40,6 +41,7 @@ pub use self::{
     child::BlockChild,
     error::BlockError,
     format_probe::FormatProbe,
+    io_error::{BlockIoError, ErrorAction, ErrorPolicy, IoOperation, OnError},
     limits::Limits,
     opening::{Access, OpenContext, close, open},
     operation::{Operation, zero},

@@ -64,6 +64,15 @@ pub trait VirtioDevice: Device {
     /// at a time, with no lock held that any of the driver's methods takes.
     fn notified(&self, queue: u16);
 
+    /// The driver takes one queue from it: that is stopped already, and a notification that the
+    /// device was at has returned. When this returns, it touches none of that queue's buffers any
+    /// more; what it still had of them is forgotten.
+    ///
+    /// It does nothing by default, which is right for a device that reads and writes buffers in
+    /// [`VirtQueue::finish`](super::VirtQueue::finish) alone. One that lets others do so meanwhile
+    /// waits for them here, as in [`VirtioDevice::stop`].
+    fn queue_stopped(&self, _queue: u16) {}
+
     /// The driver drives it no more: its queues are stopped already, and it is not being notified.
     /// When this returns, it touches none of the guest's memory any more. Also called after a start
     /// that failed.

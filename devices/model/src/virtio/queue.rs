@@ -196,7 +196,10 @@ impl VirtQueue {
     }
 
     /// The buffers of a chain, to be read and written. A device that does so outside
-    /// [`VirtQueue::finish`] ends it in [`VirtioDevice::stop`](super::VirtioDevice::stop).
+    /// [`VirtQueue::finish`] ends it in [`VirtioDevice::queue_stopped`] and [`VirtioDevice::stop`].
+    ///
+    /// [`VirtioDevice::queue_stopped`]: super::VirtioDevice::queue_stopped
+    /// [`VirtioDevice::stop`]: super::VirtioDevice::stop
     #[must_use]
     pub fn buffers<'a>(&'a self, chain: &'a Chain) -> Buffers<'a> {
         Buffers {
@@ -204,6 +207,7 @@ impl VirtQueue {
             readable: Place { parts: chain.readable(), ..Place::default() },
             writable: Place { parts: chain.writable(), ..Place::default() },
             written: 0,
+            has_gap: false,
         }
     }
 
@@ -262,6 +266,8 @@ pub struct Buffers<'a> {
     readable: Place<'a>,
     writable: Place<'a>,
     written: u32,
+    /// Something was left as it was, so that what follows is not written from the first byte on.
+    has_gap: bool,
 }
 
 /// How far something has come.
@@ -287,6 +293,19 @@ impl Place<'_> {
             return Some((address, usize::try_from(count).ok()?));
         }
         None
+    }
+}
+
+impl Place<'_> {
+    /// Passes over as many bytes as there are, and tells how many.
+    fn pass(&mut self, bytes: u32) -> u32 {
+        let mut left = bytes;
+        while left > 0 {
+            let most = usize::try_from(left).unwrap_or(usize::MAX);
+            let Some((_, count)) = self.next(most) else { break };
+            left = left.saturating_sub(u32::try_from(count).unwrap_or(u32::MAX));
+        }
+        bytes - left
     }
 }
 
@@ -319,11 +338,30 @@ impl Buffers<'_> {
             }
             done += count;
         }
-        self.written = self.written.saturating_add(u32::try_from(done).unwrap_or(u32::MAX));
+        self.count(u32::try_from(done).unwrap_or(u32::MAX));
         done
     }
 
-    /// How many bytes were written so far.
+    /// Passes over the next bytes to be written, which somebody else has filled, so that they count
+    /// as written.
+    pub fn filled(&mut self, bytes: u32) {
+        let passed = self.writable.pass(bytes);
+        self.count(passed);
+    }
+
+    /// Passes over the next bytes to be written and leaves them as they are. The driver is told of no
+    /// byte behind them, though they may be written.
+    pub fn skip(&mut self, bytes: u32) {
+        self.has_gap |= self.writable.pass(bytes) > 0;
+    }
+
+    fn count(&mut self, bytes: u32) {
+        if !self.has_gap {
+            self.written = self.written.saturating_add(bytes);
+        }
+    }
+
+    /// How many bytes were written so far, from the first one on.
     #[must_use]
     pub const fn written(&self) -> u32 {
         self.written

@@ -164,10 +164,19 @@ impl Session {
         }
     }
 
-    /// Takes one queue from the device.
+    /// Takes one queue from the device. When this returns, neither its rings nor its buffers are
+    /// touched any more. It waits for a notification that the device is at.
     pub fn stop_queue(&self, index: u16) {
-        if let Some(Some(queue)) = self.queues.get(usize::from(index)) {
+        let Some(Some(queue)) = self.queues.get(usize::from(index)) else { return };
+        // What it is notified of meanwhile waits for the lock, and finds the queue stopped. It is not
+        // held beyond that: what the device waits for may need the loop.
+        let notifies = *{
+            let notifies = self.shared.notifies.lock();
             queue.stop();
+            notifies
+        };
+        if notifies {
+            self.shared.device.queue_stopped(index);
         }
     }
 

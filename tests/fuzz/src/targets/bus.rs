@@ -49,10 +49,12 @@ impl MsiSink for FuzzMsiSink {
     }
 }
 
-/// The devices that need no accelerator: every secure one, controllers first, since lines lead there.
+/// The devices that need neither an accelerator nor a backend: every secure one, controllers first,
+/// since lines lead there.
 fn devices(registry: &Registry) -> Vec<&'static str> {
     let of_an_accelerator =
         |class: &Class| class.properties().any(|(property, _)| property.link == Some(ACCELERATOR));
+    let needs_something = |class: &Class| class.properties().any(|(property, _)| property.required);
     let mut devices: Vec<_> = registry
         .classes()
         .filter(|class| {
@@ -61,6 +63,7 @@ fn devices(registry: &Registry) -> Vec<&'static str> {
                 && class.status() == SecurityStatus::Secure
                 && class.statement().crate_name != OF_TESTS
                 && !of_an_accelerator(class)
+                && !needs_something(class)
         })
         .collect();
     devices.sort_by_key(|class| !class.is_a(<dyn InterruptController as ClassType>::NAME));

@@ -43,5 +43,6 @@ mod secret;
 mod serial;
 mod size;
 mod throttle;
+mod virtio_blk;
 mod virtio_mmio;
 mod virtio_rng;

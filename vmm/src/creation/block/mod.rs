@@ -18,7 +18,7 @@ use super::prefixed;
 pub(super) use self::drive::KEYS as DRIVE_KEYS;
 pub use self::{
     definition::{Definition, Place},
-    drive::Drive,
+    drive::{Disk, Drive},
     error::BlockdevError,
     names::NodeNames,
 };

@@ -36,7 +36,7 @@ pub(super) fn command() -> Command {
         .arg(valued("global", "TYPE.PROP=VALUE", "set a property on every device of a type"))
         .arg(valued("object", "TYPE,id=ID[,...]", "create an object for others to use"))
         .arg(valued("blockdev", "DRIVER[,...]", "make a block node for devices to use"))
-        .arg(valued("drive", "file=FILE[,...]", "the same for a file, in fewer words: if=none"))
+        .arg(valued("drive", "file=FILE[,...]", "the same for a file, in short: if=none|virtio"))
         .arg(valued("chardev", "BACKEND,id=ID[,...]", "make a character device for others to use"))
         .arg(valued("netdev", "TYPE,id=ID[,...]", "make a network for network cards to use"))
         .arg(valued("add-fd", "fd=N,set=M[,...]", "let /dev/fdset/M stand for open descriptor N"))
