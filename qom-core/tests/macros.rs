@@ -68,6 +68,9 @@ struct Facts {
 
 static FACTS: Facts = Facts { lookups: AtomicU32::new(0) };
 
+/// Another fact, of another type.
+static LIMIT: u16 = 12;
+
 const LARGEST_BUFFER: Size = Size(1 << 20);
 
 const BEFORE_SERIAL: u32 = line!();
@@ -79,7 +82,7 @@ const BEFORE_SERIAL: u32 = line!();
     parent = SlowDevice,
     boundary(file, client),
     children = children,
-    class_data = FACTS
+    class_data(FACTS, LIMIT)
 )]
 #[derive(Debug)]
 struct Serial {
@@ -374,6 +377,8 @@ fn class_data_is_the_static_itself() {
     let facts = class.data::<Facts>().expect("it has facts");
     facts.lookups.fetch_add(1, Ordering::Relaxed);
     assert_eq!(FACTS.lookups.load(Ordering::Relaxed), 1);
+    assert_eq!(class.data::<u16>(), Some(&12));
+    assert_eq!(class.data::<u32>(), None);
 }
 
 mod elsewhere {
