@@ -63,7 +63,7 @@ fn machines_are_listed_in_columns_with_default_and_status() {
     let expected = "Supported machines are:\n\
         microvm              Machine with a serial port, a clock and no bus to probe (default) \
         (secure)\n\
-        none                 A machine with no processor, for tools that ask what there is \
+        none                 A machine with nothing in it but a processor if one is asked for, for tools that ask what there is \
         (secure)\n";
     for option in ["-machine help", "-M help", "--machine=help", "-M ?"] {
         assert_eq!(shown(option), expected, "{option}");
@@ -180,7 +180,10 @@ fn the_properties_of_a_type_are_listed_with_type_description_and_default() {
             "-machine microvm,help",
             "  cpus=<uint32>          - Number of processors (1 to 255; default: 1)",
         ),
-        ("-machine none,help", "  cpus=<uint32>          - Number of processors (0 to 0)"),
+        (
+            "-machine none,help",
+            "  cpus=<uint32>          - Number of processors (0 to 1; default: 1)",
+        ),
         ("-machine microvm,help", "  require-secure=<bool>  - Refuse all that is not"),
         ("-machine microvm,help", "  prohibit-insecure=<bool> - Refuse only"),
         ("-machine microvm,help", "  kernel-irqchip=<KernelIrqchip> - Where the"),

@@ -35,7 +35,7 @@ const STOP_FIRST: &str = r#"kill -STOP $$; exec "$0" "$@""#;
 pub(super) fn first_calls(command: &mut Command, functions: &Functions) -> Result<Vec<u64>> {
     let mut stopped = Command::new("sh");
     stopped.args(["-c", STOP_FIRST]).arg(command.get_program()).args(command.get_args());
-    let child = stopped.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
+    let child = stopped.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     let pid = Pid::from_raw(i32::try_from(child.id())?);
     let traced = follow(pid, functions);
     if traced.is_err() {

@@ -11,6 +11,7 @@
 
 mod peer;
 mod poller;
+mod read_ahead;
 
 use std::{
     fmt, io,
@@ -23,6 +24,7 @@ use std::{
 use device_model::prelude::*;
 
 pub(super) use self::peer::Peer;
+use self::read_ahead::ReadAhead;
 pub(crate) use self::{
     peer::Ends,
     poller::{Alarm, KICK, Poller, Readiness, Token},
@@ -61,6 +63,8 @@ struct State {
     peer: Option<Arc<Peer>>,
     /// How many peers and turns there have been.
     count: u64,
+    /// What has been read since the poller was last asked.
+    ahead: ReadAhead,
 }
 
 /// The device, and the peer of which it was told that it came.
@@ -325,7 +329,8 @@ impl Channel {
                 _ => return Next::Pause,
             }
         };
-        for (token, what) in poller.ready() {
+        let ready = if self.read_ahead(turn) { Vec::new() } else { poller.ready() };
+        for (token, what) in ready {
             let peer = self.peer();
             match peer {
                 Some(peer) if token == poller::KICK && peer.is_gone() => {

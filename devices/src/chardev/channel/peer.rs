@@ -265,6 +265,11 @@ impl Peer {
         }
     }
 
+    /// Whether it can be read from at any time, and only what is in the kernel is to be read.
+    pub(super) fn never_waits(&self) -> bool {
+        matches!(self.ends, Ends::Socket(_))
+    }
+
     /// Takes the oldest descriptor that it has passed.
     pub(in crate::chardev) fn take_descriptor(&self) -> Option<OwnedFd> {
         self.passed.lock().pop_front()
