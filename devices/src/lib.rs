@@ -32,6 +32,7 @@ pub mod chardev;
 mod contents;
 pub mod debug_exit;
 pub mod debugcon;
+pub mod fw_cfg;
 pub mod ged;
 pub mod i8042;
 pub mod ioapic;

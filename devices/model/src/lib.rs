@@ -60,6 +60,7 @@ pub mod device;
 pub mod doorbell;
 pub mod event_loop;
 pub mod event_loop_base;
+pub mod firmware_config;
 pub mod interrupt;
 pub mod memory_backend;
 pub mod monitor;
@@ -117,6 +118,7 @@ pub mod prelude {
         device::{Device, IsaDevice, Plug, SysBusDevice},
         event_loop::{EventLoop, Next, Watch},
         event_loop_base::EventLoopBase,
+        firmware_config::{FirmwareConfig, FirmwareItems},
         interrupt::{InterruptController, InterruptLine, Msi, MsiSink},
         netdev::{Netdev, NetdevPeer, PeerHandle, Receiving, Sending},
         platform::{GuestMemory, Platform},

@@ -4,17 +4,21 @@ use device_model::{
     causes::with_causes,
     chardev::Chardev,
     descriptors::Descriptors,
+    firmware_config::FirmwareConfig,
     platform::Platform,
     qom_core::{BoxedError, Children, Configuration, Given, Link, Obj, PlanError, qom_type},
 };
 
-use super::{Buses, Machine, MachineClass, OnOffAuto, acpi, memory, processors};
+use super::{
+    Buses, Machine, MachineClass, OnOffAuto, acpi, firmware::FirmwareBoard, memory, processors,
+};
 use crate::{
     accelerator::{AcceleratorClass, Legacy, PIC},
     boot::{
         self, BootInformation,
         acpi::{
-            AcpiPlatform, InterruptOverride, IoApic, Polarity, Register, SleepRegisters, Trigger,
+            AcpiPlatform, FirmwareTables, InterruptOverride, IoApic, Polarity, Register,
+            SleepRegisters, Trigger,
         },
         cmdline::{Cmdline, CmdlineError, LINUX_CMDLINE_MAX},
         entry::Entry,
@@ -85,6 +89,8 @@ pub struct MicrovmMachine {
 /// property's too, and `kernel` and `initrd` are those of the files.
 const KERNEL_LOADER: &str = "kernel-loader";
 const INITRD_LOADER: &str = "initrd-loader";
+/// What firmware reads the board's items by, among the unattached.
+const FIRMWARE_CONFIG: &str = "fw_cfg";
 
 static CLASS: MachineClass = MachineClass {
     is_default: true,
@@ -255,6 +261,7 @@ fn files(config: &Configuration<'_>, children: &mut Children) -> Result<(), Plan
             .add("firmware-loader", "firmware-loader")
             .set("file", json(firmware))
             .because_of("bios");
+        children.add(format!("unattached/{FIRMWARE_CONFIG}"), "fw_cfg_io").because_of("bios");
     }
     if kernel.is_empty() {
         if !initrd.is_empty() {
@@ -311,6 +318,25 @@ impl MicrovmMachine {
     }
 }
 
+impl MicrovmMachine {
+    /// Has firmware find what there is, as it is now.
+    fn tell_firmware(&self, machine: &Obj) -> Result<(), BoxedError> {
+        let config = machine.child("unattached").and_then(|parts| parts.child(FIRMWARE_CONFIG));
+        let Some(config) = config.and_then(|device| device.cast::<dyn FirmwareConfig>()) else {
+            return Ok(());
+        };
+        let platform = self.describe(machine);
+        let board = FirmwareBoard {
+            ram: &layout::ram_ranges(self.ram_size())?,
+            local_apics: &platform.local_apics,
+            has_serial: self.isa_serial,
+            acpi: FirmwareTables::new(&platform)?,
+        };
+        config.set_items(&board.items()?);
+        Ok(())
+    }
+}
+
 /// Whether the accelerator brought the pair of 8259 interrupt controllers.
 fn has_pic(machine: &Obj) -> bool {
     machine.child("unattached").is_some_and(|unattached| unattached.child(PIC).is_some())
@@ -354,6 +380,7 @@ impl Machine for MicrovmMachine {
     fn boot(&self, machine: &Obj, platform: &Platform) -> Result<Option<Entry>, BoxedError> {
         let Some(memory) = platform.memory() else { return Ok(None) };
         if !self.bios.is_empty() {
+            self.tell_firmware(machine)?;
             return Ok(Some(Entry::Reset));
         }
         let kernel =

@@ -2,6 +2,7 @@
 
 mod acpi;
 mod advice;
+mod firmware;
 mod memory;
 mod microvm;
 mod none;

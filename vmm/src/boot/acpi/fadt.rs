@@ -22,6 +22,11 @@ const NO_VGA: u16 = 1 << 2;
 /// There is no PC clock at its ports.
 const NO_CMOS_RTC: u16 = 1 << 5;
 
+/// Where the differentiated table's address is, in 32 bits (section 5.2.9).
+pub(super) const DSDT: usize = 40;
+/// Where it is in 64 bits, which count if they are not zero.
+pub(super) const X_DSDT: usize = 140;
+
 /// The table for a platform whose differentiated table is at address `dsdt`.
 pub(super) fn fadt(platform: &AcpiPlatform, dsdt: u64) -> FADT {
     // Section 5.2.9: without the button flags, fixed hardware that a reduced platform lacks.
