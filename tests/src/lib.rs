@@ -2,11 +2,12 @@
 //!
 //! This is what the tests share: programs to start, [`Vmm`] to start one with, what came of it
 //! ([`Running`], [`Finished`]), files that a test makes ([`Scratch`]), guests of a few instructions
-//! ([`guest`]) and clients: of monitors ([`qmp`]), and one that drives devices without a guest
+//! ([`guest`]), a boot sector ([`boot_sector`]) and clients: of monitors ([`qmp`]), and one that drives devices without a guest
 //! ([`qtest`]), with a driver of virtio devices over it ([`virtio`]).
 
 #![forbid(unsafe_code)]
 
+pub mod boot_sector;
 pub mod bzimage;
 mod finished;
 pub mod guest;
@@ -27,5 +28,5 @@ pub use programs::{
     unchecked_palisade,
 };
 pub use running::Running;
-pub use scratch::{Scratch, debian_kernel, python};
+pub use scratch::{Scratch, debian_kernel, python, seabios};
 pub use vmm::Vmm;

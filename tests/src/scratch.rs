@@ -54,6 +54,16 @@ pub fn python() -> PathBuf {
     fetched("venv/bin/python")
 }
 
+/// SeaBIOS for boards without PCI, where Debian's package puts it.
+///
+/// # Panics
+/// If the package is not installed.
+pub fn seabios() -> PathBuf {
+    let file = PathBuf::from("/usr/share/seabios/bios-microvm.bin");
+    assert!(file.is_file(), "there is no {}: run cargo xtask fetch", file.display());
+    file
+}
+
 fn fetched(path: &str) -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("it is in a workspace");
     let file = workspace.join(".cache").join(path);

@@ -4,7 +4,12 @@
 mod kernel;
 mod python;
 
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::ExitCode};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -23,6 +28,9 @@ const TOOLS: [(&str, &str); 5] = [
     ("openssl", "openssl"),
     ("qemu-img", "qemu-utils"),
 ];
+
+/// Files of packages that tests use where they are installed, and the packages.
+const FILES: [(&str, &str); 1] = [("/usr/share/seabios/bios-microvm.bin", "seabios")];
 
 /// Gets everything.
 pub(crate) fn run(_: &Options) -> Result<ExitCode> {
@@ -68,15 +76,16 @@ impl Lists {
     }
 }
 
-/// Installs the tools that are missing.
+/// Installs the packages of the tools and files that are missing.
 fn tools(lists: &mut Lists) -> Result<()> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders: Vec<_> = std::env::split_paths(&path).collect();
-    let packages = missing(&TOOLS, &folders);
+    let mut packages = missing(&TOOLS, &folders);
+    packages.extend(absent(&FILES));
     if packages.is_empty() {
         return Ok(());
     }
-    lists.retry(|| apt::install(&packages)).context("can't install the tools that tests need")
+    lists.retry(|| apt::install(&packages)).context("can't install what tests need")
 }
 
 /// The packages of the tools that are in none of these folders.
@@ -87,6 +96,15 @@ fn missing(tools: &[(&str, &'static str)], folders: &[PathBuf]) -> Vec<&'static 
     tools
         .iter()
         .filter(|(tool, _)| !folders.iter().any(|folder| executable(folder.join(tool))))
+        .map(|(_, package)| *package)
+        .collect()
+}
+
+/// The packages of the files that are not there.
+fn absent(files: &[(&str, &'static str)]) -> Vec<&'static str> {
+    files
+        .iter()
+        .filter(|(file, _)| !Path::new(file).is_file())
         .map(|(_, package)| *package)
         .collect()
 }
@@ -105,6 +123,16 @@ mod tests {
         }
         let folders = [PathBuf::from("/nowhere"), folder.path().to_owned()];
         assert_eq!(missing(&TOOLS, &folders), ["g++", "make", "openssl", "qemu-utils"]);
+    }
+
+    #[test]
+    fn files_that_are_there_are_not_absent() {
+        let folder = tempfile::tempdir().unwrap();
+        let [there, gone] = ["there.bin", "gone.bin"].map(|name| folder.path().join(name));
+        fs::write(&there, "").unwrap();
+        let files = [&there, &gone, &folder.path().to_owned()].map(|path| path.to_str().unwrap());
+        let packages = [(files[0], "a"), (files[1], "b"), (files[2], "c")];
+        assert_eq!(absent(&packages), ["b", "c"]);
     }
 
     #[test]
