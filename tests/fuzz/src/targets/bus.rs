@@ -10,6 +10,7 @@ use device_model::{
     },
     realize::DeviceRealizer,
 };
+use vm_memory::GuestAddress;
 use vmm::accelerator::Accelerator;
 
 use crate::{Target, board::Board, coverage::OF_TESTS, input::Input};
@@ -73,6 +74,9 @@ fn devices(registry: &Registry) -> Vec<&'static str> {
 /// The class to which the devices of a certain accelerator have a link.
 const ACCELERATOR: &str = <dyn Accelerator as ClassType>::NAME;
 
+/// Bytes of the guest's memory, from address 0 on, which devices copy to and from.
+const MEMORY: usize = 64 << 10;
+
 /// Operations: 0xff is a reset of the machine, 0xfe the end of an interrupt, all else are accesses.
 fn run(data: &[u8]) {
     let registry = Registry::global().expect("the devices' types are in order");
@@ -81,6 +85,8 @@ fn run(data: &[u8]) {
     let tree = Tree::new(Arc::clone(registry), policy, Globals::new(Vec::new()))
         .expect("a tree can be made");
     let platform = Arc::new(Platform::new(tree.id()).expect("there are descriptors"));
+    let memory = GuestMemory::from_ranges(&[(GuestAddress(0), MEMORY)]).expect("there is memory");
+    platform.set_memory(Arc::new(memory));
     let requests = std::iter::once("fuzz-msi-sink")
         .chain(devices(registry))
         .map(|type_name| Request::new(type_name, "/", type_name));

@@ -18,6 +18,7 @@ mod debugcon;
 mod decompress;
 mod elf;
 mod firmware;
+mod fw_cfg;
 mod ged;
 mod globals;
 mod guest_code;
