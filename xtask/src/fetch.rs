@@ -128,10 +128,11 @@ mod tests {
     #[test]
     fn files_that_are_there_are_not_absent() {
         let folder = tempfile::tempdir().unwrap();
-        let [there, gone] = ["there.bin", "gone.bin"].map(|name| folder.path().join(name));
+        let there = folder.path().join("there.bin");
         fs::write(&there, "").unwrap();
-        let files = [&there, &gone, &folder.path().to_owned()].map(|path| path.to_str().unwrap());
-        let packages = [(files[0], "a"), (files[1], "b"), (files[2], "c")];
+        let gone = folder.path().join("gone.bin");
+        let files = [(&*there, "a"), (&*gone, "b"), (folder.path(), "c")];
+        let packages = files.map(|(file, package)| (file.to_str().unwrap(), package));
         assert_eq!(absent(&packages), ["b", "c"]);
     }
 

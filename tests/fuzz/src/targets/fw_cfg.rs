@@ -25,7 +25,7 @@ const FIXED: (&str, usize) = ("etc/table", 5000);
 fn items() -> FirmwareItems {
     let mut items = FirmwareItems::default();
     items.add_number(key::RAM_SIZE, [5; 8]).expect("it is a number's key");
-    items.add_file(FIXED.0, (0..FIXED.1).map(|at| (at % 251) as u8).collect()).expect("a file");
+    items.add_file(FIXED.0, (0..=250).cycle().take(FIXED.1).collect()).expect("a file");
     let notes = FirmwareFile { bytes: vec![0; NOTES.1], is_writable: true };
     items.add(NOTES.0, notes).expect("a file");
     items
