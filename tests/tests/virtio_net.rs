@@ -12,6 +12,7 @@ use tests::{
     qmp::Qmp,
     qtest::{PERMITTED, Qtest},
     virtio::{Descriptor, Queue, Transport, feature, register, status, wait},
+    virtio_guest,
 };
 
 const FIRST: Transport = Transport::number(0);
@@ -665,9 +666,8 @@ fn a_guest_is_told_of_the_link_if_it_wants_to() {
 
 #[test]
 fn cards_that_are_given_no_address_have_one_each() {
-    let mut machine = Qtest::under(
-        PERMITTED,
-        "-accel qtest -nodefaults -m 16M -device virtio-net-device,mac=52:54:00:12:34:57 \
+    let mut machine = Qtest::start(
+        "-m 16M -device virtio-net-device,mac=52:54:00:12:34:57 \
          -device virtio-net-device -device virtio-net-device",
     );
     let last = [0, 1, 2].map(|index| {
@@ -692,4 +692,36 @@ fn a_card_that_can_not_be_is_told_at_its_option() {
     let vmm = Vmm::line("-accel qtest -nodefaults -m 16M -netdev hubport,id=n0,hubid=0");
     let two = "-device virtio-net-device,netdev=n0 -device virtio-net-device,netdev=n0";
     vmm.and(PERMITTED).and(two).run().code(1).complains("n0");
+}
+
+#[test]
+fn a_guest_gets_a_frame_and_sends_it_back() {
+    for options in [
+        "",
+        "-accel kvm,kernel-irqchip=on",
+        "-object iothread,id=io0 -global virtio-net-device.iothread=io0",
+    ] {
+        let scratch = Scratch::new();
+        let kernel = scratch.guest(virtio_guest::echoes_a_frame());
+        let [own, far] = ["own", "far"].map(|name| scratch.path().join(name));
+        let peer = UnixDatagram::bind(&far).expect("the path is free");
+        peer.set_read_timeout(Some(Duration::from_millis(100))).expect("it can be set");
+        let network = format!(
+            "dgram,id=n0,local.type=unix,local.path={},remote.type=unix,remote.path={}",
+            own.display(),
+            far.display()
+        );
+        let running = Vmm::line("-no-reboot")
+            .and(options)
+            .args(["-netdev", &*network, "-device", "virtio-net-device,netdev=n0"])
+            .kernel(&kernel)
+            .start();
+        let (frame, mut echo) = (frame(OWN, 300), vec![0; 2048]);
+        // It is lost until the guest's driver is there.
+        wait("the guest's frame", || {
+            let _ = peer.send_to(&frame, &own);
+            peer.recv(&mut echo).is_ok_and(|length| echo[..length] == frame)
+        });
+        running.finish().code(0).says_only("echoed\n");
+    }
 }
