@@ -247,7 +247,7 @@ mod tests {
         mac: MacAddress::FIRST,
         offloads: None,
         queues: 1,
-        allowed: u64::MAX & !(1 << 3 | 1 << 63),
+        allowed: !(1 << 3 | 1 << 63),
         queue_sizes: [256, 512],
         mtu: 0,
         speed: None,
