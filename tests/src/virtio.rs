@@ -209,10 +209,21 @@ impl Transport {
     /// If the device does not take part.
     #[track_caller]
     pub fn drive(self, machine: &mut Qtest, features: u64, queue: &Queue) {
+        self.drive_all(machine, features, &[queue]);
+    }
+
+    /// Negotiates those features and sets the device to work with several queues.
+    ///
+    /// # Panics
+    /// If the device does not take part.
+    #[track_caller]
+    pub fn drive_all(self, machine: &mut Qtest, features: u64, queues: &[&Queue]) {
         let status = self.negotiate(machine, features | feature::VERSION_1);
         assert_ne!(status & status::FEATURES_OK, 0, "the features hold");
-        queue.clear(machine);
-        assert!(self.set_up(machine, queue), "the queue holds");
+        for queue in queues {
+            queue.clear(machine);
+            assert!(self.set_up(machine, queue), "the queue holds");
+        }
         self.write(machine, register::STATUS, status::DRIVEN);
         assert_eq!(self.read(machine, register::STATUS), status::DRIVEN);
     }

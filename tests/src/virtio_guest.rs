@@ -51,23 +51,30 @@ fn low(value: u64) -> u32 {
     u32::try_from(value & 0xffff_ffff).unwrap_or_default()
 }
 
-/// Sets the first transport's device to work with one queue and no features; goes to `refused` if the
-/// device does not take part.
-fn set_up(code: &mut CodeAssembler, queue: &Queue, refused: CodeLabel) -> Result<(), GuestError> {
+/// Sets the first transport's device to work with those queues and no features; goes to `refused` if
+/// the device does not take part.
+fn set_up(
+    code: &mut CodeAssembler,
+    queues: &[&Queue],
+    refused: CodeLabel,
+) -> Result<(), GuestError> {
     let known = low(status::ACKNOWLEDGE | status::DRIVER);
     write(code, register::STATUS, known)?;
     write(code, register::DRIVER_FEATURES_SEL, 1)?;
     write(code, register::DRIVER_FEATURES, 1)?;
     write(code, register::STATUS, known | low(status::FEATURES_OK))?;
-    write(code, register::QUEUE_NUM, queue.size.into())?;
-    for (register, address) in [
-        (register::QUEUE_DESC_LOW, queue.descriptors),
-        (register::QUEUE_DRIVER_LOW, queue.available),
-        (register::QUEUE_DEVICE_LOW, queue.used),
-    ] {
-        write(code, register, low(address))?;
+    for queue in queues {
+        write(code, register::QUEUE_SEL, low(queue.index))?;
+        write(code, register::QUEUE_NUM, queue.size.into())?;
+        for (register, address) in [
+            (register::QUEUE_DESC_LOW, queue.descriptors),
+            (register::QUEUE_DRIVER_LOW, queue.available),
+            (register::QUEUE_DEVICE_LOW, queue.used),
+        ] {
+            write(code, register, low(address))?;
+        }
+        write(code, register::QUEUE_READY, 1)?;
     }
-    write(code, register::QUEUE_READY, 1)?;
     write(code, register::STATUS, low(status::DRIVEN))?;
     code.mov(eax, dword_ptr(Transport::number(0).at(register::STATUS)))?;
     code.cmp(eax, low(status::DRIVEN))?;
@@ -88,7 +95,7 @@ pub fn reads_entropy(times: u16) -> Image {
             code.mov(dword_ptr(IOAPIC.0), index)?;
             code.mov(dword_ptr(IOAPIC.1), word)?;
         }
-        set_up(code, &queue, refused)?;
+        set_up(code, &[&queue], refused)?;
         // Descriptor 0: a buffer to be written.
         let descriptor = low(queue.descriptors);
         code.mov(dword_ptr(descriptor), BUFFER)?;
@@ -144,7 +151,7 @@ pub fn copies_a_sector() -> Image {
     let queue = Queue::new(0, 8, RINGS.into());
     assemble(|code| {
         let (mut refused, mut failed) = (code.create_label(), code.create_label());
-        set_up(code, &queue, refused)?;
+        set_up(code, &[&queue], refused)?;
         for (number, (address, length, next)) in (0..).zip([
             (HEADER, 16, flag::NEXT),
             (BUFFER, 512, flag::NEXT),
@@ -179,6 +186,43 @@ pub fn copies_a_sector() -> Image {
         off(code)?;
         code.set_label(&mut failed)?;
         print(code, "failed\n")?;
+        off(code)?;
+        code.set_label(&mut refused)?;
+        print(code, "refused\n")?;
+        off(code)
+    })
+}
+
+/// Bytes of a buffer for a frame and its header.
+const FRAME_ROOM: u32 = 2048;
+
+/// Sends the first frame that the first transport's network card gets back, says `echoed`, and switches
+/// the machine off. Says `refused` if the device does not take part.
+pub fn echoes_a_frame() -> Image {
+    let receive = Queue::new(0, 8, RINGS.into());
+    let send = Queue::new(1, 8, u64::from(RINGS) + 0x3000);
+    assemble(|code| {
+        let mut refused = code.create_label();
+        set_up(code, &[&receive, &send], refused)?;
+        let [get, give] = [&receive, &send].map(|queue| low(queue.descriptors));
+        code.mov(dword_ptr(get), BUFFER)?;
+        code.mov(dword_ptr(get + 8), FRAME_ROOM)?;
+        code.mov(word_ptr(get + 12), u32::from(flag::WRITE))?;
+        for queue in [&receive, &send] {
+            let mut wait = code.create_label();
+            // The only entry of the ring is descriptor 0.
+            code.mov(word_ptr(low(queue.available) + 2), 1)?;
+            write(code, register::QUEUE_NOTIFY, low(queue.index))?;
+            code.set_label(&mut wait)?;
+            code.cmp(word_ptr(low(queue.used) + 2), 1)?;
+            code.jne(wait)?;
+            // What was written is what is sent, header included.
+            code.mov(dword_ptr(give), BUFFER)?;
+            code.mov(eax, dword_ptr(low(receive.used) + 8))?;
+            code.mov(dword_ptr(give + 8), eax)?;
+        }
+        print(code, "echoed\n")?;
+        write(code, register::STATUS, 0)?;
         off(code)?;
         code.set_label(&mut refused)?;
         print(code, "refused\n")?;

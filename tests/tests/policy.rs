@@ -1,7 +1,9 @@
 //! The policy, as a user meets it: what is refused, what it takes to allow it, what is said.
 
+use std::{net::TcpListener, os::fd::OwnedFd, process::Command};
+
 use serde_json::json;
-use tests::{Scratch, Vmm, guest, qmp::Monitored};
+use tests::{Scratch, Vmm, guest, palisade, qmp::Monitored};
 
 /// Ends the process by a signal when it aborts.
 const SIGABRT: i32 = 6;
@@ -192,4 +194,41 @@ fn a_guest_s_device_on_a_monitor_s_chardev_is_refused_later_too() {
     assert_eq!((&*class, text), ("GenericError", shared("/chardevs/c")));
     assert_eq!(vm.qmp.execute("query-security", json!({}))["tainted"], false);
     vm.quit().code(0);
+}
+
+#[test]
+fn standard_streams_that_are_another_host_s_are_judged_as_such() {
+    // As who starts a process for each connection hands it over. A socket that is bound to all
+    // addresses may lead anywhere, one that is bound to a loopback address may not.
+    let start = |address: &str, option: &str| {
+        let socket = TcpListener::bind((address, 0)).expect("there is a port");
+        let mut command = Command::new(palisade());
+        command.args("-machine none -nodefaults".split(' ')).args(["-chardev", option]);
+        command.args(["-mon", "chardev=c,mode=control"]).stdin(OwnedFd::from(socket));
+        command.output().expect("it can be started")
+    };
+    let everywhere = start("0.0.0.0", "stdio,id=c");
+    let told = String::from_utf8_lossy(&everywhere.stderr).into_owned();
+    assert_eq!(everywhere.status.code(), Some(1), "{told}");
+    assert!(told.contains("'chardev-stdio.remote' with value 'true' is declared as insecure"));
+    assert!(everywhere.stdout.is_empty(), "no greeting");
+    let off = start("0.0.0.0", "stdio,id=c,remote=off");
+    let told = String::from_utf8_lossy(&off.stderr).into_owned();
+    assert!(told.contains("'remote' is off"), "{told}");
+    let here = start("127.0.0.1", "stdio,id=c");
+    let told = String::from_utf8_lossy(&here.stderr).into_owned();
+    assert!(!told.contains("insecure"), "{told}");
+}
+
+#[test]
+fn ports_that_others_reach_are_forwarded_to_no_guest_without_leave() {
+    let start = |forward: &str| {
+        Vmm::line("check -machine none -nodefaults")
+            .and(&format!("-netdev user,id=n,hostfwd={forward}"))
+            .run()
+    };
+    for forward in ["tcp::0-:22", "udp:0.0.0.0:0-:53"] {
+        start(forward).code(1).says("a port on a non-loopback address");
+    }
+    start("tcp:127.0.0.1:0-:22").code(0);
 }

@@ -4,9 +4,11 @@ use std::{
     fmt, io,
     io::ErrorKind,
     net::{IpAddr, SocketAddr},
+    os::fd::BorrowedFd,
 };
 
 use device_model::prelude::*;
+use rustix::net::{AddressFamily, getsockname};
 
 use super::resolver;
 
@@ -48,6 +50,19 @@ pub(crate) fn names_loopback(host: &str) -> bool {
 /// Whether only this host can reach an address.
 pub(crate) fn is_loopback(address: &IpAddr) -> bool {
     address.to_canonical().is_loopback()
+}
+
+/// Whether a descriptor is a socket that may lead to another host: of the internet and not bound to a
+/// loopback address, or of a family that is none of this host's alone.
+pub(crate) fn is_exposed_socket(descriptor: BorrowedFd<'_>) -> bool {
+    let Ok(own) = getsockname(descriptor) else { return false };
+    match own.address_family() {
+        AddressFamily::UNIX => false,
+        AddressFamily::INET | AddressFamily::INET6 => {
+            SocketAddr::try_from(own).map_or(true, |own| !is_loopback(&own.ip()))
+        }
+        _ => true,
+    }
 }
 
 /// The addresses that a host's name stands for; all of this host's if it is empty. That of a host

@@ -16,6 +16,7 @@ use rustix::{
 
 use super::{
     channel::{self, Channel, Ends, Host, Poller},
+    inet::is_exposed_socket,
     terminal::RawTerminal,
 };
 
@@ -32,7 +33,27 @@ pub struct ChardevStdio {
     /// Whether keys such as Ctrl-C send their signals, rather than go to the guest
     #[property(default = true)]
     signal: bool,
+    /// Whether the streams may be sockets that others on the network have the other ends of, as who
+    /// starts a process for a connection makes them; it is an error then if not
+    #[property(
+        default = true,
+        insecure_when(
+            leads_to_others,
+            reason = "a standard stream is a socket on a non-loopback address: no encryption and no \
+                      authorization"
+        )
+    )]
+    remote: bool,
     channel: Arc<Channel>,
+}
+
+/// Whether another host is at one of the streams, and may be.
+fn leads_to_others(configuration: &Configuration<'_>) -> Result<bool, PlanError> {
+    Ok(configuration.get("remote")? && is_exposed())
+}
+
+fn is_exposed() -> bool {
+    [stdin(), stdout()].into_iter().any(is_exposed_socket)
 }
 
 /// What is held while the stream is open. Its fields are dropped in this order.
@@ -67,6 +88,12 @@ impl Drop for Claim {
 
 impl Chardev for ChardevStdio {
     fn open(&self, platform: &Platform) -> io::Result<()> {
+        if !self.remote && is_exposed() {
+            return Err(io::Error::new(
+                ErrorKind::PermissionDenied,
+                "a standard stream is a socket on a non-loopback address, and 'remote' is off",
+            ));
+        }
         let claim = Claim::take()?;
         let terminal = RawTerminal::enter(stdin(), self.signal)?;
         let ends = Ends::Files {

@@ -7,4 +7,5 @@
 pub mod blk;
 pub mod core;
 pub mod mmio;
+pub mod net;
 pub mod rng;

@@ -23,6 +23,8 @@ const MEMORY: usize = 0x1_0000;
 /// Where the parts of the first queue are that is set up rightly; those of the next follow.
 const RINGS: u64 = 0x1000;
 const RINGS_OF_ONE: u64 = 0x3000;
+/// As many queues have their rings in the memory.
+const QUEUES: u8 = 5;
 
 /// Status of a device that is driven.
 const DRIVEN: u32 = 0xf;
@@ -34,13 +36,13 @@ struct Guest {
     platform: Arc<Platform>,
     memory: Arc<GuestMemory>,
     kind: u32,
-    /// Chains that were made available in the first queue.
-    offered: u16,
+    /// Chains that were made available in each queue.
+    offered: [u16; QUEUES as usize],
 }
 
 /// Operations on a device of that type, a byte and what it takes: 0 writes a register, 1 reads any
-/// bytes, 2 writes any, 3 writes memory, 4 sets a queue up as it should be, 5 makes a chain available,
-/// 6 lets the device work, 7 resets the machine.
+/// bytes, 2 writes any, 3 writes memory, 4 sets queues up as they should be, 5 makes a chain available
+/// in the queue that its upper bits say, 6 lets the device work, 7 resets the machine.
 pub(crate) fn drive(type_name: &str, properties: &[(&str, &str)], data: &[u8]) {
     drive_before([], type_name, properties, data);
 }
@@ -51,6 +53,18 @@ pub(crate) fn drive_before<const N: usize>(
     type_name: &str,
     properties: &[(&str, &str)],
     data: &[u8],
+) {
+    drive_beside(others, type_name, properties, data, |_, _, _| {});
+}
+
+/// The same for a device that hears from others too: before it works, those do something, which the
+/// operation's upper bits and what follows it say.
+pub(crate) fn drive_beside<const N: usize>(
+    others: [Request; N],
+    type_name: &str,
+    properties: &[(&str, &str)],
+    data: &[u8],
+    mut beside: impl FnMut(&Tree, u8, &mut Input<'_>),
 ) {
     let mut guest = Guest::new(others, type_name, properties);
     let mut input = Input::new(data);
@@ -78,8 +92,11 @@ pub(crate) fn drive_before<const N: usize>(
                 let _ = guest.memory.write(input.take(length), GuestAddress(address));
             }
             4 => guest.set_up(op >> 3, input.byte()),
-            5 => guest.offer(input.byte()),
-            6 => guest.work(),
+            5 => guest.offer(op >> 3, input.byte()),
+            6 => {
+                beside(&guest.tree, op >> 3, &mut input);
+                guest.work();
+            }
             _ => guest.reset(),
         }
         guest.check();
@@ -116,7 +133,7 @@ impl Guest {
         ];
         let requests = requests.into_iter().chain(others).chain([device]);
         tree.create(requests, &mut DeviceRealizer::new(&platform)).expect("it can be built");
-        let mut guest = Self { tree, platform, memory, kind: 0, offered: 0 };
+        let mut guest = Self { tree, platform, memory, kind: 0, offered: [0; QUEUES as usize] };
         guest.kind = guest.read(DEVICE_ID);
         assert_ne!(guest.kind, 0);
         guest
@@ -133,7 +150,7 @@ impl Guest {
     }
 
     /// Negotiates, if that has not been done, some of the features of queues, and sets the device to
-    /// work with up to two queues.
+    /// work with as many queues as there are.
     fn set_up(&mut self, features: u8, size: u8) {
         let size = 1 << (size % 9);
         self.write(STATUS, 0);
@@ -148,7 +165,7 @@ impl Guest {
         }
         self.write(STATUS, 11);
         assert_eq!(self.read(STATUS), 11, "what it offers, it takes");
-        for index in 0..2 {
+        for index in 0..u32::from(QUEUES) {
             self.write(QUEUE_SEL, index);
             self.write(QUEUE_NUM, size);
             let rings = RINGS + u64::from(index) * RINGS_OF_ONE;
@@ -166,21 +183,26 @@ impl Guest {
                 size <= self.read(QUEUE_NUM_MAX),
                 "it is set up as it should be"
             );
+            if self.read(QUEUE_READY) == 1 {
+                let _ = self.memory.write_obj(0_u16, GuestAddress(rings + 0x1002));
+            }
         }
-        let _ = self.memory.write_obj(0_u16, GuestAddress(RINGS + 0x1002));
-        self.offered = 0;
+        self.offered = Default::default();
         self.write(STATUS, DRIVEN);
     }
 
-    /// Makes the chain available that begins there, and tells the device.
-    fn offer(&mut self, head: u8) {
-        self.write(QUEUE_SEL, 0);
-        let slot = u64::from(self.offered % 8);
-        self.offered = self.offered.wrapping_add(1);
-        let entry = GuestAddress(RINGS + 0x1004 + slot * 2);
+    /// Makes the chain available in a queue that begins there, and tells the device.
+    fn offer(&mut self, queue: u8, head: u8) {
+        let queue = queue % QUEUES;
+        self.write(QUEUE_SEL, queue.into());
+        let rings = RINGS + u64::from(queue) * RINGS_OF_ONE;
+        let offered = &mut self.offered[usize::from(queue)];
+        let slot = u64::from(*offered % 8);
+        *offered = offered.wrapping_add(1);
+        let entry = GuestAddress(rings + 0x1004 + slot * 2);
         let _ = self.memory.write_obj(u16::from(head), entry);
-        let _ = self.memory.write_obj(self.offered, GuestAddress(RINGS + 0x1002));
-        self.write(QUEUE_NOTIFY, 0);
+        let _ = self.memory.write_obj(*offered, GuestAddress(rings + 0x1002));
+        self.write(QUEUE_NOTIFY, queue.into());
     }
 
     /// Lets the loop do what there is to do, in several turns: what a device asks of a backend comes

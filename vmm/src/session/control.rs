@@ -178,7 +178,10 @@ impl VmControl for Control {
         // Under the lock, so that the list is in the order in which they came to hold.
         let mut stated = self.stated.lock();
         let policy = self.tree.raise(statement)?;
-        stated.push((statement, origin));
+        // Whoever says the same again and again adds nothing to the list.
+        if !stated.contains(&(statement, origin.clone())) {
+            stated.push((statement, origin));
+        }
         Ok(policy)
     }
 

@@ -131,6 +131,9 @@ impl NetdevPeer for TestNic {
 /// Network whose other end is the test
 #[qom_type(secure, name = "test-netdev", parent = Netdev)]
 pub struct TestNetdev {
+    /// How many queues it has; frames come by the first
+    #[property(default = 1)]
+    queues: u16,
     peer: Mutex<Option<PeerHandle>>,
     sent: Mutex<Vec<Vec<u8>>>,
     waiting: Mutex<VecDeque<Vec<u8>>>,
@@ -224,6 +227,10 @@ impl Netdev for TestNetdev {
                 return self.waiting.lock().push_front(frame);
             }
         }
+    }
+
+    fn queues(&self) -> u16 {
+        self.queues
     }
 
     fn offloads(&self) -> Option<Offloads> {

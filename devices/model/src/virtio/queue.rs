@@ -1,6 +1,13 @@
 //! Queues in the guest's memory, as the device uses them (virtio 1.2, section 2.7).
 
-use std::{fmt, sync::Arc, sync::atomic::Ordering};
+use std::{
+    fmt,
+    num::Wrapping,
+    sync::{
+        Arc,
+        atomic::{Ordering, fence},
+    },
+};
 
 use parking_lot::Mutex;
 use thiserror::Error;
@@ -96,6 +103,9 @@ struct Ring {
     works: bool,
     /// The driver has been told that it need not tell of more.
     quiet: bool,
+    /// How many chains had been given back when the driver was last signalled, or was not as it
+    /// wanted no interrupt; wraps.
+    signalled: Wrapping<u16>,
 }
 
 impl VirtQueue {
@@ -112,7 +122,7 @@ impl VirtQueue {
     ) -> Result<Self, QueueError> {
         let mut queue = setup.queue(&memory)?;
         queue.set_event_idx(features & feature::EVENT_IDX != 0);
-        let ring = Mutex::new(Ring { queue, works: true, quiet: false });
+        let ring = Mutex::new(Ring { queue, works: true, quiet: false, signalled: Wrapping(0) });
         let indirect = features & feature::INDIRECT_DESC != 0;
         Ok(Self { index, memory, session, indirect, ring })
     }
@@ -121,6 +131,12 @@ impl VirtQueue {
     #[must_use]
     pub const fn index(&self) -> u16 {
         self.index
+    }
+
+    /// Its size, in descriptors.
+    #[must_use]
+    pub fn size(&self) -> u16 {
+        self.ring.lock().queue.size()
     }
 
     /// The guest's memory, which its buffers are in.
@@ -195,6 +211,45 @@ impl VirtQueue {
         Some(result)
     }
 
+    /// As [`VirtQueue::finish`], for several chains, of which the driver sees all or none as given
+    /// back. Tells whether it was done.
+    pub fn finish_together(
+        &self,
+        chains: impl IntoIterator<Item = Chain>,
+        mut answer: impl FnMut(&mut Buffers<'_>),
+    ) -> bool {
+        let mut ring = self.ring.lock();
+        if !ring.works {
+            return false;
+        }
+        let mut last = None;
+        for chain in chains {
+            let mut buffers = self.buffers(&chain);
+            answer(&mut buffers);
+            let entry = (chain.head(), buffers.written);
+            if let Some((head, written)) = last.replace(entry) {
+                self.enter(&mut ring.queue, head, written);
+            }
+        }
+        if let Some((head, written)) = last {
+            self.give_back(&mut ring, head, written);
+        }
+        true
+    }
+
+    /// Writes an entry of the ring of used chains, which the driver sees with the next one that is
+    /// given back.
+    fn enter(&self, queue: &mut Queue, head: u16, written: u32) {
+        let next = queue.next_used();
+        let entry = queue.used_ring() + 4 + u64::from(next % queue.size()) * 8;
+        let [h0, h1, h2, h3] = u32::from(head).to_le_bytes();
+        let [w0, w1, w2, w3] = written.to_le_bytes();
+        // The ring is in memory as long as the queue is used.
+        let bytes = [h0, h1, h2, h3, w0, w1, w2, w3];
+        let _ = self.memory.write_slice(&bytes, GuestAddress(entry));
+        queue.set_next_used(next.wrapping_add(1));
+    }
+
     /// The buffers of a chain, to be read and written. A device that does so outside
     /// [`VirtQueue::finish`] ends it in [`VirtioDevice::queue_stopped`] and [`VirtioDevice::stop`].
     ///
@@ -223,21 +278,29 @@ impl VirtQueue {
     pub fn signal(&self) {
         let wanted = {
             let mut ring = self.ring.lock();
-            ring.works && self.wants_interrupt(&mut ring.queue)
+            ring.works && self.wants_interrupt(&mut ring)
         };
         if wanted {
             self.session.queue_used(self.index);
         }
     }
 
-    fn wants_interrupt(&self, queue: &mut Queue) -> bool {
-        let memory = &*self.memory;
-        let needed = queue.needs_notification(memory).unwrap_or(true);
-        if !needed || queue.event_idx_enabled() {
-            return needed;
+    fn wants_interrupt(&self, ring: &mut Ring) -> bool {
+        let (memory, queue) = (&*self.memory, &ring.queue);
+        let word = |address| {
+            let word = memory.load::<u16>(GuestAddress(address), Ordering::Relaxed);
+            word.map(u16::from_le)
+        };
+        // The driver sees what was given back before it is looked at what the driver wants.
+        fence(Ordering::SeqCst);
+        let used = Wrapping(queue.next_used());
+        let before = std::mem::replace(&mut ring.signalled, used);
+        if !queue.event_idx_enabled() {
+            return word(queue.avail_ring()).map_or(true, |flags| flags & AVAIL_NO_INTERRUPT == 0);
         }
-        let flags = memory.load::<u16>(GuestAddress(queue.avail_ring()), Ordering::Relaxed);
-        flags.map_or(true, |flags| u16::from_le(flags) & AVAIL_NO_INTERRUPT == 0)
+        // Whether the chain is among those since then that it wants to hear of (section 2.7.7.1).
+        let event = queue.avail_ring() + 4 + u64::from(queue.size()) * 2;
+        word(event).map_or(true, |event| used - Wrapping(event) - Wrapping(1) < used - before)
     }
 
     /// Takes the queue from the device. When this returns, nothing touches its rings any more, nor

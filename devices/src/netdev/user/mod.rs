@@ -66,7 +66,11 @@ pub struct NetdevUser {
     )]
     host_loopback: bool,
     /// Ports of this host that are the guest's: [tcp|udp]:[HOSTADDR]:PORT-[GUESTADDR]:PORT
-    #[property]
+    #[property(insecure_when(
+        settings::forwards_are_exposed,
+        reason = "a port on a non-loopback address, which all addresses are if none is given: others \
+                  reach the guest by it without encryption and authorization"
+    ))]
     hostfwd: HostForwards,
     port: Arc<Port>,
     inbox: Arc<Inbox>,

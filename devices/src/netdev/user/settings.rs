@@ -113,6 +113,12 @@ pub(super) fn resolver_is_none_of_a_routers(
     })
 }
 
+/// Whether other hosts reach ports that are the guest's.
+pub(super) fn forwards_are_exposed(configuration: &Configuration<'_>) -> Result<bool, PlanError> {
+    let forwards: HostForwards = configuration.get("hostfwd")?;
+    Ok(forwards.0.iter().any(|forward| !forward.host.is_some_and(|host| host.is_loopback())))
+}
+
 /// Refuses a configuration that means nothing. It announces no children.
 pub(super) fn check(
     configuration: &Configuration<'_>,

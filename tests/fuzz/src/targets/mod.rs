@@ -46,4 +46,5 @@ mod size;
 mod throttle;
 mod virtio_blk;
 mod virtio_mmio;
+mod virtio_net;
 mod virtio_rng;
