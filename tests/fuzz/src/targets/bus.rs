@@ -6,10 +6,13 @@ use device_model::{
     platform::Platform,
     prelude::*,
     qom_core::{
-        Class, ClassType, Globals, Policy, PolicyStatement, Registry, Request, SecurityStatus, Tree,
+        Class, ClassType, Given, Globals, Policy, PolicyStatement, Registry, Request,
+        SecurityStatus, Tree,
     },
     realize::DeviceRealizer,
+    virtio::VirtioDevice,
 };
+use devices::virtio::mmio::spec::{DEFAULT_BASE, DEFAULT_GSI, WINDOW_SIZE};
 use vm_memory::GuestAddress;
 use vmm::accelerator::Accelerator;
 
@@ -50,29 +53,27 @@ impl MsiSink for FuzzMsiSink {
     }
 }
 
-/// The devices that need neither an accelerator nor a backend: every secure one, controllers first,
-/// since lines lead there.
+/// The devices that need neither an accelerator nor a backend: every secure one.
 fn devices(registry: &Registry) -> Vec<&'static str> {
     let of_an_accelerator =
         |class: &Class| class.properties().any(|(property, _)| property.link == Some(ACCELERATOR));
     let needs_something = |class: &Class| class.properties().any(|(property, _)| property.required);
-    let mut devices: Vec<_> = registry
-        .classes()
-        .filter(|class| {
-            !class.is_abstract()
-                && class.is_a(<dyn Device as ClassType>::NAME)
-                && class.status() == SecurityStatus::Secure
-                && class.statement().crate_name != OF_TESTS
-                && !of_an_accelerator(class)
-                && !needs_something(class)
-        })
-        .collect();
-    devices.sort_by_key(|class| !class.is_a(<dyn InterruptController as ClassType>::NAME));
-    devices.into_iter().map(|class| class.name()).collect()
+    let devices = registry.classes().filter(|class| {
+        !class.is_abstract()
+            && class.is_a(<dyn Device as ClassType>::NAME)
+            && class.status() == SecurityStatus::Secure
+            && class.statement().crate_name != OF_TESTS
+            && !of_an_accelerator(class)
+            && !needs_something(class)
+    });
+    devices.map(|class| class.name()).collect()
 }
 
 /// The class to which the devices of a certain accelerator have a link.
 const ACCELERATOR: &str = <dyn Accelerator as ClassType>::NAME;
+
+/// The last of the I/O APIC's pins.
+const LAST_PIN: u32 = 23;
 
 /// Bytes of the guest's memory, from address 0 on, which devices copy to and from.
 const MEMORY: usize = 64 << 10;
@@ -87,9 +88,29 @@ fn run(data: &[u8]) {
     let platform = Arc::new(Platform::new(tree.id()).expect("there are descriptors"));
     let memory = GuestMemory::from_ranges(&[(GuestAddress(0), MEMORY)]).expect("there is memory");
     platform.set_memory(Arc::new(memory));
-    let requests = std::iter::once("fuzz-msi-sink")
-        .chain(devices(registry))
-        .map(|type_name| Request::new(type_name, "/", type_name));
+    let devices = devices(registry);
+    let named = |type_name: &'static str| Request::new(type_name, "/", type_name);
+    // Controllers first, since lines lead there.
+    let sink = std::iter::once(named("fuzz-msi-sink"));
+    // A transport holds one device, and one is among the devices itself.
+    let of_transports = devices.iter().filter(|name| {
+        registry.class(name).is_some_and(|class| class.is_a(<dyn VirtioDevice as ClassType>::NAME))
+    });
+    let transports = (1_u32..).zip(of_transports.skip(1)).map(|(index, _)| {
+        let base = DEFAULT_BASE + u64::from(index) * WINDOW_SIZE;
+        let gsi = (DEFAULT_GSI + index).min(LAST_PIN);
+        Request::new("virtio-mmio", "/", format!("transport{index}"))
+            .set("index", Given::Json(index.into()))
+            .set("base", Given::Json(base.into()))
+            .set("gsi", Given::Json(gsi.into()))
+    });
+    let is_controller = |name: &&str| {
+        let class = registry.class(name);
+        class.is_some_and(|class| class.is_a(<dyn InterruptController as ClassType>::NAME))
+    };
+    let (controllers, others): (Vec<_>, Vec<_>) = devices.iter().copied().partition(is_controller);
+    let (controllers, others) = (controllers.into_iter().map(named), others.into_iter().map(named));
+    let requests: Vec<_> = sink.chain(controllers).chain(transports).chain(others).collect();
     tree.create(requests, &mut DeviceRealizer::new(&platform)).expect("the board can be built");
 
     let mut board = Board::new(Arc::clone(&platform));
@@ -121,8 +142,7 @@ mod tests {
     #[test]
     fn the_board_has_what_a_default_machine_has_and_what_users_plug() {
         let devices = devices(Registry::global().unwrap());
-        assert_eq!(devices.first(), Some(&"ioapic"), "{devices:?}");
-        for name in ["acpi-ged", "i8042", "isa-serial", "mc146818rtc", "pvpanic"] {
+        for name in ["ioapic", "acpi-ged", "i8042", "isa-serial", "mc146818rtc", "pvpanic"] {
             assert!(devices.contains(&name), "{name}");
         }
         assert!(!devices.iter().any(|name| name.starts_with("kvm")), "{devices:?}");
