@@ -58,6 +58,7 @@ pub(crate) fn is_exposed_socket(descriptor: BorrowedFd<'_>) -> bool {
     let Ok(own) = getsockname(descriptor) else { return false };
     match own.address_family() {
         AddressFamily::UNIX => false,
+        // What is bound to a loopback address is connected to such, if at all.
         AddressFamily::INET | AddressFamily::INET6 => {
             SocketAddr::try_from(own).map_or(true, |own| !is_loopback(&own.ip()))
         }

@@ -1,6 +1,8 @@
 //! Character devices that users make for others to use, and where they stand.
 
 mod data;
+#[cfg(test)]
+pub(crate) mod nowhere;
 
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{
     error::{OptionError, StartError},
-    handed_over::HandedOver,
+    handed_over::handed_over,
     policy, report,
     requests::requests,
     run::Exit,
@@ -58,7 +58,7 @@ pub(super) fn run(registry: &Arc<Registry>, arguments: &[OsString]) -> Result<Ex
 
 /// Plans what the options ask for, and judges each object of it. Nothing is created.
 fn judge(registry: &Arc<Registry>, line: &CommandLine) -> Result<Vec<Judgement>, StartError> {
-    let descriptors = HandedOver::take(line)?.give()?;
+    let descriptors = handed_over(line)?;
     let requests = requests(line, registry, &descriptors)?;
     let tree = tree(registry, line, &descriptors)?;
     let plan = tree.plan(requests)?;

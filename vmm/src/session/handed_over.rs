@@ -59,54 +59,45 @@ fn is_open(number: &i32) -> bool {
     number.is_some_and(|number| descriptors::examine(number).is_ok())
 }
 
-/// Duplicates of descriptors that the process was started with, and the options that name them.
-pub(super) struct HandedOver<'a>(Vec<(&'a Entry, &'a AddFd, OwnedFd)>);
-
-impl<'a> HandedOver<'a> {
-    /// Notes which there are, and duplicates all that the command line names. It is to be called
-    /// before anything is opened, so that nothing that the program opens itself passes for one of
-    /// them.
-    ///
-    /// # Errors
-    /// If one of them is not open.
-    pub(super) fn take(line: &'a CommandLine) -> Result<Self, StartError> {
-        started_with();
-        let mut taken: Vec<(&Entry, &AddFd, OwnedFd)> = Vec::new();
-        if line.added_descriptors().next().is_none() {
-            return Ok(Self(taken));
-        }
-        // A number alone does not show that a descriptor stays open while it is used. So it is
-        // duplicated as another process's would be.
-        let this = pidfd_open(getpid(), PidfdFlags::empty()).map_err(|error| host(error.into()))?;
-        for (entry, added) in line.added_descriptors() {
-            let is_own = added.fd == this.as_raw_fd()
-                || taken.iter().any(|(.., descriptor)| descriptor.as_raw_fd() == added.fd);
-            let duplicate = match is_own {
-                true => Err(Errno::BADF),
-                false => pidfd_getfd(&this, added.fd, PidfdGetfdFlags::empty()),
-            };
-            let descriptor = duplicate.map_err(|error| match error {
-                Errno::BADF => refuse(entry, OptionError::NoDescriptor { fd: added.fd }),
-                error => host(error.into()),
-            })?;
-            taken.push((entry, added, descriptor));
-        }
-        Ok(Self(taken))
+/// Lets users number those that there are, and puts duplicates of all that the command line names
+/// into their sets. It is to be called before anything is opened, so that nothing that the program
+/// opens itself passes for one of them.
+///
+/// # Errors
+/// If one of them is not open, or there are too many.
+pub(super) fn handed_over(line: &CommandLine) -> Result<Arc<Descriptors>, StartError> {
+    let all = Arc::<Descriptors>::default();
+    all.inherit(started_with().iter().copied());
+    for (entry, added, descriptor) in duplicates(line)? {
+        let (set, opaque) = (Some(added.set), added.opaque.clone());
+        all.add(set, opaque, descriptor).map_err(|error| refuse(entry, error.into()))?;
     }
+    Ok(all)
+}
 
-    /// Lets users number those that there are, and puts the duplicates into their sets.
-    ///
-    /// # Errors
-    /// If there are too many.
-    pub(super) fn give(self) -> Result<Arc<Descriptors>, StartError> {
-        let all = Arc::<Descriptors>::default();
-        all.inherit(started_with().iter().copied());
-        for (entry, added, descriptor) in self.0 {
-            let (set, opaque) = (Some(added.set), added.opaque.clone());
-            all.add(set, opaque, descriptor).map_err(|error| refuse(entry, error.into()))?;
-        }
-        Ok(all)
+/// Duplicates of the descriptors that the command line names.
+fn duplicates(line: &CommandLine) -> Result<Vec<(&Entry, &AddFd, OwnedFd)>, StartError> {
+    let mut taken: Vec<(&Entry, &AddFd, OwnedFd)> = Vec::new();
+    if line.added_descriptors().next().is_none() {
+        return Ok(taken);
     }
+    // A number alone does not show that a descriptor stays open while it is used. So it is
+    // duplicated as another process's would be.
+    let this = pidfd_open(getpid(), PidfdFlags::empty()).map_err(|error| host(error.into()))?;
+    for (entry, added) in line.added_descriptors() {
+        let is_own = added.fd == this.as_raw_fd()
+            || taken.iter().any(|(.., descriptor)| descriptor.as_raw_fd() == added.fd);
+        let duplicate = match is_own {
+            true => Err(Errno::BADF),
+            false => pidfd_getfd(&this, added.fd, PidfdGetfdFlags::empty()),
+        };
+        let descriptor = duplicate.map_err(|error| match error {
+            Errno::BADF => refuse(entry, OptionError::NoDescriptor { fd: added.fd }),
+            error => host(error.into()),
+        })?;
+        taken.push((entry, added, descriptor));
+    }
+    Ok(taken)
 }
 
 fn host(source: io::Error) -> StartError {

@@ -9,7 +9,7 @@ use device_model::{
 };
 
 use super::{
-    control::Control, error::StartError, handed_over::HandedOver, policy, realizer::Realizer,
+    control::Control, error::StartError, handed_over::handed_over, policy, realizer::Realizer,
     report, requests, signals::EndSignals, tree,
 };
 use crate::{
@@ -34,7 +34,7 @@ impl Vm {
     /// # Errors
     /// If anything of it can't be, or the policy refuses it. Nothing is left then.
     pub fn create(registry: &Arc<Registry>, line: &CommandLine) -> Result<Self, StartError> {
-        let descriptors = HandedOver::take(line)?.give()?;
+        let descriptors = handed_over(line)?;
         let requests = requests::requests(line, registry, &descriptors)?;
         let (_, stated) = policy(line);
         let tree = tree(registry, line, &descriptors)?;

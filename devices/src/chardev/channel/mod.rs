@@ -22,6 +22,7 @@ use std::{
 };
 
 use device_model::prelude::*;
+use rustix::io::Errno;
 
 pub(super) use self::peer::Peer;
 use self::read_ahead::ReadAhead;
@@ -381,9 +382,7 @@ impl Channel {
             Reader::Nobody => None,
             Reader::Elsewhere => return peer.want(poller),
         };
-        let room = device.as_ref().map_or(0, |device| device.can_receive()).min(MOST_READ);
-        let mut buffer = [0; MOST_READ];
-        let (Some(device), Some(buffer @ [_, ..])) = (device, buffer.get_mut(..room)) else {
+        let Some(passed) = device.and_then(|device| pass_on(peer, &*device)) else {
             if peer.is_drained() {
                 self.lose(poller, host, peer);
             } else {
@@ -391,13 +390,10 @@ impl Channel {
             }
             return;
         };
-        match peer.read(buffer, device.takes_descriptors()) {
-            Ok(length @ 1..) => {
-                device.receive(buffer.get(..length).unwrap_or_default());
-                peer.want(poller);
-            }
+        match passed {
+            Ok(1..) => peer.want(poller),
             // Another process has set the description non-blocking, or took the bytes first.
-            Err(error) if [rustix::io::Errno::INTR, rustix::io::Errno::AGAIN].contains(&error) => {
+            Err(error) if [Errno::INTR, Errno::AGAIN].contains(&error) => {
                 peer.want(poller);
             }
             Ok(_) | Err(_) if peer.outlives_input() => {
@@ -463,6 +459,19 @@ impl Channel {
             }
         }
     }
+}
+
+/// Passes on what a peer sent, as far as the device has room for it: how many bytes. None if it has no
+/// room.
+fn pass_on(peer: &Peer, device: &dyn ChardevFrontend) -> Option<Result<usize, Errno>> {
+    let room = device.can_receive().min(MOST_READ);
+    let mut buffer = [0; MOST_READ];
+    let buffer = buffer.get_mut(..room).filter(|buffer| !buffer.is_empty())?;
+    let read = peer.read(buffer, device.takes_descriptors());
+    if let Ok(length @ 1..) = read {
+        device.receive(buffer.get(..length).unwrap_or_default());
+    }
+    Some(read)
 }
 
 impl Drop for Channel {

@@ -5,7 +5,7 @@
 //! who was not told of, waits on. The poller is asked when there is nothing to be read so, and after
 //! some such reads in any case, for whatever else is ready beside a peer that sends without end.
 
-use super::{Channel, MOST_READ, Reader, Turn};
+use super::{Channel, Reader, Turn, pass_on};
 
 /// How often in a row it is done.
 const MOST_AHEAD: u8 = 16;
@@ -37,12 +37,8 @@ impl Channel {
             return false;
         };
         let Reader::Device(device) = self.reader(turn, &peer) else { return false };
-        let mut buffer = [0; MOST_READ];
-        let room = device.can_receive().min(MOST_READ);
-        let Some(buffer @ [_, ..]) = buffer.get_mut(..room) else { return false };
         // An end and a failure are told of by the poller too, and seen to then.
-        let Ok(length @ 1..) = peer.read(buffer, device.takes_descriptors()) else { return false };
-        device.receive(buffer.get(..length).unwrap_or_default());
+        let Some(Ok(1..)) = pass_on(&peer, &*device) else { return false };
         self.tell(turn);
         true
     }

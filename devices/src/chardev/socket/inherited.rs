@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, ErrorKind},
-    net::SocketAddr,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
@@ -12,14 +11,14 @@ use device_model::{
 };
 use rustix::net::{AddressFamily, SocketType, getpeername, getsockname, sockopt};
 
-use crate::chardev::inet::is_loopback;
+use crate::chardev::inet::is_exposed_socket;
 
 /// A duplicate of it, and what it is. The original stays as it is and open.
 #[derive(Debug)]
 pub(crate) struct Inherited {
     socket: OwnedFd,
-    /// Where it is bound to, if it is TCP; none if it is a Unix socket.
-    address: Option<SocketAddr>,
+    /// Whether it is TCP, and not a Unix socket.
+    tcp: bool,
     listens: bool,
 }
 
@@ -46,25 +45,23 @@ impl Inherited {
         if kind != SocketType::STREAM {
             return Err(wrong("it is not a stream socket"));
         }
-        let own = getsockname(&socket)?;
-        let address = match own.address_family() {
-            AddressFamily::UNIX => None,
-            AddressFamily::INET | AddressFamily::INET6 => Some(SocketAddr::try_from(own)?),
+        let tcp = match getsockname(&socket)?.address_family() {
+            AddressFamily::UNIX => false,
+            AddressFamily::INET | AddressFamily::INET6 => true,
             _ => return Err(wrong("it is neither a Unix nor a TCP socket")),
         };
         let listens = sockopt::socket_acceptconn(&socket)?;
-        Ok(Self { socket, address, listens })
+        Ok(Self { socket, tcp, listens })
     }
 
     /// Whether it may lead to another host.
     pub(crate) fn is_exposed(&self) -> bool {
-        // What is bound to a loopback address is connected to such, if at all.
-        self.address.is_some_and(|address| !is_loopback(&address.ip()))
+        is_exposed_socket(self.socket.as_fd())
     }
 
     /// Whether it is TCP.
     pub(crate) fn is_tcp(&self) -> bool {
-        self.address.is_some()
+        self.tcp
     }
 
     /// Checks that it listens, for a server, or is connected.

@@ -1,6 +1,9 @@
 //! The properties of a datagram network, and what they mean together.
 
-use std::{net::IpAddr, os::fd::OwnedFd};
+use std::{
+    net::IpAddr,
+    os::fd::{AsFd, OwnedFd},
+};
 
 use device_model::{
     descriptors::{Descriptors, examine},
@@ -10,7 +13,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, getpeername, getsoc
 
 use crate::{
     chardev::{
-        inet::{Families, HostPort, is_loopback},
+        inet::{Families, HostPort, is_exposed_socket},
         socket::settings::Address,
     },
     netdev::address::{self, AddressType, Fields, Names, names},
@@ -160,12 +163,9 @@ fn is_exposed(fd: u32, socket: &OwnedFd) -> Result<bool, PlanError> {
     if getpeername(socket).is_err() {
         return Err(wrong(&"the socket is not connected"));
     }
-    let own = getsockname(socket).map_err(|error| wrong(&error))?;
-    match own.address_family() {
-        AddressFamily::UNIX => Ok(false),
-        AddressFamily::INET | AddressFamily::INET6 => {
-            let own = std::net::SocketAddr::try_from(own).map_err(|error| wrong(&error))?;
-            Ok(!is_loopback(&own.ip()))
+    match getsockname(socket).map_err(|error| wrong(&error))?.address_family() {
+        AddressFamily::UNIX | AddressFamily::INET | AddressFamily::INET6 => {
+            Ok(is_exposed_socket(socket.as_fd()))
         }
         _ => Err(wrong(&"it is neither a Unix nor a UDP socket")),
     }

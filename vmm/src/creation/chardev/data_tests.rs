@@ -8,7 +8,7 @@ use device_model::{
 use serde_json::json;
 
 use super::*;
-use crate::creation::chardev::backend;
+use crate::creation::chardev::{backend, nowhere::nowhere};
 
 /// Stream over a rope, with words of its own for it
 #[qom_type(secure, parent = Chardev, class_data = ROPE)]
@@ -79,34 +79,8 @@ struct ChardevWool {
     length: Option<u16>,
 }
 
-macro_rules! stream {
-    ($type:ident) => {
-        impl Chardev for $type {
-            fn open(&self, _: &Platform) -> std::io::Result<()> {
-                Ok(())
-            }
-
-            fn close(&self) {}
-
-            fn write(&self, _: &[u8]) {}
-
-            fn connect(&self, _: Frontend) -> bool {
-                true
-            }
-
-            fn disconnect(&self) {}
-
-            fn accept_input(&self) {}
-
-            fn filename(&self) -> String {
-                String::new()
-            }
-        }
-    };
-}
-
-stream!(ChardevRope);
-stream!(ChardevWool);
+nowhere!(ChardevRope, "");
+nowhere!(ChardevWool, "");
 
 fn read(name: &str, data: Value) -> Result<String, String> {
     let registry = Registry::global().expect("the types fit together");

@@ -22,6 +22,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::creation::chardev::nowhere::nowhere;
+
 /// Device without a bus, with a chip on it
 #[qom_type(secure, parent = Device, class_data = HOTPLUGGABLE, children = chip)]
 struct TestCard {
@@ -199,33 +201,6 @@ impl TestStore for TestLeakyBackend {}
 
 impl UserCreatable for TestLeakyBackend {}
 
-/// The parts of a stream that leads nowhere.
-macro_rules! stream {
-    ($type:ident, $filename:literal) => {
-        impl Chardev for $type {
-            fn open(&self, _: &Platform) -> std::io::Result<()> {
-                Ok(())
-            }
-
-            fn close(&self) {}
-
-            fn write(&self, _: &[u8]) {}
-
-            fn connect(&self, _: Frontend) -> bool {
-                true
-            }
-
-            fn disconnect(&self) {}
-
-            fn accept_input(&self) {}
-
-            fn filename(&self) -> String {
-                $filename.to_owned()
-            }
-        }
-    };
-}
-
 /// Stream that stands for a file
 #[qom_type(secure, parent = Chardev, class_data = FILE)]
 struct ChardevFile {
@@ -249,8 +224,8 @@ static FILE: ChardevClass = ChardevClass {
 #[qom_type(secure, parent = Chardev)]
 struct ChardevPty;
 
-stream!(ChardevFile, "file");
-stream!(ChardevPty, "pty:/dev/pts/7");
+nowhere!(ChardevFile, "file");
+nowhere!(ChardevPty, "pty:/dev/pts/7");
 
 /// The parts of a network that leads nowhere.
 macro_rules! cable {
